@@ -1,0 +1,83 @@
+//! The environment of the services.
+
+use k8s_openapi::api::core::v1::EnvVar;
+
+use crate::{
+    build::pod::{env, env_field, env_secret},
+    names::{self, App},
+    resolve::{Resolved, SecretRef},
+};
+
+/// Variables that the operator sets, for one service or another. A user cannot set them.
+pub const RESERVED: [&str; 24] = [
+    "AI_BASE_URL",
+    "AI_MODEL",
+    "AI_SECRET_KEY",
+    "AI_SECRET_NAME",
+    "APP_API_TOKEN",
+    "APP_PROTOCOL",
+    "AUTH_MODE",
+    "DAPR_API_TOKEN",
+    "DAPR_GRPC_ENDPOINT",
+    "DAPR_GRPC_PORT",
+    "DAPR_HTTP_ENDPOINT",
+    "DAPR_HTTP_PORT",
+    "DATABASE_SECRET_KEY",
+    "DATABASE_SECRET_NAME",
+    "DATABASE_URL",
+    "MANAGEMENT_PORT",
+    "NAMESPACE",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "PLATFORM_NAME",
+    "PLATFORM_UID",
+    "POD_NAME",
+    "PORT",
+    "REMINDER_WINDOW_SECONDS",
+    "WEB_ROOT",
+];
+
+/// The environment of one service, sorted by name. A user's own variables come with it, and may replace `RUST_LOG` only.
+pub(super) fn build(platform: &Resolved, app: App) -> Vec<EnvVar> {
+    let token = SecretRef::new(names::APP_TOKEN_SECRET, names::TOKEN_KEY);
+    let mut variables = vec![
+        env_secret("APP_API_TOKEN", &token),
+        env("AUTH_MODE", "disabled"),
+        // Dapr injects the ports only; these are what SDKs and the specification's services read.
+        env("DAPR_GRPC_ENDPOINT", format!("http://localhost:{}", names::DAPR_GRPC_PORT)),
+        env("DAPR_HTTP_ENDPOINT", format!("http://localhost:{}", names::DAPR_HTTP_PORT)),
+        env("MANAGEMENT_PORT", names::MANAGEMENT_PORT.to_string()),
+        env_field("NAMESPACE", "metadata.namespace"),
+        env("PLATFORM_NAME", &platform.name),
+        env("PLATFORM_UID", &platform.uid),
+        env_field("POD_NAME", "metadata.name"),
+        env("PORT", app.port().to_string()),
+    ];
+    if let Some(tracing) = &platform.dapr.tracing {
+        variables.push(env("OTEL_EXPORTER_OTLP_ENDPOINT", &tracing.endpoint));
+    }
+    if app.has_backing_services() {
+        let connection = &platform.postgres.connection_string;
+        variables.push(env("DATABASE_SECRET_KEY", &connection.key));
+        variables.push(env("DATABASE_SECRET_NAME", &connection.name));
+    }
+    match app {
+        App::Backend => {
+            variables.push(env("REMINDER_WINDOW_SECONDS", platform.reminders.window_seconds.to_string()));
+            if let Some(ai) = &platform.ai {
+                variables.push(env("AI_SECRET_NAME", &ai.api_key.name));
+                variables.push(env("AI_SECRET_KEY", &ai.api_key.key));
+                variables.extend(ai.base_url.as_ref().map(|url| env("AI_BASE_URL", url)));
+                variables.extend(ai.model.as_ref().map(|model| env("AI_MODEL", model)));
+            }
+        }
+        App::Frontend => variables.push(env("WEB_ROOT", "/web")),
+        App::Notification | App::RecurringTask => {}
+    }
+    let own = &platform.service(app).env;
+    if !own.contains_key("RUST_LOG") {
+        variables.push(env("RUST_LOG", "info"));
+    }
+    variables.extend(own.iter().map(|(name, value)| env(name, value)));
+    variables.sort_by(|a, b| a.name.cmp(&b.name));
+    variables
+}

@@ -1,0 +1,21 @@
+//! Embedded Kafka: one broker that is its own controller, for trials and small systems.
+
+mod config_map;
+mod service;
+mod stateful_set;
+
+use super::{Object, Policy, Wave, pvc};
+use crate::{
+    names,
+    resolve::{Resolved, Storage},
+};
+
+/// Everything of the broker but its Secrets and its network policy.
+pub(super) fn objects(platform: &Resolved, storage: &Storage) -> Vec<Object> {
+    vec![
+        Object::of(Wave::Identity, Policy::Apply, &config_map::build(platform)),
+        pvc::object(platform, names::KAFKA, names::KAFKA_CLAIM, storage),
+        Object::of(Wave::Infrastructure, Policy::Apply, &service::build(platform)),
+        Object::of(Wave::Infrastructure, Policy::Apply, &stateful_set::build(platform, storage)),
+    ]
+}

@@ -1,0 +1,28 @@
+//! Service of embedded Kafka.
+
+use k8s_openapi::{
+    api::core::v1::{Service, ServicePort, ServiceSpec},
+    apimachinery::pkg::util::intstr::IntOrString,
+};
+
+use crate::{build::owned, labels, names, resolve::Resolved};
+
+/// Service of the broker.
+pub(super) fn build(platform: &Resolved) -> Service {
+    Service {
+        metadata: owned(platform, names::KAFKA, Some(names::KAFKA)),
+        spec: Some(ServiceSpec {
+            type_: Some("ClusterIP".to_owned()),
+            selector: Some(labels::selector(names::KAFKA)),
+            ports: Some(vec![ServicePort {
+                name: Some("kafka".to_owned()),
+                protocol: Some("TCP".to_owned()),
+                port: i32::from(names::KAFKA_PORT),
+                target_port: Some(IntOrString::Int(i32::from(names::KAFKA_PORT))),
+                ..ServicePort::default()
+            }]),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    }
+}
