@@ -1,0 +1,1 @@
+//! The images that run on the cluster, built by a container engine.

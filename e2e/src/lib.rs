@@ -1,0 +1,11 @@
+//! A real cluster on this machine, and all that the scenarios and `cargo xtask` share.
+//!
+//! Nothing here is a stand-in for Kubernetes or Dapr: [`cluster`] brings up kind with Dapr's control plane, [`images`]
+//! builds what runs on it, and [`harness`] drives and watches it from the scenarios.
+#![forbid(unsafe_code)]
+
+pub mod cluster;
+pub mod command;
+pub mod harness;
+pub mod images;
+pub mod progress;

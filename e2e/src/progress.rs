@@ -1,0 +1,1 @@
+//! Says what is being done, how far it is, and how long it took last time.
