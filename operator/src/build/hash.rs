@@ -34,7 +34,9 @@ pub(super) fn of_app(platform: &Resolved, app: App) -> BTreeMap<String, String> 
         // Without metadata: a new label of a new operator release is no reason to restart a pod.
         components.iter().map(|c| (&c.metadata.name, &c.spec, &c.scopes)).collect::<Vec<_>>(),
         super::dapr::configuration::build(platform).spec,
-        super::dapr::resiliency::build(platform).spec,
+        Some(super::dapr::resiliency::build(platform))
+            .filter(|resiliency| resiliency.scopes.iter().any(|scope| scope == app.id()))
+            .map(|resiliency| resiliency.spec),
         digests(platform, &names),
     );
     annotation(&content)

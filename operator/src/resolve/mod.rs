@@ -2,6 +2,7 @@
 //! default filled in. After [`validate()`] nobody looks at the resource again.
 
 pub mod defaults;
+mod schedule;
 pub mod validate;
 
 use std::{

@@ -1,5 +1,12 @@
 # Formats the volume once, with the user that the services sign in as: the image does not do that by itself.
 set -eu
+case "$KAFKA_USERNAME$KAFKA_PASSWORD" in
+  *[],\"[[:space:]]*)
+    # Kafka's own tools take these apart.
+    echo "the Secrets kafka-username and kafka-password must have no comma, quote, square bracket or blank" >&2
+    exit 1
+    ;;
+esac
 if [ -f "$KAFKA_DATA/logs/meta.properties" ]; then
   exit 0
 fi
