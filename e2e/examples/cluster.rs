@@ -1,7 +1,7 @@
 //! Brings the cluster up or down without anything of the project on it: `cargo run --example cluster -- up|down`.
 
 use todo_e2e::{
-    cluster::{Cluster, Options, Settings},
+    cluster::{Cluster, Options, Settings, Tool, Tools},
     progress::Progress,
 };
 
@@ -16,6 +16,11 @@ async fn main() -> anyhow::Result<()> {
             for (name, value) in cluster.env() {
                 println!("export {name}='{value}'");
             }
+        }
+        Some("kafka") => {
+            let tools = Tools::new(&settings);
+            tools.ensure(&[Tool::Kafka], &progress).await?;
+            println!("{}", tools.kafka_jars().display());
         }
         Some("down") => {
             progress.expect(1);

@@ -81,7 +81,7 @@ impl Dapr<'_> {
     }
 
     async fn install(&self, source: Source, progress: &Progress) -> Result<(), Error> {
-        let step = progress.step("dapr", format!("installing Dapr {}", version(source)));
+        let step = progress.step("dapr-install", format!("installing Dapr {}", version(source)));
         // A run that was interrupted leaves the release locked, and helm would refuse to go on.
         let status = self.helm().args(["list", "--pending", "--short"]).run().await.unwrap_or_default();
         if status.lines().any(|release| release == "dapr") {

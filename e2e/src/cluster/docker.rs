@@ -18,7 +18,7 @@ const POOL: &str = "base=10.211.0.0/16,size=24";
 pub(super) const CGROUP: &str = "todo-platform";
 
 const START_LIMIT: Duration = Duration::from_secs(30);
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_mins(1);
 
 /// A Docker daemon that answers.
 #[derive(Debug, Clone)]

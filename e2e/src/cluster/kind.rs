@@ -59,7 +59,7 @@ impl Kind {
             }
             progress.note("the cluster does not answer any more: making it anew");
         }
-        let step = progress.step("kind", format!("creating the kind cluster {}", self.name));
+        let step = progress.step("kind-create", format!("creating the kind cluster {}", self.name));
         if !containers.is_empty() {
             self.delete().await?;
         }

@@ -270,7 +270,9 @@ async fn engine(settings: &Settings, tools: &Tools, progress: &Progress) -> Resu
     }
     let step = progress.step("docker", "starting a private Docker daemon");
     // In the cluster of a machine that pulls images it is not built yet.
-    tools.ensure(&[Tool::RuncFit], progress).await?;
+    if !tools.runc_fit().exists() {
+        tools.ensure(&[Tool::RuncFit], progress).await?;
+    }
     let docker = private.start(tools).await?;
     step.done();
     Ok(docker)

@@ -1,5 +1,5 @@
 //! The images of the control plane, from programs that were built here. They bear the names that kubeadm asks for; etcd's
-//! and CoreDNS's content is newer than their tags say.
+//! and the name server's content is newer than their tags say.
 
 use std::{
     collections::BTreeSet,

@@ -11,7 +11,7 @@ use super::{Error, Settings, Tool};
 use crate::{cluster::settings, command::Command, progress::Tail};
 
 /// Kubernetes from empty caches takes eight minutes on two cores; a laptop on battery may take several times that.
-const LIMIT: Duration = Duration::from_mins(60);
+const LIMIT: Duration = Duration::from_hours(1);
 
 /// How a tool is built from its module.
 pub(super) struct Module {

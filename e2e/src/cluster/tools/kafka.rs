@@ -14,15 +14,13 @@ pub(super) fn inputs() -> String {
 
 fn project() -> String {
     let version = settings::KAFKA;
-    let dependencies: String = ARTIFACTS
-        .iter()
-        .map(|artifact| {
-            format!(
-                "<dependency><groupId>org.apache.kafka</groupId><artifactId>{artifact}</artifactId>\
-                 <version>{version}</version></dependency>"
-            )
-        })
-        .collect();
+    let dependencies = ARTIFACTS.map(|artifact| {
+        format!(
+            "<dependency><groupId>org.apache.kafka</groupId><artifactId>{artifact}</artifactId>\
+             <version>{version}</version></dependency>"
+        )
+    });
+    let dependencies = dependencies.concat();
     format!(
         "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><modelVersion>4.0.0</modelVersion>\
          <groupId>todoplatform.dev</groupId><artifactId>kafka</artifactId><version>1</version>\
