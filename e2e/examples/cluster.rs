@@ -1,4 +1,5 @@
-//! Brings the cluster up or down without anything of the project on it: `cargo run --example cluster -- up|down`.
+//! Drives the environment without anything of the project on it, for work on the environment itself:
+//! `cargo run -p todo-e2e --example cluster -- up|down|existing|kafka`.
 
 use todo_e2e::{
     cluster::{Cluster, Options, Settings, Tool, Tools},
@@ -17,6 +18,13 @@ async fn main() -> anyhow::Result<()> {
                 println!("export {name}='{value}'");
             }
         }
+        Some("existing") => {
+            let cluster = Cluster::existing(&settings, &progress).await?;
+            println!("{} by {}", cluster.context().await?, cluster.kubeconfig().display());
+            if let Some(image) = std::env::args().nth(2) {
+                cluster.load_image(&image).await?;
+            }
+        }
         Some("kafka") => {
             let tools = Tools::new(&settings);
             tools.ensure(&[Tool::Kafka], &progress).await?;
@@ -26,7 +34,7 @@ async fn main() -> anyhow::Result<()> {
             progress.expect(1);
             Cluster::down(&settings, &progress).await?;
         }
-        _ => anyhow::bail!("say `up` or `down`"),
+        _ => anyhow::bail!("say `up`, `down`, `existing [IMAGE]` or `kafka`"),
     }
     Ok(())
 }

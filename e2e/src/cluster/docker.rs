@@ -88,10 +88,8 @@ impl Private {
     /// The process, if the one that the file names is there and really is a daemon of ours: the machine may have been
     /// restarted since, and the number given to another.
     fn process(&self) -> Option<Pid> {
-        let number: i32 = std::fs::read_to_string(self.pid_file()).ok()?.trim().parse().ok()?;
-        let command = std::fs::read(format!("/proc/{number}/cmdline")).ok()?;
-        let ours = command.split(|&byte| byte == 0).any(|arg| arg == self.pid_file().as_os_str().as_encoded_bytes());
-        Pid::from_raw(number).filter(|_| ours)
+        let number = std::fs::read_to_string(self.pid_file()).ok()?.trim().parse().ok()?;
+        process_with(number, &self.pid_file())
     }
 
     fn pid_file(&self) -> PathBuf {
@@ -130,9 +128,7 @@ impl Private {
     async fn launch(&self, tools: &Tools) -> Result<(), Error> {
         std::fs::create_dir_all(&self.folder).map_err(Error::file(&self.folder))?;
         Before::record(&self.before()).await?;
-        for stale in [self.pid_file(), self.socket()] {
-            let _ = std::fs::remove_file(stale);
-        }
+        self.clear_remains().await;
         let log = std::fs::File::create(self.log()).map_err(Error::file(self.log()))?;
         let errors = log.try_clone().map_err(Error::file(self.log()))?;
         // In a session of its own: Ctrl-C in the terminal of the first run is not meant for it.
@@ -163,6 +159,25 @@ impl Private {
         })
     }
 
+    /// A daemon that was killed, or lost with the machine, leaves the number of its containerd in a file; the next one
+    /// believes the file, even when that process is gone or another has its number, and waits for it in vain.
+    async fn clear_remains(&self) {
+        let containerd = self.folder.join("exec/containerd");
+        let number = containerd.join("containerd.pid");
+        let config = containerd.join("containerd.toml");
+        let left = std::fs::read_to_string(&number).ok().and_then(|text| text.trim().parse().ok());
+        if let Some(process) = left.and_then(|number| process_with(number, &config)) {
+            let _ = kill_process(process, Signal::KILL);
+            let gone = ended(process);
+            // Should it not end, the new daemon will say so better than we could.
+            let _ = tokio::time::timeout(Duration::from_secs(5), gone).await;
+        }
+        let socket = containerd.join("containerd.sock");
+        for stale in [self.pid_file(), self.socket(), number, socket] {
+            let _ = std::fs::remove_file(stale);
+        }
+    }
+
     fn before(&self) -> PathBuf {
         self.folder.join("before.json")
     }
@@ -173,12 +188,7 @@ impl Private {
         if let Some(process) = self.process() {
             // It may have ended in between, which is what is wanted.
             let _ = kill_process(process, Signal::TERM);
-            let gone = async {
-                while test_kill_process(process).is_ok() {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            };
-            tokio::time::timeout(STOP_LIMIT, gone).await.map_err(|_| Error::Timeout {
+            tokio::time::timeout(STOP_LIMIT, ended(process)).await.map_err(|_| Error::Timeout {
                 what: "the private Docker daemon has not ended".to_owned(),
                 limit: STOP_LIMIT,
                 hint: format!("see {}", self.log().display()),
@@ -192,12 +202,25 @@ impl Private {
     }
 }
 
-/// Whether a path is that of a mount below a folder.
+/// The process of this number, if it was started with this path as one of its arguments: numbers are given again.
+fn process_with(number: i32, argument: &Path) -> Option<Pid> {
+    let command = std::fs::read(format!("/proc/{number}/cmdline")).ok()?;
+    let found = command.split(|&byte| byte == 0).any(|arg| arg == argument.as_os_str().as_encoded_bytes());
+    Pid::from_raw(number).filter(|_| found)
+}
+
+/// Waits until a process that is not a child of ours has ended.
+async fn ended(process: Pid) {
+    while test_kill_process(process).is_ok() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Mounts below a folder, inner ones first.
 pub(super) fn mounts_below(folder: &Path) -> Vec<PathBuf> {
     let table = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let points = table.lines().filter_map(|line| line.split(' ').nth(1)).map(PathBuf::from);
     let mut below: Vec<PathBuf> = points.filter(|point| point.starts_with(folder)).collect();
-    // Inner ones first.
     below.sort_by(|a, b| b.cmp(a));
     below
 }
