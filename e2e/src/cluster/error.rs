@@ -49,13 +49,13 @@ pub enum Error {
 
 impl Error {
     /// For `map_err`: adds the path to an error of the file system.
-    pub(super) fn file(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn file(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();
         move |source| Self::File { path, source }
     }
 
     /// For `map_err`: adds what was being done to the failure of a command.
-    pub(super) fn step(step: impl Into<String>) -> impl FnOnce(command::Error) -> Self {
+    pub(crate) fn step(step: impl Into<String>) -> impl FnOnce(command::Error) -> Self {
         let step = step.into();
         move |source| Self::Step { step, source }
     }

@@ -6,6 +6,7 @@
 
 pub mod archive;
 mod dapr;
+pub(crate) mod debian;
 mod docker;
 mod error;
 mod host;

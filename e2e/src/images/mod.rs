@@ -1,1 +1,44 @@
-//! The images that run on the cluster, built by a container engine.
+//! The images that a platform runs on, put on the nodes of a cluster of ours: the project's own, always built from this
+//! checkout, and Kafka's and PostgreSQL's, which nodes pull where they can and which are built here where they cannot.
+
+mod page;
+mod programs;
+mod project;
+mod stand_in;
+
+use crate::{
+    cluster::{Cluster, Error, Source, Tool},
+    progress::Progress,
+};
+
+/// Where the project's images are, as far as their names say.
+pub const REGISTRY: &str = "ghcr.io/todoplatform";
+/// Their tag.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// How many steps [`ensure`] may show, for [`Progress::expect`].
+pub const STEPS: usize = 5;
+
+/// Builds what is not built yet and puts it on the nodes. Says which operator image it was, by its content.
+pub async fn ensure(cluster: &Cluster, progress: &Progress) -> Result<String, Error> {
+    if cluster.source() == Source::Build {
+        cluster.tools().ensure(&[Tool::Kafka], progress).await?;
+        stand_in::ensure(cluster, &stand_in::KAFKA, progress).await?;
+        stand_in::ensure(cluster, &stand_in::POSTGRES, progress).await?;
+    }
+    project::ensure(cluster, progress).await
+}
+
+/// Runs `docker build` for a cluster's engine, by the builder that every engine has.
+async fn docker_build(cluster: &Cluster, arguments: impl IntoIterator<Item = String>, log: &str) -> Result<(), Error> {
+    let engine = engine(cluster)?;
+    let build = engine.command().env("DOCKER_BUILDKIT", "0").arg("build").args(arguments);
+    let build = build.limit(std::time::Duration::from_mins(30)).log(cluster.settings().log(log));
+    build.run().await.map(drop).map_err(Error::step(format!("building image {log}")))
+}
+
+fn engine(cluster: &Cluster) -> Result<&crate::cluster::Docker, Error> {
+    cluster.docker().ok_or_else(|| {
+        Error::NoCluster("no container engine answers to build images with: start Docker, or install it".to_owned())
+    })
+}

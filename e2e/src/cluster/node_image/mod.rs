@@ -5,7 +5,7 @@ mod control_plane;
 mod rootfs;
 mod store;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
@@ -14,7 +14,7 @@ use super::{
     docker::Docker,
     lock::Lock,
     settings,
-    tools::{Tools, make_empty, remove_if_there},
+    tools::{Tools, files_below, make_empty, remove_if_there},
 };
 use crate::{
     command::Command,
@@ -65,18 +65,6 @@ fn name(tools: &Tools) -> Result<String, Error> {
     }
     let hash = hex::encode(hash.finalize());
     Ok(format!("{}:{}-{}", settings::NODE_IMAGE, settings::KUBERNETES, &hash[..12]))
-}
-
-fn files_below(folder: &Path, into: &mut Vec<PathBuf>) -> Result<(), Error> {
-    for entry in std::fs::read_dir(folder).map_err(Error::file(folder))? {
-        let path = entry.map_err(Error::file(folder))?.path();
-        if path.is_dir() {
-            files_below(&path, into)?;
-        } else {
-            into.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// The places of one build of the image.

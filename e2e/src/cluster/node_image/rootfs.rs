@@ -7,13 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sha2::{Digest, Sha256};
-
 use super::{Build, ControlPlaneImages, Error, Settings};
-use crate::cluster::settings;
+use crate::cluster::{debian::Debian, settings};
 
-const PACKAGES: &str = "systemd,systemd-sysv,containerd,runc,containernetworking-plugins,iptables,iproute2,conntrack,\
-    ethtool,socat,procps,kmod,mount,util-linux,ca-certificates";
+const BASE: Debian = Debian {
+    name: "node",
+    variant: "minbase",
+    packages: "systemd,systemd-sysv,containerd,runc,containernetworking-plugins,iptables,iproute2,conntrack,ethtool,socat,\
+               procps,kmod,mount,util-linux,ca-certificates",
+};
 
 /// Network plugins that the node's configuration, or a person, may name; the package has many more.
 const PLUGINS: [&str; 5] = ["ptp", "host-local", "loopback", "portmap", "bridge"];
@@ -37,12 +39,12 @@ const ENABLED: [&str; 3] = ["containerd.service", "kubelet.service", "open-volum
 
 /// Changes whenever the unpacked base would.
 pub(super) fn recipe() -> String {
-    format!("{} {PACKAGES} {PLUGINS:?} {MASKED:?} {ENABLED:?}", settings::DEBIAN)
+    format!("{} {PLUGINS:?} {MASKED:?} {ENABLED:?}", BASE.recipe())
 }
 
-/// Puts Debian into the root folder. It is made once and kept while the list of packages is the same.
+/// Puts Debian into the root folder.
 pub(super) async fn unpack(build: &Build<'_>) -> Result<(), Error> {
-    let base = base(build).await?;
+    let base = BASE.archive(build.settings, build.tail).await?;
     let tar = build.command("tar").arg("-C").arg(&build.root).arg("-xf").arg(&base).arg("--exclude=./dev/*");
     build.run("unpacking Debian", tar).await?;
     for entry in list(&build.root.join("usr/lib/cni"))? {
@@ -56,29 +58,6 @@ pub(super) async fn unpack(build: &Build<'_>) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-async fn base(build: &Build<'_>) -> Result<PathBuf, Error> {
-    let hash = hex::encode(Sha256::digest(format!("{} {PACKAGES}", settings::DEBIAN)));
-    let folder = build.settings.cache().join("node");
-    std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
-    let base = folder.join(format!("debian-{}-{}.tar", settings::DEBIAN, &hash[..12]));
-    if base.exists() {
-        return Ok(base);
-    }
-    // mmdebstrap takes the format from the file's suffix.
-    let part = folder.join("part.tar");
-    let bootstrap = build
-        .command("mmdebstrap")
-        .args(["--variant=minbase", "--aptopt=Acquire::Languages \"none\""])
-        .arg(format!("--include={PACKAGES}"))
-        .args(["man", "locale", "doc"].map(|kind| format!("--dpkgopt=path-exclude=/usr/share/{kind}/*")))
-        .arg("--dpkgopt=path-include=/usr/share/doc/*/copyright")
-        .arg(settings::DEBIAN)
-        .arg(&part);
-    build.run("Debian's packages", bootstrap).await?;
-    std::fs::rename(&part, &base).map_err(Error::file(&base))?;
-    Ok(base)
 }
 
 /// Adds our files and Kubernetes' programs, and decides what systemd starts.

@@ -229,17 +229,30 @@ impl Tools {
 const INPUTS: &str = ".inputs";
 
 /// Makes a folder that has nothing in it.
-pub(super) fn make_empty(folder: &Path) -> Result<(), Error> {
+pub(crate) fn make_empty(folder: &Path) -> Result<(), Error> {
     remove_if_there(folder)?;
     std::fs::create_dir_all(folder).map_err(Error::file(folder))
 }
 
 /// Removes a folder with all that is in it.
-pub(super) fn remove_if_there(folder: &Path) -> Result<(), Error> {
+pub(crate) fn remove_if_there(folder: &Path) -> Result<(), Error> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(folder)(error)),
         _ => Ok(()),
     }
+}
+
+/// All files of a folder and of those in it.
+pub(crate) fn files_below(folder: &Path, into: &mut Vec<PathBuf>) -> Result<(), Error> {
+    for entry in std::fs::read_dir(folder).map_err(Error::file(folder))? {
+        let path = entry.map_err(Error::file(folder))?.path();
+        if path.is_dir() {
+            files_below(&path, into)?;
+        } else {
+            into.push(path);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

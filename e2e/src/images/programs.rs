@@ -1,0 +1,33 @@
+//! The operator and the services as programs that need nothing but a kernel, built outside of any container.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::{
+    cluster::{Cluster, Error},
+    command::Command,
+    progress::Tail,
+};
+
+/// Every program that an image is made of.
+pub(super) const ALL: [&str; 5] =
+    ["todo-operator", "todo-backend", "todo-notification", "todo-recurring-task", "todo-frontend"];
+
+/// Builds all of them and returns their folder. Cargo decides what is to be done; what it makes is kept in the cache, so
+/// that a fresh checkout does not build every dependency again.
+pub(super) async fn build(cluster: &Cluster, tail: &Tail) -> Result<PathBuf, Error> {
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let folder = cluster.settings().cache().join("cargo-images");
+    // With an explicit target, the flags reach the programs and not the macros, which cannot be static.
+    let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace('-', "_"));
+    let cargo = Command::new("cargo")
+        .dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .env(flags, "-C target-feature=+crt-static")
+        .args(["build", "--release", "--locked", "--target", &target, "--target-dir"])
+        .arg(&folder)
+        .args(ALL.iter().flat_map(|program| ["--package", program]))
+        .limit(Duration::from_mins(40))
+        .log(cluster.settings().log("programs"))
+        .tail(tail);
+    cargo.run().await.map_err(Error::step("building the operator and the services"))?;
+    Ok(folder.join(target).join("release"))
+}
