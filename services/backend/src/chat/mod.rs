@@ -1,0 +1,4 @@
+//! Chat
+mod command;
+mod when;
+mod words;

@@ -1,0 +1,247 @@
+//! One turn of a conversation: a command is carried out with the tools and put into words.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use todo_common::problem::Problem;
+use uuid::Uuid;
+
+use super::{
+    command::{Command, Draft, Listing, Target},
+    shown::{Choice, Shown, choose, words_for},
+    when::{Clock, Due},
+};
+use crate::{
+    notifier,
+    tools::{self, Tool},
+    user::UserId,
+    App,
+};
+
+/// What the parser can do, in its own words.
+pub(crate) const HELP: &str = "I am a command parser, not a language model: I know a few kinds of sentences.\n\
+- add buy groceries tomorrow 9am (also: on friday, in 20 minutes, 2026-12-01, every monday, #tag, !high)\n\
+- remind me to call mom at 18:00\n\
+- show my tasks; what's pending?; what have I completed?; what is due today?; show tasks #home\n\
+- complete task 3; complete buy groceries\n\
+- rename buy milk to buy oat milk; move buy milk to tomorrow 9am; set the priority of buy milk to high\n\
+- delete the meeting task\n\
+- send me a test notification";
+
+const UNKNOWN: &str =
+    "I did not understand that. I am a command parser, not a language model; write \"help\" to see the sentences I know.";
+
+/// A tool that was called, as the answer shows it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ToolCall {
+    name: &'static str,
+    arguments: Map<String, Value>,
+    result: Value,
+}
+
+/// A turn under way.
+pub(crate) struct Turn<'a> {
+    /// The running service.
+    pub(crate) app: &'a App,
+    /// Who speaks.
+    pub(crate) user: &'a UserId,
+    /// When, and in which zone.
+    pub(crate) clock: Clock,
+    /// The tasks of the list that was shown last, which numbers count.
+    pub(crate) shown: Vec<Uuid>,
+    /// The tools called so far.
+    pub(crate) calls: Vec<ToolCall>,
+}
+
+/// Why a turn ends early.
+enum Stop {
+    /// With words for the person.
+    Say(String),
+    /// With a failure of the system.
+    Fail(Problem),
+}
+
+impl Turn<'_> {
+    /// Carries out `command` and says what became of it.
+    ///
+    /// # Errors
+    /// The problem of a tool that could not work. What a person can put right is an answer, not an error.
+    pub(crate) async fn run(&mut self, command: Command) -> Result<String, Problem> {
+        match self.carry_out(command).await {
+            Ok(words) | Err(Stop::Say(words)) => Ok(words),
+            Err(Stop::Fail(problem)) => Err(problem),
+        }
+    }
+
+    async fn carry_out(&mut self, command: Command) -> Result<String, Stop> {
+        match command {
+            Command::Add(draft) => self.add(draft).await,
+            Command::List(listing) => self.list(listing).await,
+            Command::Complete(target) => {
+                let task = self.find(&target, "open").await?;
+                let title = self.change(Tool::CompleteTask, task, json!({})).await?;
+                Ok(format!("Completed \"{title}\"."))
+            }
+            Command::Delete(target) => {
+                let task = self.find(&target, "all").await?;
+                let title = self.change(Tool::DeleteTask, task, json!({})).await?;
+                Ok(format!("Deleted \"{title}\"."))
+            }
+            Command::Rename(target, new) => {
+                let task = self.find(&target, "open").await?;
+                let title = self.change(Tool::UpdateTask, task, json!({"title": new})).await?;
+                Ok(format!("Renamed to \"{title}\"."))
+            }
+            Command::Move(target, due) => {
+                let task = self.find(&target, "open").await?;
+                let title = self.change(Tool::UpdateTask, task, self.due_fields(due)).await?;
+                Ok(format!("\"{title}\" is now due {}.", words_for(due, self.clock.zone)))
+            }
+            Command::Prioritize(target, priority) => {
+                let task = self.find(&target, "open").await?;
+                let title = self.change(Tool::UpdateTask, task, json!({"priority": priority})).await?;
+                Ok(format!("\"{title}\" now has priority {priority}."))
+            }
+            Command::Notify => self.notify().await,
+            Command::Help => Ok(HELP.to_owned()),
+            Command::Ask(question) => Ok(question.to_owned()),
+            Command::Unknown => Ok(UNKNOWN.to_owned()),
+        }
+    }
+
+    async fn add(&mut self, draft: Draft) -> Result<String, Stop> {
+        let mut arguments = json!({"title": draft.title, "time_zone": self.clock.zone.name()});
+        if let Some(due) = draft.due {
+            merge(&mut arguments, self.due_fields(due));
+        }
+        if let Some(priority) = draft.priority {
+            merge(&mut arguments, json!({"priority": priority}));
+        }
+        if !draft.tags.is_empty() {
+            merge(&mut arguments, json!({"tags": draft.tags}));
+        }
+        if let Some(rrule) = &draft.rrule {
+            merge(&mut arguments, json!({"rrule": rrule}));
+        }
+        self.call(Tool::CreateTask, arguments).await?;
+        let due = draft.due.map(|due| format!(", due {}", words_for(due, self.clock.zone))).unwrap_or_default();
+        let repeats = if draft.rrule.is_some() { ", and it repeats" } else { "" };
+        Ok(format!("Added \"{}\"{due}{repeats}.", draft.title))
+    }
+
+    async fn list(&mut self, listing: Listing) -> Result<String, Stop> {
+        let mut arguments = json!({"status": listing.status});
+        if let Some(moment) = listing.due_before {
+            merge(&mut arguments, json!({"due_before": moment}));
+        }
+        if let Some(tag) = &listing.tag {
+            merge(&mut arguments, json!({"tag": tag}));
+        }
+        let result = self.call(Tool::ListTasks, arguments).await?;
+        let tasks = tasks_of(&result);
+        let kind = match listing.status {
+            "all" => "",
+            status => status,
+        };
+        let head = match tasks.len() {
+            0 => return Ok(format!("You have no {kind} tasks like that.").replace("  ", " ")),
+            1 => format!("You have 1 {kind} task:"),
+            count => format!("You have {count} {kind} tasks:"),
+        };
+        let mut lines = vec![head.replace("  ", " ")];
+        let numbered = tasks.iter().enumerate();
+        lines.extend(numbered.map(|(index, task)| format!("{}. {}", index + 1, task.line(self.clock.zone))));
+        if result["more"] == true {
+            lines.push("There are more than these.".to_owned());
+        }
+        self.shown = tasks.iter().map(|task| task.id).collect();
+        Ok(lines.join("\n"))
+    }
+
+    /// The id of the task that is meant.
+    async fn find(&mut self, target: &Target, status: &str) -> Result<Uuid, Stop> {
+        match target {
+            Target::Id(id) => return Ok(*id),
+            Target::Number(number) if !self.shown.is_empty() => {
+                return self.shown.get(number.wrapping_sub(1)).copied().ok_or_else(|| no_such(target));
+            }
+            Target::Number(_) | Target::Title(_) => {}
+        }
+        let mut arguments = json!({"status": status});
+        if let Target::Title(words) = target {
+            // The longest word narrows the list; which task has all of the words is decided here.
+            merge(&mut arguments, json!({"query": words.split_whitespace().max_by_key(|word| word.len())}));
+        }
+        let result = self.call(Tool::ListTasks, arguments).await?;
+        match choose(&tasks_of(&result), target) {
+            Choice::One(task) => Ok(task.id),
+            Choice::None => Err(no_such(target)),
+            Choice::Several(tasks) => {
+                self.shown = tasks.iter().map(|task| task.id).collect();
+                let lines: Vec<_> = tasks
+                    .iter()
+                    .enumerate()
+                    .map(|(index, task)| format!("{}. {}", index + 1, task.line(self.clock.zone)))
+                    .collect();
+                Err(Stop::Say(format!("Which one? Say its number.\n{}", lines.join("\n"))))
+            }
+        }
+    }
+
+    /// Calls a tool on one task; answers its title.
+    async fn change(&mut self, tool: Tool, task: Uuid, fields: Value) -> Result<String, Stop> {
+        let mut arguments = json!({"task_id": task});
+        merge(&mut arguments, fields);
+        let result = self.call(tool, arguments).await?;
+        Ok(result["title"].as_str().unwrap_or_default().to_owned())
+    }
+
+    async fn notify(&mut self) -> Result<String, Stop> {
+        const MESSAGE: &str = "This is a test notification.";
+        let result = notifier::send(&self.app.dapr, self.user, MESSAGE).await.map_err(Stop::Fail)?;
+        self.calls.push(ToolCall {
+            name: "send_notification",
+            arguments: Map::from_iter([("message".to_owned(), json!(MESSAGE))]),
+            result,
+        });
+        Ok("Sent you a test notification.".to_owned())
+    }
+
+    async fn call(&mut self, tool: Tool, arguments: Value) -> Result<Value, Stop> {
+        let mut whole = json!({"user_id": self.user.as_str()});
+        merge(&mut whole, arguments);
+        let Value::Object(arguments) = whole else { unreachable!("merge keeps an object an object") };
+        let outcome = tools::call(self.app, tool, arguments.clone()).await;
+        let (result, answer) = match outcome {
+            Ok(result) => (result.clone(), Ok(result)),
+            Err(tools::Error::Refused(words)) => (json!({"error": words}), Err(Stop::Say(format!("That does not work: {words}")))),
+            Err(tools::Error::Failed(problem)) => return Err(Stop::Fail(problem)),
+        };
+        self.calls.push(ToolCall { name: tool.name(), arguments, result });
+        answer
+    }
+
+    fn due_fields(&self, due: Due) -> Value {
+        match due {
+            Due::At(moment) => json!({"due_at": moment, "time_zone": self.clock.zone.name()}),
+            Due::On(day) => json!({"due_date": day, "time_zone": self.clock.zone.name()}),
+        }
+    }
+}
+
+fn no_such(target: &Target) -> Stop {
+    Stop::Say(match target {
+        Target::Number(number) => format!("There is no task {number} in the list. Write \"show my tasks\" to see it."),
+        Target::Title(words) => format!("I found no such task: \"{words}\". Write \"show my tasks\" to see them."),
+        Target::Id(id) => format!("There is no task {id}."),
+    })
+}
+
+fn tasks_of(result: &Value) -> Vec<Shown> {
+    result["tasks"].as_array().into_iter().flatten().filter_map(|task| Shown::deserialize(task).ok()).collect()
+}
+
+fn merge(into: &mut Value, fields: Value) {
+    if let (Value::Object(into), Value::Object(fields)) = (into, fields) {
+        into.extend(fields);
+    }
+}
