@@ -1,0 +1,145 @@
+/** The platform's HTTP API, as far as this page uses it. */
+
+export type Status = "open" | "completed";
+
+export interface Task {
+  id: string;
+  title: string;
+  status: Status;
+  due_at?: string | null;
+  due_date?: string | null;
+  recurrence?: { rrule?: string | null; after_completion_days?: number | null } | null;
+  completed_at?: string | null;
+}
+
+export interface NewTask {
+  title: string;
+  due_at?: string;
+  time_zone: string;
+  recurrence?: { rrule: string };
+}
+
+export interface Notification {
+  id: string;
+  title: string;
+  message: string;
+  created_at: string;
+  read_at?: string | null;
+}
+
+export interface Answer {
+  conversation_id: string;
+  response: string;
+  tool_calls: unknown[];
+}
+
+export interface Page<T> {
+  items: T[];
+  next_cursor?: string | null;
+}
+
+/** RFC 9457; `errors` names the fields that are wrong. */
+interface Problem {
+  title?: string;
+  detail?: string;
+  errors?: { field?: string; message?: string; detail?: string }[];
+}
+
+/** What went wrong, in words that can be shown. */
+export class ApiError extends Error {}
+
+const TIMEOUT_MS = 30_000;
+/** A language model thinks for longer. */
+const CHAT_TIMEOUT_MS = 120_000;
+
+export class Api {
+  constructor(private readonly user: string) {}
+
+  tasks(status: Status, cursor?: string): Promise<Page<Task>> {
+    return this.call("GET", "/api/tasks", { query: { status, cursor } });
+  }
+
+  add(task: NewTask): Promise<Task> {
+    return this.call("POST", "/api/tasks", { body: { ...task, user_id: this.user } });
+  }
+
+  complete(id: string): Promise<unknown> {
+    return this.call("POST", `/api/tasks/${encodeURIComponent(id)}/complete`);
+  }
+
+  reopen(id: string): Promise<unknown> {
+    return this.call("POST", `/api/tasks/${encodeURIComponent(id)}/reopen`);
+  }
+
+  remove(id: string): Promise<unknown> {
+    return this.call("DELETE", `/api/tasks/${encodeURIComponent(id)}`);
+  }
+
+  notifications(): Promise<Page<Notification>> {
+    return this.call("GET", "/api/notifications");
+  }
+
+  say(message: string, conversation: string | null): Promise<Answer> {
+    const body = { user_id: this.user, message, ...(conversation === null ? {} : { conversation_id: conversation }) };
+    return this.call("POST", "/api/chat", { body, timeout: CHAT_TIMEOUT_MS });
+  }
+
+  /** Where changes are told as they happen. */
+  eventsUrl(): string {
+    return this.url("/api/events", {});
+  }
+
+  private url(path: string, query: Record<string, string | undefined>): string {
+    const parameters = new URLSearchParams({ user_id: this.user });
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) parameters.set(name, value);
+    }
+    return `${path}?${parameters}`;
+  }
+
+  private async call<T>(
+    method: string,
+    path: string,
+    { query = {}, body, timeout = TIMEOUT_MS }: Partial<{ query: Record<string, string | undefined>; body: unknown; timeout: number }> = {},
+  ): Promise<T> {
+    let response: Response;
+    let text: string;
+    try {
+      response = await fetch(this.url(path, query), {
+        method,
+        headers: { accept: "application/json", ...(body === undefined ? {} : { "content-type": "application/json" }) },
+        signal: AbortSignal.timeout(timeout),
+        cache: "no-store",
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      text = await response.text();
+    } catch (error) {
+      const late = error instanceof DOMException && error.name === "TimeoutError";
+      throw new ApiError(
+        late ? "The platform did not answer in time. Try again." : "The platform cannot be reached. Check the network and try again.",
+      );
+    }
+    const parsed = parse(text);
+    if (!response.ok) throw new ApiError(words(response.status, parsed));
+    return parsed as T;
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function words(status: number, body: unknown): string {
+  const problem: Problem = typeof body === "object" && body !== null ? body : {};
+  const fields = Array.isArray(problem.errors)
+    ? problem.errors.map((error) => [error.field, error.message ?? error.detail].filter(Boolean).join(": ")).filter(Boolean)
+    : [];
+  const main = problem.detail ?? problem.title ?? `The platform refused this (HTTP ${status}).`;
+  // A detail often says already what is wrong with the only field.
+  const more = fields.filter((field) => !main.includes(field));
+  return [main, ...more].join(" ");
+}

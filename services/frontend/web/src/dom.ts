@@ -1,0 +1,34 @@
+/** Finding and making elements. Text goes in as text only, never as markup. */
+
+/** The element of that id, which the page's own HTML has. */
+export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`the page has no #${id}`);
+  return found as T;
+}
+
+/** A new element with properties and children. */
+export function element<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  properties: Partial<HTMLElementTagNameMap[K]> = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+
+/** A point in time in the reader's own language and zone. */
+export function timeText(rfc3339: string): string {
+  const parsed = new Date(rfc3339);
+  return Number.isNaN(parsed.getTime()) ? rfc3339 : moment.format(parsed);
+}
+
+/** A date without a time: the same day wherever it is read. */
+export function dateText(date: string): string {
+  const parsed = new Date(`${date}T00:00:00Z`);
+  return Number.isNaN(parsed.getTime()) ? date : day.format(parsed);
+}

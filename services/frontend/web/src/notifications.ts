@@ -1,0 +1,43 @@
+/** The list of notifications. */
+
+import type { Api, Notification } from "./api";
+import { byId, element, timeText } from "./dom";
+
+export class Notifications {
+  private readonly list = byId<HTMLUListElement>("notification-list");
+  private readonly empty = byId("notification-empty");
+  private readonly unread = byId("unread");
+  private turn = 0;
+
+  constructor(private readonly api: Api) {}
+
+  /** Reads the notifications again and shows them. */
+  async refresh(): Promise<void> {
+    const turn = ++this.turn;
+    const { items } = await this.api.notifications();
+    if (turn === this.turn) this.draw(items);
+  }
+
+  private draw(items: Notification[]): void {
+    const known = new Map([...this.list.children].map((row) => [(row as HTMLElement).dataset["notification"], row]));
+    // Those that are shown already stay, so that a screen reader speaks new ones only.
+    items.forEach((item, at) => {
+      const row = known.get(item.id) ?? this.row(item);
+      known.delete(item.id);
+      if (this.list.children[at] !== row) this.list.insertBefore(row, this.list.children[at] ?? null);
+    });
+    for (const row of known.values()) row.remove();
+    const unread = items.filter((item) => !item.read_at).length;
+    this.unread.textContent = String(unread);
+    this.unread.hidden = unread === 0;
+    this.empty.hidden = items.length > 0;
+  }
+
+  private row(item: Notification): HTMLLIElement {
+    const row = element("li", { className: "card" }, element("strong", { textContent: item.title }));
+    if (item.message !== item.title) row.append(element("span", { textContent: item.message }));
+    row.append(element("div", { className: "note", textContent: timeText(item.created_at) }));
+    row.dataset["notification"] = item.id;
+    return row;
+  }
+}
