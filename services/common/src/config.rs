@@ -1,0 +1,208 @@
+//! The environment of a service, read once at start. `operator/src/build/app/env.rs` is the other side of it.
+
+use std::{env, fmt, str::FromStr};
+
+use reqwest::Url;
+
+use crate::Sensitive;
+
+/// What every service is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Dapr app id, for example `backend-service`.
+    pub service: &'static str,
+    /// `PORT`: what the sidecar and the Service call.
+    pub port: u16,
+    /// `MANAGEMENT_PORT`: probes and metrics.
+    pub management_port: u16,
+    /// `DAPR_HTTP_ENDPOINT`, else `DAPR_HTTP_PORT` on this host, else port 3500. Without a trailing slash.
+    pub dapr_http: String,
+    /// `APP_API_TOKEN`: what the sidecar shows with each of its calls. Without it nobody may call the routes for Dapr.
+    pub app_token: Option<Sensitive>,
+    /// `NAMESPACE` of the platform.
+    pub namespace: String,
+    /// `PLATFORM_NAME`.
+    pub platform_name: String,
+    /// `PLATFORM_UID`.
+    pub platform_uid: String,
+    /// `POD_NAME`.
+    pub pod_name: String,
+    /// `DATABASE_SECRET_NAME` and `DATABASE_SECRET_KEY`: the Secret that holds the connection string.
+    pub database_secret: Option<DatabaseSecret>,
+    /// `DATABASE_URL`: the connection string itself, for a laptop without a secret store.
+    pub database_url: Option<Sensitive>,
+    /// `AUTH_MODE`.
+    pub auth_mode: AuthMode,
+}
+
+/// Where the connection string is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseSecret {
+    /// Name of the Secret.
+    pub name: String,
+    /// Key in it.
+    pub key: String,
+}
+
+/// How the services know who is calling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthMode {
+    /// The `user_id` of a request is believed.
+    Disabled,
+}
+
+/// Everything that is wrong with the environment, all at once.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub struct ConfigError(
+    /// One sentence for each mistake; each names its variable.
+    pub Vec<String>,
+);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the environment is wrong: {}", self.0.join("; "))
+    }
+}
+
+impl Settings {
+    /// Reads the process environment for the service with this Dapr app id.
+    pub fn from_env(service: &'static str) -> Result<Self, ConfigError> {
+        Self::read(service, &|name| env::var(name).ok())
+    }
+
+    fn read(service: &'static str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut variables = Variables { lookup, mistakes: Vec::new() };
+        let settings = Self {
+            service,
+            port: variables.parsed("PORT", default_port(service)),
+            management_port: variables.parsed("MANAGEMENT_PORT", 8081),
+            dapr_http: variables.dapr_http(),
+            app_token: variables.text("APP_API_TOKEN").map(Sensitive::new),
+            namespace: variables.text("NAMESPACE").unwrap_or_else(|| "default".to_owned()),
+            platform_name: variables.text("PLATFORM_NAME").unwrap_or_else(|| "local".to_owned()),
+            platform_uid: variables.text("PLATFORM_UID").unwrap_or_default(),
+            pod_name: variables.text("POD_NAME").unwrap_or_else(|| service.to_owned()),
+            database_secret: variables.database_secret(),
+            database_url: variables.text("DATABASE_URL").map(Sensitive::new),
+            auth_mode: variables.auth_mode(),
+        };
+        if variables.mistakes.is_empty() { Ok(settings) } else { Err(ConfigError(variables.mistakes)) }
+    }
+}
+
+/// A variable of one service that may be missing or empty.
+pub fn optional<T: FromStr<Err: fmt::Display>>(name: &str) -> Result<Option<T>, ConfigError> {
+    parse(name, env::var(name).ok())
+}
+
+/// A variable that a service cannot do without.
+pub fn required<T: FromStr<Err: fmt::Display>>(name: &str) -> Result<T, ConfigError> {
+    optional(name)?.ok_or_else(|| ConfigError(vec![format!("{name} is missing")]))
+}
+
+fn parse<T: FromStr<Err: fmt::Display>>(name: &str, text: Option<String>) -> Result<Option<T>, ConfigError> {
+    text.filter(|text| !text.trim().is_empty())
+        .map(|text| text.trim().parse().map_err(|error| ConfigError(vec![format!("{name} cannot be read: {error}")])))
+        .transpose()
+}
+
+fn default_port(service: &str) -> u16 {
+    match service {
+        "notification-service" => 8001,
+        "recurring-task-service" => 8002,
+        "frontend-service" => 8080,
+        _ => 8000,
+    }
+}
+
+struct Variables<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+    mistakes: Vec<String>,
+}
+
+impl Variables<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, name: &str, default: T) -> T {
+        match parse(name, self.text(name)) {
+            Ok(value) => value.unwrap_or(default),
+            Err(ConfigError(mistakes)) => {
+                self.mistakes.extend(mistakes);
+                default
+            }
+        }
+    }
+
+    fn dapr_http(&mut self) -> String {
+        let Some(endpoint) = self.text("DAPR_HTTP_ENDPOINT") else {
+            return format!("http://127.0.0.1:{}", self.parsed::<u16>("DAPR_HTTP_PORT", 3500));
+        };
+        if !Url::parse(&endpoint).is_ok_and(|url| url.scheme() == "http") {
+            self.mistakes.push("DAPR_HTTP_ENDPOINT must be a URL such as http://localhost:3500".to_owned());
+        }
+        endpoint.trim_end_matches('/').to_owned()
+    }
+
+    fn database_secret(&mut self) -> Option<DatabaseSecret> {
+        match (self.text("DATABASE_SECRET_NAME"), self.text("DATABASE_SECRET_KEY")) {
+            (Some(name), Some(key)) => Some(DatabaseSecret { name, key }),
+            (None, None) => None,
+            _ => {
+                self.mistakes.push("DATABASE_SECRET_NAME and DATABASE_SECRET_KEY belong together".to_owned());
+                None
+            }
+        }
+    }
+
+    fn auth_mode(&mut self) -> AuthMode {
+        if self.text("AUTH_MODE").as_deref() != Some("disabled") {
+            self.mistakes.push("AUTH_MODE must be `disabled`, the only mode of this release".to_owned());
+        }
+        AuthMode::Disabled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        Settings::read("notification-service", &|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn a_laptop_needs_to_say_next_to_nothing() {
+        let settings = read(&[("AUTH_MODE", "disabled")]).unwrap();
+        assert_eq!((settings.port, settings.management_port), (8001, 8081));
+        assert_eq!(settings.dapr_http, "http://127.0.0.1:3500");
+        assert!(settings.app_token.is_none());
+    }
+
+    #[test]
+    fn an_endpoint_goes_before_a_port() {
+        let both =
+            [("AUTH_MODE", "disabled"), ("DAPR_HTTP_ENDPOINT", "http://localhost:3501/"), ("DAPR_HTTP_PORT", "3600")];
+        assert_eq!(read(&both).unwrap().dapr_http, "http://localhost:3501");
+        assert_eq!(read(&[both[0], both[2]]).unwrap().dapr_http, "http://127.0.0.1:3600");
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let wrong = [("PORT", "eighty"), ("DAPR_HTTP_ENDPOINT", "localhost"), ("DATABASE_SECRET_NAME", "x")];
+        let ConfigError(mistakes) = read(&wrong).unwrap_err();
+        for (mistake, variable) in mistakes.iter().zip(["PORT", "DAPR_HTTP_ENDPOINT", "DATABASE_SECRET", "AUTH_MODE"]) {
+            assert!(mistake.starts_with(variable), "{mistake}");
+        }
+        assert_eq!(mistakes.len(), 4);
+    }
+
+    #[test]
+    fn a_token_is_not_in_the_debug_form() {
+        let settings = read(&[("AUTH_MODE", "disabled"), ("APP_API_TOKEN", "hunter2")]).unwrap();
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+}

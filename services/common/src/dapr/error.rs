@@ -1,0 +1,83 @@
+use reqwest::{Response, StatusCode};
+use serde::Deserialize;
+
+/// Longest text of the sidecar that is passed on.
+const MESSAGE_LIMIT: usize = 300;
+
+/// Why a call of the sidecar failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No answer: the sidecar is away, slow or cut the connection.
+    #[error("{operation}: the sidecar gave no answer: {source}")]
+    Transport {
+        /// What was tried.
+        operation: &'static str,
+        /// The client's error, without the URL.
+        source: reqwest::Error,
+    },
+    /// An answer that is not 2xx.
+    #[error("{operation}: the sidecar answered {status} {code}: {message}")]
+    Refused {
+        /// What was tried.
+        operation: &'static str,
+        /// HTTP status.
+        status: StatusCode,
+        /// Dapr's error code, or nothing.
+        code: String,
+        /// Dapr's words, cut.
+        message: String,
+    },
+    /// State was changed by somebody else since it was read.
+    #[error("the state was changed by somebody else")]
+    Conflict,
+    /// An answer that is not what Dapr documents.
+    #[error("{operation}: the sidecar's answer cannot be read: {message}")]
+    Unreadable {
+        /// What was tried.
+        operation: &'static str,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The endpoint that the service was given is no URL.
+    #[error("the sidecar's endpoint is no URL")]
+    Endpoint,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    #[serde(rename = "errorCode", default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+impl Error {
+    /// Whether the same call may work later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Transport { .. } => true,
+            Self::Refused { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
+            Self::Conflict | Self::Unreadable { .. } | Self::Endpoint => false,
+        }
+    }
+
+    /// HTTP status of the answer, where there was one.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    pub(super) async fn refused(operation: &'static str, response: Response) -> Self {
+        let status = response.status();
+        let text = response.text().await.unwrap_or_default();
+        Self::from_body(operation, status, &text)
+    }
+
+    pub(super) fn from_body(operation: &'static str, status: StatusCode, text: &str) -> Self {
+        let Body { code, message } =
+            serde_json::from_str(text).unwrap_or_else(|_| Body { code: String::new(), message: text.to_owned() });
+        Self::Refused { operation, status, code, message: message.chars().take(MESSAGE_LIMIT).collect() }
+    }
+}

@@ -1,0 +1,152 @@
+//! The one database of a platform: connecting, migrating, claiming, and a handle that is there before the pool is.
+
+mod claim;
+mod connect;
+mod options;
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{PgPool, Postgres, Transaction};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use claim::{ClaimError, claim};
+pub use connect::{ConnectError, connect, migrate};
+
+use crate::{config::Settings, dapr, outbox, problem::Problem};
+
+/// Pause before the next try to connect.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Whether the database can be used.
+#[derive(Clone, Debug)]
+pub enum State {
+    /// Not connected yet; says what is being waited for.
+    Starting(&'static str),
+    /// It can be used.
+    Ready(PgPool),
+    /// It belongs to another platform, whose namespace and name this is.
+    InUse(String),
+    /// The last try failed, in words without secrets. It goes on trying.
+    Failed(String),
+}
+
+/// A way to the database that exists before the database does. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Database {
+    state: Arc<watch::Sender<State>>,
+    committed: Arc<Notify>,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Database {
+    /// Not connected; [`Database::run`] does that.
+    pub fn new() -> Self {
+        Self::with(State::Starting("waiting for the sidecar"))
+    }
+
+    /// Connected already.
+    pub fn ready(pool: PgPool) -> Self {
+        Self::with(State::Ready(pool))
+    }
+
+    fn with(state: State) -> Self {
+        Self { state: Arc::new(watch::Sender::new(state)), committed: Arc::default() }
+    }
+
+    /// How it is now.
+    pub fn state(&self) -> State {
+        self.state.borrow().clone()
+    }
+
+    /// To be told of changes.
+    pub fn watch(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// The pool, or the problem to answer with.
+    pub fn pool(&self) -> Result<PgPool, Problem> {
+        match self.state() {
+            State::Ready(pool) => Ok(pool),
+            State::Starting(what) => Err(Problem::starting(what)),
+            State::InUse(by) => Err(Problem::unavailable(format!("the database belongs to the platform {by}"))),
+            State::Failed(_) => Err(Problem::starting("there is no connection to the database yet")),
+        }
+    }
+
+    /// The pool as soon as there is one.
+    pub async fn until_ready(&self) -> PgPool {
+        let mut state = self.state.subscribe();
+        loop {
+            if let State::Ready(pool) = &*state.borrow_and_update() {
+                return pool.clone();
+            }
+            if state.changed().await.is_err() {
+                // The sender is a field of `self` and cannot be gone.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Begins a transaction, to be ended by [`Database::commit`].
+    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, Problem> {
+        Ok(self.pool()?.begin().await?)
+    }
+
+    /// Commits, and then wakes the relays and the feeds of all replicas. The notification is not a part of the
+    /// transaction, because PostgreSQL commits notifying transactions one by one; if it is lost, their timers do.
+    pub async fn commit(&self, transaction: Transaction<'_, Postgres>) -> Result<(), Problem> {
+        transaction.commit().await?;
+        self.committed.notify_one();
+        Ok(())
+    }
+
+    /// Connects (going on trying), then passes on commits as notifications and removes old rows, until `stop`.
+    pub async fn run(self, settings: Settings, dapr: dapr::Client, stop: CancellationToken) {
+        let Some(Some(pool)) = stop.run_until_cancelled(self.establish(&settings, &dapr)).await else { return };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.pass_on_commits(&pool) => {}
+            () = crate::inbox::keep_clean(&pool) => {}
+        }
+        self.close().await;
+    }
+
+    async fn establish(&self, settings: &Settings, dapr: &dapr::Client) -> Option<PgPool> {
+        loop {
+            match connect(settings, dapr).await {
+                Ok(pool) => {
+                    tracing::info!("the database is ready");
+                    self.state.send_replace(State::Ready(pool.clone()));
+                    return Some(pool);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the database cannot be used yet");
+                    self.state.send_replace(error.into_state());
+                }
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    async fn pass_on_commits(&self, pool: &PgPool) {
+        loop {
+            self.committed.notified().await;
+            if let Err(error) = outbox::wake(pool).await {
+                tracing::debug!(%error, "the relays were not woken; their timers will do");
+            }
+        }
+    }
+
+    async fn close(&self) {
+        if let State::Ready(pool) = self.state() {
+            // Waits for connections in use, which handlers that are being drained still need.
+            pool.close().await;
+        }
+    }
+}

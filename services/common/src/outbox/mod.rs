@@ -1,0 +1,62 @@
+//! Events that wait for the broker. They are written in the transaction of the change that they tell of.
+
+mod claim;
+mod feed;
+pub mod relay;
+
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::{FromRow, PgConnection, PgPool};
+use uuid::Uuid;
+
+pub use feed::{Change, Feed};
+
+use crate::telemetry::trace_context;
+
+/// Channel of LISTEN/NOTIFY on which relays and feeds are told that there is something new. Without a payload.
+pub const CHANNEL: &str = "outbox";
+
+/// A row of the outbox.
+#[derive(Clone, Debug, PartialEq, FromRow)]
+pub struct OutboxEvent {
+    /// Also the CloudEvent's id.
+    pub id: Uuid,
+    /// Order within one partition key.
+    pub seq: i64,
+    /// Where to.
+    pub topic: String,
+    /// Events with the same key keep their order.
+    pub partition_key: String,
+    /// The CloudEvent's data.
+    pub payload: Value,
+    /// Trace of the request that caused it.
+    pub traceparent: Option<String>,
+    /// Failed tries so far.
+    pub attempts: i32,
+}
+
+/// Writes an event in the caller's transaction and gives its id. Whoever commits wakes the relays by
+/// [`crate::database::Database::commit`].
+pub async fn enqueue(
+    connection: &mut PgConnection,
+    topic: &str,
+    partition_key: &str,
+    event_id: Option<Uuid>,
+    payload: &(impl Serialize + Sync),
+) -> Result<Uuid, sqlx::Error> {
+    let id = event_id.unwrap_or_else(Uuid::now_v7);
+    sqlx::query("INSERT INTO outbox (id, topic, partition_key, payload, traceparent) VALUES ($1, $2, $3, $4, $5)")
+        .bind(id)
+        .bind(topic)
+        .bind(partition_key)
+        .bind(sqlx::types::Json(payload))
+        .bind(trace_context::current())
+        .execute(connection)
+        .await?;
+    Ok(id)
+}
+
+/// Tells the relays and feeds of all replicas to look.
+pub(crate) async fn wake(pool: &PgPool) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(pool).await.map(drop)
+}

@@ -1,0 +1,1 @@
+//! When a recurring task is due next.

@@ -1,0 +1,163 @@
+//! A service's two listeners and its end.
+
+use std::{
+    any::Any,
+    future::IntoFuture,
+    io,
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    http::StatusCode,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    trace::{DefaultOnFailure, TraceLayer},
+};
+
+use crate::{config::Settings, problem::Problem, telemetry};
+
+/// Largest body that is taken.
+pub const BODY_LIMIT: usize = 1024 * 1024;
+/// Longest time until an answer begins. How long a stream then goes on is not limited here.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same for routes behind which a language model may think.
+pub const SLOW_REQUEST_TIMEOUT: Duration = Duration::from_secs(180);
+/// Routes with [`SLOW_REQUEST_TIMEOUT`], wherever they are served or passed on.
+const SLOW_ROUTES: [&str; 2] = ["/api/chat", "/mcp"];
+/// Longest time between SIGTERM and the end; Kubernetes kills after 30 s.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(20);
+
+/// What runs beside the listeners, and how it is told to stop. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Background {
+    /// Everything that has to end before the process does.
+    pub tracker: TaskTracker,
+    /// Cancelled on SIGTERM. Streams end by it, too: the listeners wait for them.
+    pub stop: CancellationToken,
+}
+
+impl Background {
+    /// Runs `work` until it sees that `stop` is cancelled. If it ends before that, the service ends, so that Kubernetes
+    /// starts it anew: a service without its background work looks healthy and is not.
+    pub fn spawn(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tracker.spawn(async move {
+            let ended = tokio::spawn(work).await;
+            if !stop.is_cancelled() {
+                tracing::error!(name, panicked = ended.is_err(), "background work has ended; the service stops");
+                stop.cancel();
+            }
+        });
+    }
+}
+
+/// Serves until SIGTERM or ctrl-c, then drains both listeners and the background work, 20 s at most.
+/// `app` gets the limits, problems for unknown routes, metrics and the trace layer here.
+pub async fn run(settings: &Settings, app: Router, management: Router, background: Background) -> io::Result<()> {
+    let stop = background.stop.clone();
+    let (app_listener, management_listener) = (bind(settings.port).await?, bind(settings.management_port).await?);
+    tracing::info!(port = settings.port, management_port = settings.management_port, "listening");
+    let serve = |listener, router: Router| {
+        axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future()
+    };
+    let mut servers = tokio::task::JoinSet::new();
+    servers.spawn(serve(app_listener, layered(app)));
+    servers.spawn(serve(management_listener, management));
+    tokio::select! {
+        result = wait_for_signal() => result?,
+        () = stop.cancelled() => {}
+    }
+    tracing::info!("stopping");
+    stop.cancel();
+    background.tracker.close();
+    let drained = async {
+        while servers.join_next().await.is_some() {}
+        background.tracker.wait().await;
+    };
+    if timeout(SHUTDOWN_DEADLINE, drained).await.is_err() {
+        tracing::warn!("not everything has ended in time; stopping anyway");
+    }
+    Ok(())
+}
+
+/// `::` takes IPv4 as well and is what a cluster with IPv6 only needs; some kernels have no IPv6 at all.
+async fn bind(port: u16) -> io::Result<TcpListener> {
+    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await
+        }
+        other => other,
+    }
+}
+
+/// The limits and manners that every service's routes have; [`run`] applies it, tests may.
+pub fn layered(app: Router) -> Router {
+    app.fallback(|| async { Problem::not_found("there is no such route") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "The route has no such method")
+        })
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(limit_time))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(TraceLayer::new_for_http().on_failure(DefaultOnFailure::new().level(tracing::Level::DEBUG)))
+        .layer(middleware::from_fn(telemetry::track))
+}
+
+async fn limit_time(request: Request, next: Next) -> Response {
+    let limit = time_limit(request.uri().path());
+    timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "It took too long")
+            .detail(format!("no answer within {} s", limit.as_secs()))
+            .into_response()
+    })
+}
+
+fn time_limit(path: &str) -> Duration {
+    let slow = SLOW_ROUTES
+        .iter()
+        .any(|route| path.strip_prefix(route).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+    if slow { SLOW_REQUEST_TIMEOUT } else { REQUEST_TIMEOUT }
+}
+
+// The layer wants a function of a box.
+#[expect(clippy::needless_pass_by_value)]
+fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
+    let message = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
+    tracing::error!(message = message.unwrap_or("no message"), "a handler panicked");
+    Problem::internal().into_response()
+}
+
+async fn wait_for_signal() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_wait_for_a_model_has_more_time() {
+        for slow in ["/api/chat", "/mcp", "/mcp/"] {
+            assert_eq!(time_limit(slow), SLOW_REQUEST_TIMEOUT, "{slow}");
+        }
+        for quick in ["/", "/api/chats", "/api/tasks", "/mcpx", "/reminders"] {
+            assert_eq!(time_limit(quick), REQUEST_TIMEOUT, "{quick}");
+        }
+    }
+}

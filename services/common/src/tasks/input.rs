@@ -1,0 +1,116 @@
+//! What callers write.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{Priority, Recurrence, Reminder};
+
+/// A task to be created. `user_id` is not here: whose it is, is found out before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NewTask {
+    /// 1 to 200 characters.
+    pub title: String,
+    /// At most 10 000 characters. The specification calls it `description`.
+    #[serde(default, alias = "description")]
+    pub notes: Option<String>,
+    /// How urgent.
+    #[serde(default)]
+    pub priority: Priority,
+    /// At most 20 of at most 50 characters.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// When it is due. At most one of this and `due_date`.
+    #[serde(default)]
+    pub due_at: Option<DateTime<Utc>>,
+    /// The day on which it is due.
+    #[serde(default)]
+    pub due_date: Option<NaiveDate>,
+    /// IANA name; UTC if absent.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+    /// How it repeats.
+    #[serde(default)]
+    pub recurrence: Option<Recurrence>,
+    /// At most 10.
+    #[serde(default)]
+    pub reminders: Vec<Reminder>,
+}
+
+impl NewTask {
+    /// A task with a title and nothing else.
+    pub fn titled(title: impl Into<String>) -> Self {
+        Self { title: title.into(), ..Self::default() }
+    }
+}
+
+/// A change. What is absent stays as it is; `null` removes.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct TaskPatch {
+    /// New title.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// New notes, or none.
+    #[serde(default, alias = "description", deserialize_with = "given")]
+    pub notes: Option<Option<String>>,
+    /// New priority.
+    #[serde(default)]
+    pub priority: Option<Priority>,
+    /// All the tags.
+    #[serde(default)]
+    pub tags: Option<Vec<String>>,
+    /// New due time, or none. A due time replaces a due day.
+    #[serde(default, deserialize_with = "given")]
+    pub due_at: Option<Option<DateTime<Utc>>>,
+    /// New due day, or none. A due day replaces a due time.
+    #[serde(default, deserialize_with = "given")]
+    pub due_date: Option<Option<NaiveDate>>,
+    /// New time zone.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+    /// New recurrence, or none.
+    #[serde(default, deserialize_with = "given")]
+    pub recurrence: Option<Option<Recurrence>>,
+    /// All the reminders.
+    #[serde(default)]
+    pub reminders: Option<Vec<Reminder>>,
+}
+
+/// Tells `null` from absent.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_description_is_notes() {
+        let new: NewTask = serde_json::from_value(json!({"title": "a", "description": "b"})).unwrap();
+        assert_eq!(new.notes.as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn null_removes_and_absent_keeps() {
+        let patch: TaskPatch =
+            serde_json::from_value(json!({"notes": null, "due_at": "2026-03-01T09:00:00Z"})).unwrap();
+        assert_eq!(patch.notes, Some(None));
+        assert!(matches!(patch.due_at, Some(Some(_))));
+        assert_eq!(patch.recurrence, None);
+    }
+
+    #[test]
+    fn recurrence_and_reminders_are_written_as_pinned() {
+        let json = json!({"title": "a", "recurrence": {"rrule": "FREQ=DAILY"},
+            "reminders": [{"at": "2026-03-01T09:00:00Z"}, {"before_minutes": 10}]});
+        let new: NewTask = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(new.recurrence, Some(Recurrence::Rrule("FREQ=DAILY".to_owned())));
+        let written = serde_json::to_value(&new).unwrap();
+        assert_eq!(written["recurrence"], json["recurrence"]);
+        assert_eq!(written["reminders"], json["reminders"]);
+        let after: Recurrence = serde_json::from_value(json!({"after_completion_days": 3})).unwrap();
+        assert_eq!(after, Recurrence::AfterCompletionDays(3));
+    }
+}

@@ -1,0 +1,25 @@
+//! Tasks. Every change writes its event to the outbox on the caller's connection, which must be in a transaction.
+
+mod draft;
+mod due;
+mod error;
+mod event;
+mod input;
+mod lifecycle;
+mod list;
+mod model;
+mod occurrence;
+mod reminders;
+mod row;
+mod user_id;
+mod write;
+
+pub use due::Due;
+pub use error::TaskError;
+pub use input::{NewTask, TaskPatch};
+pub use lifecycle::{complete, delete, reopen, restore};
+pub use list::{Page, Sort, StatusFilter, TaskFilter, list};
+pub use model::{Priority, Recurrence, Reminder, Status, Task};
+pub use occurrence::{Successor, create_successor};
+pub use user_id::UserId;
+pub use write::{create, get, update};

@@ -1,0 +1,53 @@
+//! Logs, metrics and the trace context.
+
+mod requests;
+pub mod trace_context;
+
+use std::{
+    io::{self, IsTerminal},
+    sync::OnceLock,
+};
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+pub use requests::track;
+
+/// Upper bounds of the buckets of durations, in seconds.
+const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Why logs or metrics could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The metrics recorder.
+    #[error("metrics cannot be set up: {0}")]
+    Metrics(#[from] BuildError),
+    /// The subscriber of log lines.
+    #[error("logs cannot be set up: {0}")]
+    Logs(String),
+}
+
+/// Sets up logs (JSON by `RUST_LOG`, text on a terminal) and metrics. To be called once, first thing in `main`.
+pub fn init(service: &'static str) -> Result<(), Error> {
+    let filter = || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let logs = if io::stdout().is_terminal() {
+        tracing_subscriber::fmt().with_env_filter(filter()).try_init()
+    } else {
+        tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter()).try_init()
+    };
+    logs.map_err(|error| Error::Logs(error.to_string()))?;
+    let handle = PrometheusBuilder::new()
+        .add_global_label("service", service)
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
+        .install_recorder()?;
+    // A second call has failed at the subscriber already.
+    let _ = METRICS.set(handle);
+    Ok(())
+}
+
+/// What `/metrics` shows; nothing before [`init`].
+pub fn metrics_handle() -> Option<&'static PrometheusHandle> {
+    METRICS.get()
+}
