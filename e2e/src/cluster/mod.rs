@@ -78,12 +78,7 @@ impl Cluster {
     /// Brings the cluster up, or finds it up. Safe to repeat, also after a run that was interrupted.
     pub async fn up(settings: &Settings, options: Options, progress: &Progress) -> Result<Self, Error> {
         let _lock = Lock::acquire(settings, "cluster").await?;
-        let found = State::read(settings);
-        // What is there is kept: whether a registry happens to answer today is no reason to make it anew.
-        let source = match (options.images, &found) {
-            (Images::Auto, Some(state)) => state.source,
-            (images, _) => images.resolve().await,
-        };
+        let source = Self::choose(settings, options.images).await;
         let missing = Requirements::of_cluster(source).await.missing();
         if !missing.is_empty() {
             let missing = missing.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -112,6 +107,15 @@ impl Cluster {
         Dapr { settings, tools: &tools, kind: &kind }.ensure(&mut state, progress).await?;
         let kubeconfig = settings.kubeconfig();
         Ok(Self { settings: settings.clone(), tools, kubeconfig, kind: Some(kind), docker: Some(docker), source })
+    }
+
+    /// Where [`Cluster::up`] would take the cluster's parts from. What is there is kept: whether a registry happens to
+    /// answer today is no reason to make it anew.
+    pub async fn choose(settings: &Settings, images: Images) -> Source {
+        match (images, State::read(settings)) {
+            (Images::Auto, Some(state)) => state.source,
+            (images, _) => images.resolve().await,
+        }
     }
 
     /// The cluster that [`Cluster::up`] made, without changing anything.
@@ -211,6 +215,11 @@ impl Cluster {
     /// The container engine that its nodes run on, and that images for it are built with.
     pub fn docker(&self) -> Option<&Docker> {
         self.docker.as_ref()
+    }
+
+    /// Whether a port of its node is on 127.0.0.1:8080 of this machine, as `config/kind` says of ours.
+    pub fn has_page_port(&self) -> bool {
+        self.kubeconfig == self.settings.kubeconfig()
     }
 
     /// `kubectl` for this cluster.

@@ -64,6 +64,11 @@ pub struct Requirements {
 }
 
 impl Requirements {
+    /// Nothing; see [`Requirements::and`].
+    pub fn none() -> Self {
+        Self { needed: Vec::new() }
+    }
+
     /// What a cluster needs whose parts come from there.
     pub async fn of_cluster(source: Source) -> Self {
         let mut needed = ANYWHERE.to_vec();

@@ -29,6 +29,14 @@ pub async fn ensure(cluster: &Cluster, progress: &Progress) -> Result<String, Er
     project::ensure(cluster, progress).await
 }
 
+/// The image of PostgreSQL, in the cluster's engine too, and its name.
+pub(crate) async fn postgres(cluster: &Cluster, progress: &Progress) -> Result<&'static str, Error> {
+    if cluster.source() == Source::Build {
+        stand_in::ensure(cluster, &stand_in::POSTGRES, progress).await?;
+    }
+    Ok(stand_in::POSTGRES.reference)
+}
+
 /// Runs `docker build` for a cluster's engine, by the builder that every engine has.
 async fn docker_build(cluster: &Cluster, arguments: impl IntoIterator<Item = String>, log: &str) -> Result<(), Error> {
     let engine = engine(cluster)?;
@@ -37,7 +45,7 @@ async fn docker_build(cluster: &Cluster, arguments: impl IntoIterator<Item = Str
     build.run().await.map(drop).map_err(Error::step(format!("building image {log}")))
 }
 
-fn engine(cluster: &Cluster) -> Result<&crate::cluster::Docker, Error> {
+pub(crate) fn engine(cluster: &Cluster) -> Result<&crate::cluster::Docker, Error> {
     cluster.docker().ok_or_else(|| {
         Error::NoCluster("no container engine answers to build images with: start Docker, or install it".to_owned())
     })

@@ -14,9 +14,9 @@ use crate::{
 /// An image that stands in for a published one.
 pub(super) struct StandIn {
     /// The published image.
-    reference: &'static str,
+    pub(super) reference: &'static str,
     base: Debian,
-    /// Folders of the build context that come from elsewhere than the image's assets.
+    /// Whether Kafka's jars are in it.
     jars: bool,
 }
 

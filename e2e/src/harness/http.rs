@@ -1,0 +1,88 @@
+//! HTTP as scenarios speak it: a status that was not expected is an error with the answer's text.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::Value;
+
+use super::Forward;
+
+/// A client of one port.
+pub struct Http {
+    /// The way there; kept open as long as the client lives.
+    forward: Forward,
+    client: Client,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: reqwest::header::HeaderMap,
+    /// Its body, as text.
+    pub text: String,
+}
+
+impl Answer {
+    /// Its body, as JSON; null if it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+
+    /// Itself, if the status is this one.
+    pub fn expect(self, status: u16) -> anyhow::Result<Self> {
+        anyhow::ensure!(self.status.as_u16() == status, "status {} instead of {status}: {}", self.status, self.text);
+        Ok(self)
+    }
+}
+
+impl Http {
+    /// A client of a forwarded port.
+    pub fn new(forward: Forward) -> anyhow::Result<Self> {
+        // A connection that an earlier request left may have ended with its pod.
+        let client = Client::builder().timeout(Duration::from_secs(30)).pool_max_idle_per_host(0).build()?;
+        Ok(Self { forward, client })
+    }
+
+    /// Where a path is, for other programs.
+    pub fn url(&self, path: &str) -> String {
+        self.forward.url(path)
+    }
+
+    /// Sends a request with these headers and, unless it is null, this body.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> anyhow::Result<Answer> {
+        let mut request = self.client.request(method, self.forward.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if !body.is_null() {
+            request = request.json(body);
+        }
+        let response = request.send().await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok(Answer { status, headers, text: response.text().await? })
+    }
+
+    /// `GET`.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        self.send(Method::GET, path, &[], &Value::Null).await
+    }
+
+    /// `POST`.
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        self.send(Method::POST, path, &[], body).await
+    }
+
+    /// `DELETE`.
+    pub async fn delete(&self, path: &str) -> anyhow::Result<Answer> {
+        self.send(Method::DELETE, path, &[], &Value::Null).await
+    }
+}

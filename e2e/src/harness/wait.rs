@@ -1,0 +1,42 @@
+//! Waiting for something that is going to be so.
+
+use std::time::{Duration, Instant};
+
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Asks again and again until the answer is there. An error that `ask` returns is no end: the thing may just not be
+/// there yet; the last one is shown when the limit is reached.
+pub async fn until<T, Fut>(what: &str, limit: Duration, mut ask: impl FnMut() -> Fut) -> anyhow::Result<T>
+where
+    Fut: Future<Output = anyhow::Result<Option<T>>>,
+{
+    let start = Instant::now();
+    let mut last = None;
+    loop {
+        let left = limit.saturating_sub(start.elapsed());
+        match tokio::time::timeout(left.max(PAUSE), ask()).await {
+            Ok(Ok(Some(answer))) => return Ok(answer),
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => last = Some(format!("{error:#}")),
+            Err(_) => last = Some("the last question had no answer in time".to_owned()),
+        }
+        if start.elapsed() >= limit {
+            let last = last.map(|error| format!("; last error: {error}")).unwrap_or_default();
+            anyhow::bail!("not within {}s: {what}{last}", limit.as_secs());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Holds that something stays so for a while, asking again and again.
+pub async fn throughout<Fut>(what: &str, time: Duration, mut ask: impl FnMut() -> Fut) -> anyhow::Result<()>
+where
+    Fut: Future<Output = anyhow::Result<bool>>,
+{
+    let start = Instant::now();
+    while start.elapsed() < time {
+        anyhow::ensure!(ask().await?, "no longer so after {}ms: {what}", start.elapsed().as_millis());
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! The sample platform: applied, waited for, and shown how to use.
+
+use std::time::{Duration, Instant};
+
+use kube::Api;
+use todo_crds::platform::TodoPlatform;
+use todo_e2e::{
+    cluster::{Cluster, Settings},
+    harness,
+    progress::{Progress, Tail},
+};
+
+const NAMESPACE: &str = "todo";
+const NAME: &str = "todo";
+const LIMIT: Duration = Duration::from_mins(8);
+const PAUSE: Duration = Duration::from_millis(500);
+
+pub(super) async fn ensure(cluster: &Cluster, progress: &Progress) -> anyhow::Result<()> {
+    let step = progress.step("sample", "waiting for the sample platform to be Ready");
+    let namespace = format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {NAMESPACE}\n  labels:\n    \
+         pod-security.kubernetes.io/enforce: restricted\n"
+    );
+    let apply = || cluster.kubectl().args(["apply", "--server-side", "-f"]);
+    apply().arg("-").input(namespace).run().await?;
+    let sample = Settings::config().join("samples/todoplatform.yaml");
+    apply().arg(sample).args(["-n", NAMESPACE]).run().await?;
+    if cluster.has_page_port() {
+        apply().arg(Settings::config().join("kind/page.yaml")).run().await?;
+    }
+    let client = harness::client(cluster.kubeconfig()).await?;
+    if let Err(error) = wait(&Api::namespaced(client.clone(), NAMESPACE), step.tail()).await {
+        progress.note(&harness::dump::namespace(&client, NAMESPACE).await);
+        return Err(error);
+    }
+    step.done();
+    print!("{}", how_to_use(cluster));
+    Ok(())
+}
+
+async fn wait(api: &Api<TodoPlatform>, tail: &Tail) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let mut last = "it has no condition yet".to_owned();
+    while start.elapsed() < LIMIT {
+        let platform = api.get(NAME).await?;
+        let generation = platform.metadata.generation;
+        let conditions = platform.status.map(|status| status.conditions).unwrap_or_default();
+        let current = conditions.into_iter().find(|one| one.type_ == "Ready" && one.observed_generation == generation);
+        if let Some(ready) = current {
+            if ready.status == "True" {
+                return Ok(());
+            }
+            last = format!("{}: {}", ready.reason, ready.message);
+            tail.set(&last);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    anyhow::bail!("the sample platform is not Ready after {}s; {last}", LIMIT.as_secs())
+}
+
+fn how_to_use(cluster: &Cluster) -> String {
+    let url = if cluster.has_page_port() {
+        "http://127.0.0.1:8080".to_owned()
+    } else {
+        "http://127.0.0.1:8080 (after: kubectl -n todo port-forward service/frontend-service 8080:80)".to_owned()
+    };
+    let kubeconfig = cluster.kubeconfig().display();
+    format!(
+        "\nThe platform is Ready.\n\n  \
+         Page       {url}\n  \
+         Add a task curl -s http://127.0.0.1:8080/api/tasks -H 'content-type: application/json' \\\n               \
+         -d '{{\"user_id\": \"ada\", \"title\": \"buy groceries\"}}'\n  \
+         Chat       curl -s http://127.0.0.1:8080/api/chat -H 'content-type: application/json' \\\n               \
+         -d '{{\"user_id\": \"ada\", \"message\": \"show my tasks\"}}'\n  \
+         Status     kubectl --kubeconfig {kubeconfig} get todoplatforms -A\n             \
+         (a shell with kubectl, helm and KUBECONFIG: eval \"$(cargo xtask env)\")\n  \
+         Remove it  cargo xtask down\n"
+    )
+}

@@ -1,0 +1,155 @@
+//! `cargo xtask test`: the tests, from quick ones to those on the real cluster.
+
+use std::{path::Path, process::Stdio};
+
+use clap::ValueEnum;
+use todo_e2e::{
+    cluster::{Cluster, Images, Requirements, Settings, requirements::From},
+    harness::{self, Namespace, database::Database},
+    progress::Progress,
+};
+
+use super::{generate, operator, up};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Which kinds; all if none is named.
+    #[arg(value_enum)]
+    kinds: Vec<Kind>,
+    /// Only tests whose names contain this.
+    #[arg(long)]
+    filter: Option<String>,
+    /// Answers every question with yes.
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum Kind {
+    /// Format, clippy, licences, generated files, chart.
+    Lint,
+    /// Everything that needs no cluster; PostgreSQL is real.
+    Unit,
+    /// The web page's types.
+    Web,
+    /// What an API server alone can show.
+    Apiserver,
+    /// Whole systems on the cluster.
+    E2e,
+}
+
+/// What the scenarios use besides.
+const PROGRAMS: [(&str, &str, From); 3] = [
+    ("chromium", "the page is tested in a real browser", From::Debian("chromium")),
+    ("chromedriver", "drives the browser", From::Debian("chromium-driver")),
+    ("openssl", "looks at the sidecars' certificates", From::Debian("openssl")),
+];
+
+pub(super) async fn run(arguments: &Arguments, settings: &Settings, progress: &Progress) -> anyhow::Result<()> {
+    let mut kinds = if arguments.kinds.is_empty() { Kind::value_variants().to_vec() } else { arguments.kinds.clone() };
+    kinds.sort();
+    kinds.dedup();
+    let filter = arguments.filter.as_deref();
+    let mut cluster = None;
+    for kind in kinds {
+        if cluster.is_none() && kind != Kind::Web {
+            up::require(Requirements::none().and(&PROGRAMS), arguments.yes, progress).await?;
+            cluster = Some(up::own(Images::Auto, arguments.yes, settings, progress).await?);
+        }
+        match (&cluster, kind) {
+            (_, Kind::Web) => web().await?,
+            (Some(cluster), Kind::Lint) => lint(cluster, settings).await?,
+            (Some(cluster), Kind::Unit) => unit(cluster, filter, progress).await?,
+            (Some(cluster), Kind::Apiserver) => scenarios(cluster, "apiserver", filter, progress).await?,
+            (Some(cluster), Kind::E2e) => scenarios(cluster, "e2e", filter, progress).await?,
+            (None, _) => {}
+        }
+    }
+    Ok(())
+}
+
+async fn lint(cluster: &Cluster, settings: &Settings) -> anyhow::Result<()> {
+    call(cargo(&["fmt", "--all", "--check"])).await?;
+    call(cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])).await?;
+    generate::run(true).await?;
+    call(program(cluster.tools().helm(), &["lint", "--strict", "helm/todo-operator"])).await?;
+    // Where the advisories' database cannot be reached, the rest is checked all the same.
+    let deny = deny(settings).await?;
+    call(program(deny, &["--locked", "check", "licenses", "bans", "sources"])).await
+}
+
+/// cargo-deny, built once.
+async fn deny(settings: &Settings) -> anyhow::Result<std::path::PathBuf> {
+    let root = settings.tools().join(format!("cargo-deny-{DENY}"));
+    let built = root.join("bin/cargo-deny");
+    if !built.exists() {
+        let mut install = cargo(&["install", "cargo-deny", "--locked", "--quiet", "--version", DENY, "--root"]);
+        install.arg(root);
+        call(install).await?;
+    }
+    Ok(built)
+}
+
+const DENY: &str = "0.20.2";
+
+async fn unit(cluster: &Cluster, filter: Option<&str>, progress: &Progress) -> anyhow::Result<()> {
+    let database = Database::start(cluster, progress).await?;
+    let mut tests = cargo(&["test", "--workspace", "--exclude", "todo-e2e", "--locked"]);
+    tests.args(filter);
+    tests.env("TEST_DATABASE_URL", database.url());
+    let result = call(tests).await;
+    let mut own = cargo(&["test", "--package", "todo-e2e", "--locked", "--lib", "--bins"]);
+    own.args(filter);
+    let result = match result {
+        Ok(()) => call(own).await,
+        failed => failed,
+    };
+    database.stop().await?;
+    result
+}
+
+async fn web() -> anyhow::Result<()> {
+    for arguments in [&["ci", "--no-audit", "--no-fund"][..], &["run", "check"], &["run", "build"]] {
+        let mut npm = tokio::process::Command::new("npm");
+        npm.args(arguments).current_dir(root().join("services/frontend/web"));
+        call(npm).await?;
+    }
+    Ok(())
+}
+
+/// Scenarios on the cluster, with the operator of this checkout on it.
+async fn scenarios(cluster: &Cluster, target: &str, filter: Option<&str>, progress: &Progress) -> anyhow::Result<()> {
+    progress.expect(1);
+    operator::ensure(cluster, progress).await?;
+    let client = harness::client(cluster.kubeconfig()).await?;
+    // What a run before left would only take memory.
+    Namespace::delete_all(&client).await?;
+    let mut tests = cargo(&["test", "--package", "todo-e2e", "--locked", "--test", target, "--"]);
+    tests.args(["--test-threads", "3"]).args(filter);
+    let result = call(tests).await;
+    Namespace::delete_all(&client).await?;
+    result
+}
+
+fn root() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn cargo(arguments: &[&str]) -> tokio::process::Command {
+    program("cargo".into(), arguments)
+}
+
+fn program(path: std::path::PathBuf, arguments: &[&str]) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(path);
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// Runs a command whose output is for the person.
+async fn call(mut command: tokio::process::Command) -> anyhow::Result<()> {
+    let text = format!("{:?}", command.as_std());
+    eprintln!("\n$ {text}");
+    let status = command.stdin(Stdio::null()).kill_on_drop(true).status().await?;
+    anyhow::ensure!(status.success(), "{text} failed ({status})");
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! A namespace is for one platform.
+
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{ResourceExt, api::ListParams};
+use serde_json::json;
+use todo_e2e::harness::{Platform, wait};
+
+use crate::shared;
+
+#[tokio::test]
+async fn a_second_platform_in_the_namespace_is_refused_and_the_first_is_untouched() {
+    shared::with("conflict", async |first, _| {
+        let versions = async || {
+            let list = first.namespace.api::<Deployment>().list(&ListParams::default()).await?;
+            Ok::<_, anyhow::Error>(list.iter().map(|one| (one.name_any(), one.metadata.generation)).collect::<Vec<_>>())
+        };
+        let before = versions().await?;
+        let second = Platform::apply(&first.namespace, "second", json!({"kafka": {"consumerGroup": "x"}})).await?;
+        let refused = second.wait("Ready", "False", Duration::from_secs(20)).await?;
+        assert_eq!(refused.reason, "Conflict", "{}", refused.message);
+        assert!(refused.message.contains(&first.name), "{}", refused.message);
+        let untouched = async || {
+            let ready = first.condition("Ready").await?.is_some_and(|one| one.status == "True");
+            Ok(ready && versions().await? == before)
+        };
+        wait::throughout("the first platform is untouched", Duration::from_secs(10), untouched).await?;
+        second.delete().await
+    })
+    .await;
+}

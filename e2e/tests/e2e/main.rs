@@ -1,0 +1,16 @@
+//! Whole systems on the real cluster: `cargo xtask test e2e`.
+#![allow(clippy::unwrap_used, reason = "a failed scenario may panic")]
+
+mod conflict;
+mod conversation;
+mod drift;
+mod external;
+mod mcp;
+mod observability;
+mod page;
+mod ready;
+mod recurrence;
+mod reminders;
+mod retain;
+mod security;
+mod shared;

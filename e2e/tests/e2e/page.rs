@@ -1,0 +1,80 @@
+//! The web page in a real browser.
+
+use std::time::Duration;
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use serde_json::json;
+use todo_e2e::harness::until;
+use tokio::process::{Child, Command};
+
+use crate::shared;
+
+/// A browser that ends with the scenario.
+struct Browser {
+    client: Client,
+    _driver: Child,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    async fn open() -> anyhow::Result<Self> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let driver = Command::new("chromedriver").arg(format!("--port={port}")).kill_on_drop(true).spawn()?;
+        let profile = tempfile::tempdir()?;
+        let flags = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+        ];
+        let mut arguments: Vec<String> = flags.iter().map(ToString::to_string).collect();
+        arguments.push(format!("--user-data-dir={}", profile.path().display()));
+        let options = json!({"goog:chromeOptions": {"args": arguments}}).as_object().cloned().unwrap_or_default();
+        let url = format!("http://127.0.0.1:{port}");
+        let client = until("the browser's driver answers", Duration::from_secs(30), async || {
+            Ok(Some(ClientBuilder::native().capabilities(options.clone()).connect(&url).await?))
+        })
+        .await?;
+        Ok(Self { client, _driver: driver, _profile: profile })
+    }
+}
+
+#[tokio::test]
+async fn the_page_adds_a_task_and_shows_it_and_the_chat_line_adds_another() {
+    shared::with("page", async |platform, user| {
+        let page = platform.page().await?;
+        let browser = Browser::open().await?;
+        let client = &browser.client;
+        client.goto(&page.url("/")).await?;
+        let wait = Duration::from_secs(20);
+        let find = async |css: &str| client.wait().at_most(wait).for_element(Locator::Css(css)).await;
+        find("#user-name").await?.send_keys(&user).await?;
+        find("#user-save").await?.click().await?;
+
+        find("#new-title").await?.send_keys("buy milk").await?;
+        find("#add").await?.click().await?;
+        let shows = async |text: &str| {
+            let text = text.to_owned();
+            until(&format!("the page shows {text}"), wait, async || {
+                let list = client.find(Locator::Css("#tasks")).await?.text().await?;
+                Ok(list.contains(&text).then_some(()))
+            })
+            .await
+        };
+        shows("buy milk").await?;
+
+        find("#chat-input").await?.send_keys("add call mom\u{e007}").await?;
+        shows("call mom").await?;
+        let stored = shared::tasks(&page, &user).await?;
+        assert_eq!(stored.len(), 2);
+
+        client.clone().close().await?;
+        Ok(())
+    })
+    .await;
+}
