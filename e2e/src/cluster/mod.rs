@@ -217,7 +217,7 @@ impl Cluster {
         self.docker.as_ref()
     }
 
-    /// Whether a port of its node is on 127.0.0.1:8080 of this machine, as `config/kind` says of ours.
+    /// Whether a port of its node is on 127.0.0.1:8088 of this machine, as `config/kind` says of ours.
     pub fn has_page_port(&self) -> bool {
         self.kubeconfig == self.settings.kubeconfig()
     }

@@ -43,6 +43,7 @@ impl Env {
 
 /// A client for the current context of a kubeconfig.
 pub async fn client(kubeconfig: &std::path::Path) -> anyhow::Result<Client> {
-    let config = Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &KubeConfigOptions::default());
-    Ok(Client::try_from(config.await?)?)
+    let options = KubeConfigOptions::default();
+    let config = Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &options).await?;
+    Ok(Client::try_from(config)?)
 }

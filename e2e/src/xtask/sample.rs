@@ -60,17 +60,17 @@ async fn wait(api: &Api<TodoPlatform>, tail: &Tail) -> anyhow::Result<()> {
 
 fn how_to_use(cluster: &Cluster) -> String {
     let url = if cluster.has_page_port() {
-        "http://127.0.0.1:8080".to_owned()
+        "http://127.0.0.1:8088".to_owned()
     } else {
-        "http://127.0.0.1:8080 (after: kubectl -n todo port-forward service/frontend-service 8080:80)".to_owned()
+        "http://127.0.0.1:8088 (after: kubectl -n todo port-forward service/frontend-service 8088:80)".to_owned()
     };
     let kubeconfig = cluster.kubeconfig().display();
     format!(
         "\nThe platform is Ready.\n\n  \
          Page       {url}\n  \
-         Add a task curl -s http://127.0.0.1:8080/api/tasks -H 'content-type: application/json' \\\n               \
+         Add a task curl -s http://127.0.0.1:8088/api/tasks -H 'content-type: application/json' \\\n               \
          -d '{{\"user_id\": \"ada\", \"title\": \"buy groceries\"}}'\n  \
-         Chat       curl -s http://127.0.0.1:8080/api/chat -H 'content-type: application/json' \\\n               \
+         Chat       curl -s http://127.0.0.1:8088/api/chat -H 'content-type: application/json' \\\n               \
          -d '{{\"user_id\": \"ada\", \"message\": \"show my tasks\"}}'\n  \
          Status     kubectl --kubeconfig {kubeconfig} get todoplatforms -A\n             \
          (a shell with kubectl, helm and KUBECONFIG: eval \"$(cargo xtask env)\")\n  \

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 use todo_e2e::harness::until;
 use tokio::process::{Child, Command};
@@ -37,7 +38,7 @@ impl Browser {
         let options = json!({"goog:chromeOptions": {"args": arguments}}).as_object().cloned().unwrap_or_default();
         let url = format!("http://127.0.0.1:{port}");
         let client = until("the browser's driver answers", Duration::from_secs(30), async || {
-            Ok(Some(ClientBuilder::native().capabilities(options.clone()).connect(&url).await?))
+            Ok(Some(ClientBuilder::new(HttpConnector::new()).capabilities(options.clone()).connect(&url).await?))
         })
         .await?;
         Ok(Self { client, _driver: driver, _profile: profile })
