@@ -187,9 +187,10 @@ fn listing(words: &[Word<'_>], clock: &Clock) -> Option<Listing> {
     if !words.iter().all(known) || !says(&TOPIC) || first_is_a_verb {
         return None;
     }
+    // A task that is due on a day is due at its very end, so the moment is just behind that.
     let end_of = |days_ahead: u64| {
         let day = clock.today() + chrono::Days::new(days_ahead + 1);
-        clock.moment(day.and_time(chrono::NaiveTime::MIN))
+        clock.moment(day.and_time(chrono::NaiveTime::MIN)) + chrono::Duration::seconds(1)
     };
     let due_before = if says(&["overdue", "late"]) {
         Some(clock.now)

@@ -64,7 +64,7 @@ fn sentences_are_read_as_commands() {
         ("show my tasks", list("open")),
         ("list all tasks", list("all")),
         ("tasks", list("open")),
-        ("what do I have to do today?", list_due("2026-11-25T23:00:00Z")),
+        ("what do I have to do today?", list_due("2026-11-25T23:00:01Z")),
         ("what is overdue?", list_due("2026-11-25T09:00:00Z")),
         ("complete task 3", Command::Complete(Target::Number(3))),
         ("complete #3", Command::Complete(Target::Number(3))),

@@ -1,4 +1,86 @@
-//! Chat
+//! `POST /api/chat`: sentences in, tool calls and words out.
+
 mod command;
+mod shown;
+mod turn;
 mod when;
 mod words;
+
+use axum::{Router, extract::State, http::HeaderMap, routing::post};
+use chrono::Utc;
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+use todo_common::{
+    auth,
+    problem::{FieldError, Json, Problem},
+};
+
+use crate::{
+    app::App,
+    conversation::{self, ConversationId, Exchange},
+};
+use turn::{ToolCall, Turn};
+use when::Clock;
+
+/// Longest message, in characters.
+const LONGEST_MESSAGE: usize = 2000;
+
+pub(crate) fn router() -> Router<App> {
+    Router::new().route("/api/chat", post(chat))
+}
+
+#[derive(Deserialize)]
+struct Request {
+    user_id: Option<String>,
+    conversation_id: Option<String>,
+    message: String,
+    /// IANA zone that times in the message are meant in; UTC where it is not given.
+    time_zone: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    conversation_id: ConversationId,
+    response: String,
+    tool_calls: Vec<ToolCall>,
+    /// What has answered: a parser of commands, no language model.
+    engine: &'static str,
+}
+
+async fn chat(State(app): State<App>, headers: HeaderMap, Json(request): Json<Request>) -> Result<Json<Answer>, Problem> {
+    let user = auth::user(request.user_id.as_deref(), None, &headers)?;
+    let zone = zone(request.time_zone.as_deref())?;
+    check_length(&request.message)?;
+    let (id, stored) = match &request.conversation_id {
+        Some(id) => {
+            let id = ConversationId::parse(id)?;
+            let stored = conversation::load(&app.dapr, &id, &user).await?;
+            (id, stored)
+        }
+        None => (ConversationId::random(), None),
+    };
+    let clock = Clock { now: Utc::now(), zone };
+    let shown = stored.as_ref().map(|(conversation, _)| conversation.shown.clone()).unwrap_or_default();
+    let mut turn = Turn { app: &app, user: &user, clock, shown, calls: Vec::new() };
+    let response = turn.run(command::parse(&request.message, &clock)).await?;
+    let Turn { shown, calls, .. } = turn;
+    let exchange = Exchange { message: request.message, response, shown, at: clock.now };
+    if let Err(problem) = conversation::append(&app.dapr, &id, &user, stored, &exchange).await {
+        // The tools have worked: an error here would make the caller do it all again.
+        tracing::warn!(kind = problem.kind(), "an exchange is missing in the history of its conversation");
+    }
+    Ok(Json(Answer { conversation_id: id, response: exchange.response, tool_calls: calls, engine: "commands" }))
+}
+
+fn zone(name: Option<&str>) -> Result<Tz, Problem> {
+    name.map_or(Ok(Tz::UTC), str::parse)
+        .map_err(|_| Problem::invalid(vec![FieldError::new("time_zone", "write an IANA name, for example Europe/Berlin")]))
+}
+
+fn check_length(message: &str) -> Result<(), Problem> {
+    if message.chars().count() > LONGEST_MESSAGE {
+        let words = format!("at most {LONGEST_MESSAGE} characters");
+        return Err(Problem::invalid(vec![FieldError::new("message", words)]));
+    }
+    Ok(())
+}

@@ -1,8 +1,8 @@
 //! One turn of a conversation: a command is carried out with the tools and put into words.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use todo_common::problem::Problem;
+use todo_common::{problem::Problem, tasks::UserId};
 use uuid::Uuid;
 
 use super::{
@@ -11,11 +11,12 @@ use super::{
     when::{Clock, Due},
 };
 use crate::{
-    notifier,
+    app::App,
+    peers,
     tools::{self, Tool},
-    user::UserId,
-    App,
 };
+
+type Fields = Map<String, Value>;
 
 /// What the parser can do, in its own words.
 pub(crate) const HELP: &str = "I am a command parser, not a language model: I know a few kinds of sentences.\n\
@@ -34,7 +35,7 @@ const UNKNOWN: &str =
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ToolCall {
     name: &'static str,
-    arguments: Map<String, Value>,
+    arguments: Fields,
     result: Value,
 }
 
@@ -78,17 +79,17 @@ impl Turn<'_> {
             Command::List(listing) => self.list(listing).await,
             Command::Complete(target) => {
                 let task = self.find(&target, "open").await?;
-                let title = self.change(Tool::CompleteTask, task, json!({})).await?;
+                let title = self.change(Tool::CompleteTask, task, Fields::new()).await?;
                 Ok(format!("Completed \"{title}\"."))
             }
             Command::Delete(target) => {
                 let task = self.find(&target, "all").await?;
-                let title = self.change(Tool::DeleteTask, task, json!({})).await?;
+                let title = self.change(Tool::DeleteTask, task, Fields::new()).await?;
                 Ok(format!("Deleted \"{title}\"."))
             }
             Command::Rename(target, new) => {
                 let task = self.find(&target, "open").await?;
-                let title = self.change(Tool::UpdateTask, task, json!({"title": new})).await?;
+                let title = self.change(Tool::UpdateTask, task, fields(&[("title", json!(new))])).await?;
                 Ok(format!("Renamed to \"{title}\"."))
             }
             Command::Move(target, due) => {
@@ -98,7 +99,7 @@ impl Turn<'_> {
             }
             Command::Prioritize(target, priority) => {
                 let task = self.find(&target, "open").await?;
-                let title = self.change(Tool::UpdateTask, task, json!({"priority": priority})).await?;
+                let title = self.change(Tool::UpdateTask, task, fields(&[("priority", json!(priority))])).await?;
                 Ok(format!("\"{title}\" now has priority {priority}."))
             }
             Command::Notify => self.notify().await,
@@ -109,19 +110,11 @@ impl Turn<'_> {
     }
 
     async fn add(&mut self, draft: Draft) -> Result<String, Stop> {
-        let mut arguments = json!({"title": draft.title, "time_zone": self.clock.zone.name()});
-        if let Some(due) = draft.due {
-            merge(&mut arguments, self.due_fields(due));
-        }
-        if let Some(priority) = draft.priority {
-            merge(&mut arguments, json!({"priority": priority}));
-        }
-        if !draft.tags.is_empty() {
-            merge(&mut arguments, json!({"tags": draft.tags}));
-        }
-        if let Some(rrule) = &draft.rrule {
-            merge(&mut arguments, json!({"rrule": rrule}));
-        }
+        let mut arguments = fields(&[("title", json!(draft.title))]);
+        arguments.extend(draft.due.map(|due| self.due_fields(due)).unwrap_or_default());
+        arguments.extend(draft.priority.map(|priority| ("priority".to_owned(), json!(priority))));
+        arguments.extend((!draft.tags.is_empty()).then(|| ("tags".to_owned(), json!(draft.tags))));
+        arguments.extend(draft.rrule.as_ref().map(|rrule| ("rrule".to_owned(), json!(rrule))));
         self.call(Tool::CreateTask, arguments).await?;
         let due = draft.due.map(|due| format!(", due {}", words_for(due, self.clock.zone))).unwrap_or_default();
         let repeats = if draft.rrule.is_some() { ", and it repeats" } else { "" };
@@ -129,13 +122,9 @@ impl Turn<'_> {
     }
 
     async fn list(&mut self, listing: Listing) -> Result<String, Stop> {
-        let mut arguments = json!({"status": listing.status});
-        if let Some(moment) = listing.due_before {
-            merge(&mut arguments, json!({"due_before": moment}));
-        }
-        if let Some(tag) = &listing.tag {
-            merge(&mut arguments, json!({"tag": tag}));
-        }
+        let mut arguments = fields(&[("status", json!(listing.status))]);
+        arguments.extend(listing.due_before.map(|moment| ("due_before".to_owned(), json!(moment))));
+        arguments.extend(listing.tag.as_ref().map(|tag| ("tag".to_owned(), json!(tag))));
         let result = self.call(Tool::ListTasks, arguments).await?;
         let tasks = tasks_of(&result);
         let kind = match listing.status {
@@ -147,14 +136,14 @@ impl Turn<'_> {
             1 => format!("You have 1 {kind} task:"),
             count => format!("You have {count} {kind} tasks:"),
         };
-        let mut lines = vec![head.replace("  ", " ")];
-        let numbered = tasks.iter().enumerate();
-        lines.extend(numbered.map(|(index, task)| format!("{}. {}", index + 1, task.line(self.clock.zone))));
-        if result["more"] == true {
-            lines.push("There are more than these.".to_owned());
-        }
+        let more = if result["more"] == true { "\nThere are more than these." } else { "" };
         self.shown = tasks.iter().map(|task| task.id).collect();
-        Ok(lines.join("\n"))
+        Ok(format!("{}\n{}{more}", head.replace("  ", " "), self.numbered(&tasks)))
+    }
+
+    fn numbered(&self, tasks: &[Shown]) -> String {
+        let lines = tasks.iter().enumerate().map(|(index, task)| format!("{}. {}", index + 1, task.line(self.clock.zone)));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// The id of the task that is meant.
@@ -166,10 +155,11 @@ impl Turn<'_> {
             }
             Target::Number(_) | Target::Title(_) => {}
         }
-        let mut arguments = json!({"status": status});
+        let mut arguments = fields(&[("status", json!(status))]);
         if let Target::Title(words) = target {
             // The longest word narrows the list; which task has all of the words is decided here.
-            merge(&mut arguments, json!({"query": words.split_whitespace().max_by_key(|word| word.len())}));
+            let longest = words.split_whitespace().max_by_key(|word| word.len());
+            arguments.extend(longest.map(|word| ("query".to_owned(), json!(word))));
         }
         let result = self.call(Tool::ListTasks, arguments).await?;
         match choose(&tasks_of(&result), target) {
@@ -177,54 +167,50 @@ impl Turn<'_> {
             Choice::None => Err(no_such(target)),
             Choice::Several(tasks) => {
                 self.shown = tasks.iter().map(|task| task.id).collect();
-                let lines: Vec<_> = tasks
-                    .iter()
-                    .enumerate()
-                    .map(|(index, task)| format!("{}. {}", index + 1, task.line(self.clock.zone)))
-                    .collect();
-                Err(Stop::Say(format!("Which one? Say its number.\n{}", lines.join("\n"))))
+                Err(Stop::Say(format!("Which one? Say its number.\n{}", self.numbered(&tasks))))
             }
         }
     }
 
     /// Calls a tool on one task; answers its title.
-    async fn change(&mut self, tool: Tool, task: Uuid, fields: Value) -> Result<String, Stop> {
-        let mut arguments = json!({"task_id": task});
-        merge(&mut arguments, fields);
+    async fn change(&mut self, tool: Tool, task: Uuid, changes: Fields) -> Result<String, Stop> {
+        let mut arguments = fields(&[("task_id", json!(task))]);
+        arguments.extend(changes);
         let result = self.call(tool, arguments).await?;
         Ok(result["title"].as_str().unwrap_or_default().to_owned())
     }
 
     async fn notify(&mut self) -> Result<String, Stop> {
         const MESSAGE: &str = "This is a test notification.";
-        let result = notifier::send(&self.app.dapr, self.user, MESSAGE).await.map_err(Stop::Fail)?;
+        let result = peers::notify(&self.app.dapr, self.user, MESSAGE).await.map_err(Stop::Fail)?;
         self.calls.push(ToolCall {
             name: "send_notification",
-            arguments: Map::from_iter([("message".to_owned(), json!(MESSAGE))]),
+            arguments: fields(&[("user_id", json!(self.user.as_str())), ("message", json!(MESSAGE))]),
             result,
         });
         Ok("Sent you a test notification.".to_owned())
     }
 
-    async fn call(&mut self, tool: Tool, arguments: Value) -> Result<Value, Stop> {
-        let mut whole = json!({"user_id": self.user.as_str()});
-        merge(&mut whole, arguments);
-        let Value::Object(arguments) = whole else { unreachable!("merge keeps an object an object") };
-        let outcome = tools::call(self.app, tool, arguments.clone()).await;
-        let (result, answer) = match outcome {
+    async fn call(&mut self, tool: Tool, arguments: Fields) -> Result<Value, Stop> {
+        let (result, answer) = match tools::call(self.app, self.user, tool, arguments.clone()).await {
             Ok(result) => (result.clone(), Ok(result)),
-            Err(tools::Error::Refused(words)) => (json!({"error": words}), Err(Stop::Say(format!("That does not work: {words}")))),
+            Err(tools::Error::Refused(words)) => {
+                (json!({"error": words}), Err(Stop::Say(format!("That does not work: {words}"))))
+            }
             Err(tools::Error::Failed(problem)) => return Err(Stop::Fail(problem)),
         };
-        self.calls.push(ToolCall { name: tool.name(), arguments, result });
+        let mut shown = fields(&[("user_id", json!(self.user.as_str()))]);
+        shown.extend(arguments);
+        self.calls.push(ToolCall { name: tool.name(), arguments: shown, result });
         answer
     }
 
-    fn due_fields(&self, due: Due) -> Value {
-        match due {
-            Due::At(moment) => json!({"due_at": moment, "time_zone": self.clock.zone.name()}),
-            Due::On(day) => json!({"due_date": day, "time_zone": self.clock.zone.name()}),
-        }
+    fn due_fields(&self, due: Due) -> Fields {
+        let due = match due {
+            Due::At(moment) => ("due_at", json!(moment)),
+            Due::On(day) => ("due_date", json!(day)),
+        };
+        fields(&[due, ("time_zone", json!(self.clock.zone.name()))])
     }
 }
 
@@ -240,8 +226,6 @@ fn tasks_of(result: &Value) -> Vec<Shown> {
     result["tasks"].as_array().into_iter().flatten().filter_map(|task| Shown::deserialize(task).ok()).collect()
 }
 
-fn merge(into: &mut Value, fields: Value) {
-    if let (Value::Object(into), Value::Object(fields)) = (into, fields) {
-        into.extend(fields);
-    }
+fn fields(pairs: &[(&str, Value)]) -> Fields {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }

@@ -1,0 +1,146 @@
+//! `GET /api/events`: changes of the user's tasks as server-sent events, whichever replica or service made them.
+//!
+//! Each open stream holds one of the sidecar's ten places for calls of the app until it ends, so a pod has few of them, and they end
+//! after some minutes; a browser comes back by itself.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+    routing::get,
+};
+use futures::{Stream, StreamExt, future, stream};
+use serde::Deserialize;
+use serde_json::json;
+use todo_common::{
+    auth,
+    events::TASK_EVENTS,
+    outbox::Change,
+    problem::{Problem, Query},
+    tasks::UserId,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, broadcast},
+    time::sleep,
+};
+
+use crate::app::App;
+
+/// Streams of one pod; the other six places are for requests, ticks and tools.
+pub(crate) const MOST_STREAMS: usize = 4;
+/// A stream ends after this.
+const LONGEST: Duration = Duration::from_secs(300);
+/// A comment is sent in a silent stream, so that both sides notice when the other is gone.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Pause that a browser makes before it comes back.
+const COME_BACK: Duration = Duration::from_secs(2);
+
+pub(super) fn router() -> Router<App> {
+    Router::new().route("/api/events", get(events))
+}
+
+#[derive(Deserialize)]
+struct Whose {
+    user_id: Option<String>,
+}
+
+async fn events(State(app): State<App>, Query(whose): Query<Whose>, headers: HeaderMap) -> Result<Response, Problem> {
+    let user = auth::user(None, whose.user_id.as_deref(), &headers)?;
+    app.database.pool()?;
+    let place = app.streams.clone().try_acquire_owned().map_err(|_| too_many())?;
+    let end = future::select(Box::pin(app.stop.clone().cancelled_owned()), Box::pin(sleep(LONGEST)));
+    let events = changes(app.feed.subscribe(), user, place).take_until(end);
+    let alive = KeepAlive::new().interval(HEARTBEAT);
+    Ok(([("cache-control", "no-store"), ("x-accel-buffering", "no")], Sse::new(events).keep_alive(alive)).into_response())
+}
+
+/// Places for streams.
+pub(crate) fn places() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MOST_STREAMS))
+}
+
+fn too_many() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", "There are too many open streams")
+        .detail(format!("this pod serves {MOST_STREAMS} streams at once; read the list now and then instead, or try again"))
+}
+
+/// `ready`, then a `task` for each change of the user's tasks. The place is free again when the stream is dropped.
+fn changes(
+    feed: broadcast::Receiver<Arc<Change>>,
+    user: UserId,
+    place: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let ready = Event::default().event("ready").retry(COME_BACK).data("{}");
+    let live = stream::unfold((feed, user, place), |(mut feed, user, place)| async move {
+        loop {
+            let event = match feed.recv().await {
+                Ok(change) if concerns(&change, &user) => task(&change),
+                Ok(_) => continue,
+                Err(broadcast::error::RecvError::Lagged(_)) => Event::default().event("resync").data("{}"),
+                Err(broadcast::error::RecvError::Closed) => return None,
+            };
+            return Some((event, (feed, user, place)));
+        }
+    });
+    stream::once(future::ready(ready)).chain(live).map(Ok)
+}
+
+fn concerns(change: &Change, user: &UserId) -> bool {
+    change.topic == TASK_EVENTS && change.payload["user_id"] == json!(user.as_str())
+}
+
+fn task(change: &Change) -> Event {
+    // JSON of `serde_json` has no line breaks, which an event's data could not hold.
+    Event::default().event("task").id(change.id.to_string()).data(change.payload.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn change(topic: &str, user: &str) -> Arc<Change> {
+        let payload: Value = json!({"user_id": user, "event_type": "created"});
+        Arc::new(Change { id: Uuid::from_u128(1), topic: topic.to_owned(), payload })
+    }
+
+    fn shown(event: &Result<Event, Infallible>) -> String {
+        format!("{event:?}")
+    }
+
+    #[tokio::test]
+    async fn a_stream_shows_the_users_changes_and_nobody_elses() {
+        let (sender, receiver) = broadcast::channel(8);
+        let places = places();
+        let place = places.clone().try_acquire_owned().unwrap();
+        let stream = changes(receiver, UserId::new("ada").unwrap(), place);
+        sender.send(change(TASK_EVENTS, "bob")).unwrap();
+        sender.send(change("reminders", "ada")).unwrap();
+        sender.send(change(TASK_EVENTS, "ada")).unwrap();
+        drop(sender);
+        let events: Vec<_> = stream.collect().await;
+        assert_eq!(events.len(), 2);
+        assert!(shown(&events[0]).contains("ready"));
+        assert!(shown(&events[1]).contains("ada"));
+        assert_eq!(places.available_permits(), MOST_STREAMS);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_missed_changes_is_told_to_read_anew() {
+        let (sender, receiver) = broadcast::channel(1);
+        let place = places().try_acquire_owned().unwrap();
+        sender.send(change(TASK_EVENTS, "ada")).unwrap();
+        sender.send(change(TASK_EVENTS, "ada")).unwrap();
+        let mut stream = Box::pin(changes(receiver, UserId::new("ada").unwrap(), place));
+        stream.next().await;
+        assert!(shown(&stream.next().await.unwrap()).contains("resync"));
+    }
+}

@@ -1,0 +1,105 @@
+//! `POST /reminder-cron`: the tick of Dapr's cron binding, which comes to every replica. Whoever claims a reminder sends it.
+
+use std::time::Duration;
+
+use axum::{Router, extract::State, routing::post};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::{FromRow, PgConnection};
+use todo_common::{
+    events::{REMINDERS, ReminderEvent},
+    outbox,
+    problem::{Json, Problem},
+    tasks::UserId,
+};
+use uuid::Uuid;
+
+use crate::app::App;
+
+/// Reminders of one transaction. A tick goes on until none is left.
+const BATCH: i64 = 200;
+
+pub(super) fn router() -> Router<App> {
+    Router::new().route("/reminder-cron", post(tick))
+}
+
+/// The answer to a tick.
+#[derive(Debug, Serialize)]
+struct Checked {
+    status: &'static str,
+    /// Reminders that this tick has sent on their way.
+    due_tasks_count: usize,
+}
+
+async fn tick(State(app): State<App>) -> Result<Json<Checked>, Problem> {
+    let mut count = 0;
+    loop {
+        let mut transaction = app.database.begin().await?;
+        let due = claim(&mut transaction, app.reminder_window).await?;
+        for reminder in &due {
+            let key = reminder.task_id.to_string();
+            outbox::enqueue(&mut transaction, REMINDERS, &key, None, &reminder.event()?).await?;
+        }
+        app.database.commit(transaction).await?;
+        count += due.len();
+        if due.len() < usize::try_from(BATCH).unwrap_or(usize::MAX) {
+            break;
+        }
+    }
+    if count > 0 {
+        tracing::info!(count, "reminders are on their way");
+    }
+    metrics::counter!("reminders_claimed_total").increment(count as u64);
+    Ok(Json(Checked { status: "checked", due_tasks_count: count }))
+}
+
+/// A reminder that is due, with what the event says of its task.
+#[derive(Debug, FromRow)]
+struct Due {
+    reminder_id: Uuid,
+    remind_at: DateTime<Utc>,
+    task_id: Uuid,
+    user_id: String,
+    title: String,
+    due_at: Option<DateTime<Utc>>,
+}
+
+impl Due {
+    fn event(&self) -> Result<ReminderEvent, Problem> {
+        // Users of stored tasks were checked when the tasks were made.
+        let user_id = UserId::new(&self.user_id).map_err(|_| Problem::internal())?;
+        Ok(ReminderEvent {
+            task_id: self.task_id,
+            user_id,
+            title: self.title.clone(),
+            due_at: self.due_at,
+            remind_at: self.remind_at,
+            notification_method: ReminderEvent::default_method(),
+            reminder_id: Some(self.reminder_id),
+        })
+    }
+}
+
+/// Claims reminders of open tasks until the end of the window, overdue ones included. What another replica is claiming is skipped, and
+/// what it has claimed is not due any more, so each is claimed once.
+async fn claim(connection: &mut PgConnection, window: Duration) -> Result<Vec<Due>, sqlx::Error> {
+    sqlx::query_as(
+        "WITH due AS (
+             SELECT reminder.id
+             FROM task_reminders AS reminder JOIN tasks AS task ON task.id = reminder.task_id
+             WHERE reminder.claimed_at IS NULL AND reminder.remind_at <= now() + make_interval(secs => $1)
+               AND task.completed_at IS NULL AND task.deleted_at IS NULL AND task.user_id NOT LIKE '$%'
+             ORDER BY reminder.remind_at
+             LIMIT $2
+             FOR UPDATE OF reminder SKIP LOCKED
+         )
+         UPDATE task_reminders AS reminder SET claimed_at = now()
+         FROM due, tasks AS task
+         WHERE reminder.id = due.id AND task.id = reminder.task_id
+         RETURNING reminder.id AS reminder_id, reminder.remind_at, task.id AS task_id, task.user_id, task.title, task.due_at",
+    )
+    .bind(window.as_secs_f64())
+    .bind(BATCH)
+    .fetch_all(connection)
+    .await
+}

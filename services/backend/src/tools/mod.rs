@@ -1,0 +1,84 @@
+//! The tools: one registry for MCP and chat, so that both do the same and are refused the same.
+
+mod arguments;
+mod definition;
+
+use serde_json::{Map, Value, json};
+use sqlx::PgConnection;
+use todo_common::{
+    problem::Problem,
+    tasks::{self, Sort, Task, TaskError, TaskFilter, UserId},
+};
+
+use crate::app::App;
+use arguments::Arguments;
+pub(crate) use definition::Tool;
+
+/// Tasks that `list_tasks` shows at most.
+const MOST_TASKS: u32 = 100;
+
+/// Why a tool did not work.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The caller can put it right; says how.
+    Refused(String),
+    /// The system failed.
+    Failed(Problem),
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        if problem.status().is_server_error() { Self::Failed(problem) } else { Self::Refused(problem.sentence()) }
+    }
+}
+
+impl From<TaskError> for Error {
+    fn from(error: TaskError) -> Self {
+        Problem::from(error).into()
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Problem::from(error).into()
+    }
+}
+
+/// Calls a tool for `user`. The result is what the tool's output schema says.
+pub(crate) async fn call(app: &App, user: &UserId, tool: Tool, arguments: Map<String, Value>) -> Result<Value, Error> {
+    let arguments = Arguments::new(arguments);
+    if tool == Tool::ListTasks {
+        let filter = arguments.filter()?;
+        return list(app, user, &filter).await;
+    }
+    let mut transaction = app.database.begin().await?;
+    let (status, task) = change(&mut transaction, user, tool, arguments).await?;
+    app.database.commit(transaction).await?;
+    Ok(json!({"task_id": task.id, "status": status, "title": task.title}))
+}
+
+async fn list(app: &App, user: &UserId, filter: &TaskFilter) -> Result<Value, Error> {
+    let filter = TaskFilter { sort: Sort::CreatedAt, limit: Some(MOST_TASKS), ..filter.clone() };
+    let mut connection = app.database.pool()?.acquire().await?;
+    let page = tasks::list(&mut connection, user, &filter).await?;
+    Ok(json!({"tasks": page.items, "count": page.items.len(), "more": page.next_cursor.is_some()}))
+}
+
+async fn change(
+    connection: &mut PgConnection,
+    user: &UserId,
+    tool: Tool,
+    arguments: Arguments,
+) -> Result<(&'static str, Task), Error> {
+    let outcome = match tool {
+        Tool::CreateTask => ("created", tasks::create(connection, user, arguments.new_task()?).await?),
+        Tool::CompleteTask => ("completed", tasks::complete(connection, user, arguments.task_id()?, None).await?),
+        Tool::DeleteTask => ("deleted", tasks::delete(connection, user, arguments.task_id()?, None).await?),
+        Tool::UpdateTask => {
+            let id = arguments.task_id()?;
+            ("updated", tasks::update(connection, user, id, None, arguments.patch()?).await?)
+        }
+        Tool::ListTasks => return Err(Error::Failed(Problem::internal())),
+    };
+    Ok(outcome)
+}
