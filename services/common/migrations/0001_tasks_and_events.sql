@@ -17,7 +17,7 @@ CREATE TABLE tasks (
     tags           text[] NOT NULL DEFAULT '{}',
     due_at         timestamptz,
     due_date       date,
-    -- What lists sort and filter by: the instant at which it is due, the end of the day for a date, year 9999 for none.
+    -- What lists sort and filter by: the instant at which it is due, the end of the day for a date, a far year for none.
     due_sort       timestamptz NOT NULL,
     time_zone      text NOT NULL DEFAULT 'UTC',
     recurrence     jsonb,

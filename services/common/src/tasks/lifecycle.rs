@@ -1,28 +1,78 @@
+//! Completing, deleting, and taking either back.
+
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Task, TaskError, UserId};
+use super::{
+    Status, Task, TaskError, UserId, event, occurrence, reminders,
+    row::Row,
+    write::{lock_live, now},
+};
+use crate::events::EventType;
 
-/// Completes a task. One that is completed stays as it is.
+/// Completes a task. One that is completed stays as it is. The next occurrence of a recurring one is made from the event.
 pub async fn complete(c: &mut PgConnection, user: &UserId, id: Uuid, expected: Option<i64>) -> Result<Task, TaskError> {
-    let _ = (c, user, id, expected);
-    todo!()
+    let mut row = lock_live(&mut *c, user, id, expected).await?;
+    if row.task.completed_at.is_some() {
+        return Ok(row.task);
+    }
+    row.touch(now());
+    row.task.status = Status::Completed;
+    row.task.completed_at = Some(row.task.updated_at);
+    row.update(&mut *c).await?;
+    reminders::retract(&mut *c, id).await?;
+    event::record(c, EventType::Completed, &row.task).await?;
+    Ok(row.task)
 }
 
 /// Opens a completed task again and takes back the occurrence that its completion made, if nobody touched that.
+/// Reminders whose time has passed are not told again.
 pub async fn reopen(c: &mut PgConnection, user: &UserId, id: Uuid, expected: Option<i64>) -> Result<Task, TaskError> {
-    let _ = (c, user, id, expected);
-    todo!()
+    let mut row = lock_live(&mut *c, user, id, expected).await?;
+    if row.task.completed_at.is_none() {
+        return Ok(row.task);
+    }
+    row.touch(now());
+    row.task.status = Status::Open;
+    row.task.completed_at = None;
+    row.update(&mut *c).await?;
+    reminders::schedule(&mut *c, &row.task, Some(row.task.updated_at)).await?;
+    event::record(&mut *c, EventType::Updated, &row.task).await?;
+    occurrence::undo_successor(c, id).await?;
+    Ok(row.task)
 }
 
 /// Deletes a task; [`restore`] brings it back.
 pub async fn delete(c: &mut PgConnection, user: &UserId, id: Uuid, expected: Option<i64>) -> Result<Task, TaskError> {
-    let _ = (c, user, id, expected);
-    todo!()
+    let mut row = lock_live(&mut *c, user, id, expected).await?;
+    mark_deleted(c, &mut row).await?;
+    Ok(row.task)
 }
 
-/// Brings a deleted task back.
+/// Brings a deleted task back. One that is not deleted stays as it is.
 pub async fn restore(c: &mut PgConnection, user: &UserId, id: Uuid) -> Result<Task, TaskError> {
-    let _ = (c, user, id);
-    todo!()
+    let mut row = Row::lock(&mut *c, user, id).await?;
+    if row.task.deleted_at.is_some() {
+        bring_back(c, &mut row, EventType::Updated).await?;
+    }
+    Ok(row.task)
+}
+
+pub(super) async fn mark_deleted(c: &mut PgConnection, row: &mut Row) -> Result<(), sqlx::Error> {
+    row.touch(now());
+    row.task.deleted_at = Some(row.task.updated_at);
+    row.update(&mut *c).await?;
+    reminders::retract(&mut *c, row.task.id).await?;
+    event::record(c, EventType::Deleted, &row.task).await
+}
+
+pub(super) async fn bring_back(c: &mut PgConnection, row: &mut Row, told_as: EventType) -> Result<(), sqlx::Error> {
+    row.touch(now());
+    row.task.deleted_at = None;
+    row.undone = false;
+    row.update(&mut *c).await?;
+    if row.task.completed_at.is_none() {
+        reminders::schedule(&mut *c, &row.task, Some(row.task.updated_at)).await?;
+    }
+    event::record(c, told_as, &row.task).await
 }

@@ -1,8 +1,17 @@
+//! Lists: filters, orders and pages by key, so that a page costs the same wherever it begins.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, Row as _, postgres::PgRow};
+use uuid::Uuid;
 
-use super::{Priority, Task, TaskError, UserId};
+use super::{Priority, Task, TaskError, UserId, row::Row};
+use crate::problem::FieldError;
+
+const DEFAULT_LIMIT: u32 = 50;
+const MAX_LIMIT: u32 = 200;
+const WRONG_CURSOR: &str = "must be the next_cursor of the page before, with the same filter and order";
 
 /// Which tasks to list. The default lists open ones by due time.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -75,6 +84,128 @@ pub struct Page<T> {
 
 /// A page of this user's tasks.
 pub async fn list(connection: &mut PgConnection, user: &UserId, filter: &TaskFilter) -> Result<Page<Task>, TaskError> {
-    let _ = (connection, user, filter);
-    todo!()
+    let limit = filter.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+    let mut query = select(user, filter, check(filter)?);
+    query.push(" LIMIT ").push_bind(i64::from(limit) + 1);
+    let mut rows = query.build_query_as::<Listed>().fetch_all(connection).await.map_err(explain)?;
+    let has_more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next_cursor =
+        if has_more { rows.last().map(|last| Cursor(last.sort_key.clone(), last.row.task.id).encode()) } else { None };
+    Ok(Page { items: rows.into_iter().map(|listed| listed.row.task).collect(), next_cursor })
+}
+
+/// A row and what it is sorted by, as text.
+struct Listed {
+    row: Row,
+    sort_key: String,
+}
+
+impl FromRow<'_, PgRow> for Listed {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self { row: Row::from_row(row)?, sort_key: row.try_get("sort_key")? })
+    }
+}
+
+fn select<'a>(user: &'a UserId, filter: &'a TaskFilter, cursor: Option<Cursor>) -> QueryBuilder<Postgres> {
+    let (key, key_type) = filter.sort.column();
+    let mut query = QueryBuilder::new("SELECT *, (");
+    query.push(key).push(")::text AS sort_key FROM tasks WHERE user_id = ").push_bind(user.clone());
+    query.push(if filter.deleted { " AND deleted_at IS NOT NULL AND NOT undone" } else { " AND deleted_at IS NULL" });
+    match filter.status {
+        StatusFilter::Open => query.push(" AND completed_at IS NULL"),
+        StatusFilter::Completed => query.push(" AND completed_at IS NOT NULL"),
+        StatusFilter::All => &mut query,
+    };
+    if let Some(q) = filter.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
+        let pattern = format!("%{}%", q.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_"));
+        query.push(" AND (title ILIKE ").push_bind(pattern.clone());
+        query.push(" OR notes ILIKE ").push_bind(pattern).push(")");
+    }
+    if !filter.priorities.is_empty() {
+        let numbers: Vec<i16> = filter.priorities.iter().map(|priority| priority.number()).collect();
+        query.push(" AND priority = ANY (").push_bind(numbers).push(")");
+    }
+    if !filter.tags.is_empty() {
+        query.push(if filter.any_tag { " AND tags && " } else { " AND tags @> " }).push_bind(filter.tags.clone());
+    }
+    if let Some(after) = filter.due_after {
+        query.push(" AND due_sort >= ").push_bind(after);
+    }
+    if let Some(before) = filter.due_before {
+        query.push(" AND due_sort < ").push_bind(before);
+    }
+    let (compare, direction) = if filter.descending { ("<", "DESC") } else { (">", "ASC") };
+    if let Some(Cursor(value, id)) = cursor {
+        query.push(format!(" AND ({key}, id) {compare} (")).push_bind(value);
+        query.push(format!("::text::{key_type}, ")).push_bind(id).push(")");
+    }
+    query.push(format!(" ORDER BY {key} {direction}, id {direction}"));
+    query
+}
+
+impl Sort {
+    /// Expression and type. With the id after it the order is total.
+    const fn column(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Due => ("due_sort", "timestamptz"),
+            Self::CreatedAt => ("created_at", "timestamptz"),
+            Self::UpdatedAt => ("updated_at", "timestamptz"),
+            Self::Priority => ("priority", "smallint"),
+            Self::Title => ("lower(title)", "text"),
+        }
+    }
+}
+
+fn check(filter: &TaskFilter) -> Result<Option<Cursor>, TaskError> {
+    let wrong = |field: &str, message: &str| TaskError::Invalid(vec![FieldError::new(field, message)]);
+    if filter.q.as_ref().is_some_and(|q| q.chars().count() > 200 || q.contains('\0')) {
+        return Err(wrong("q", "must have at most 200 characters"));
+    }
+    if filter.tags.len() > 20 || filter.tags.iter().any(|tag| tag.chars().count() > 50 || tag.contains('\0')) {
+        return Err(wrong("tags", "at most 20 tags of at most 50 characters"));
+    }
+    let wrong_cursor = || wrong("cursor", WRONG_CURSOR);
+    filter.cursor.as_deref().map(|text| Cursor::decode(text).ok_or_else(wrong_cursor)).transpose()
+}
+
+/// Class 22 is "data exception": a cursor whose value is of another sort.
+fn explain(error: sqlx::Error) -> TaskError {
+    let code = error.as_database_error().and_then(|error| error.code().map(|code| code.starts_with("22")));
+    if code == Some(true) { TaskError::Invalid(vec![FieldError::new("cursor", WRONG_CURSOR)]) } else { error.into() }
+}
+
+/// Sort value and id of the last item of a page.
+#[derive(Debug, PartialEq, Eq)]
+struct Cursor(String, Uuid);
+
+impl Cursor {
+    fn encode(&self) -> String {
+        URL_SAFE_NO_PAD.encode(format!("{}{}", self.1.simple(), self.0))
+    }
+
+    fn decode(text: &str) -> Option<Self> {
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        let (id, value) = text.split_at_checked(32)?;
+        (!value.contains('\0')).then_some(())?;
+        Some(Self(value.to_owned(), id.parse().ok()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_comes_back_as_it_was() {
+        let cursor = Cursor("größe %".to_owned(), Uuid::now_v7());
+        assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));
+    }
+
+    #[test]
+    fn a_made_up_cursor_is_refused() {
+        for text in ["", "x", "!!!!", "YWJj"] {
+            assert_eq!(Cursor::decode(text), None, "{text}");
+        }
+    }
 }

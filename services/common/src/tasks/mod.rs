@@ -15,6 +15,7 @@ mod user_id;
 mod write;
 
 pub use due::Due;
+pub(crate) use due::to_instant;
 pub use error::TaskError;
 pub use input::{NewTask, TaskPatch};
 pub use lifecycle::{complete, delete, reopen, restore};

@@ -1,1 +1,65 @@
+//! The table `task_reminders`: when to remind, as instants.
 
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{Task, draft::Draft};
+
+/// Adds the reminders of an open task, with `after` only those that are later: what has passed is not told again.
+pub(super) async fn schedule(
+    connection: &mut PgConnection,
+    task: &Task,
+    after: Option<DateTime<Utc>>,
+) -> Result<(), sqlx::Error> {
+    let mut times = Draft::of(task).reminder_times();
+    times.retain(|time| after.is_none_or(|after| *time > after));
+    if times.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = times.iter().map(|_| Uuid::now_v7()).collect();
+    sqlx::query(
+        "INSERT INTO task_reminders (id, task_id, remind_at)
+         SELECT id, $1, remind_at FROM unnest($2::uuid[], $3::timestamptz[]) AS new (id, remind_at)
+         ON CONFLICT (task_id, remind_at) DO NOTHING",
+    )
+    .bind(task.id)
+    .bind(ids)
+    .bind(times)
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Makes the rows match a changed task. Those that stay keep whether they were claimed, so they are not told again.
+pub(super) async fn reschedule(connection: &mut PgConnection, task: &Task) -> Result<(), sqlx::Error> {
+    let times = Draft::of(task).reminder_times();
+    remove(connection, task.id, "remind_at <> ALL ($2)", Some(&times)).await?;
+    schedule(connection, task, None).await
+}
+
+/// Takes back what was not shown yet, of a task that is completed or deleted.
+pub(super) async fn retract(connection: &mut PgConnection, task_id: Uuid) -> Result<(), sqlx::Error> {
+    remove(connection, task_id, "(claimed_at IS NULL OR remind_at > clock_timestamp())", None).await
+}
+
+/// Removes reminders and the notifications that wait for their time because of them.
+async fn remove(
+    connection: &mut PgConnection,
+    task_id: Uuid,
+    which: &'static str,
+    times: Option<&[DateTime<Utc>]>,
+) -> Result<(), sqlx::Error> {
+    let statement = format!(
+        "WITH removed AS (DELETE FROM task_reminders WHERE task_id = $1 AND {which} RETURNING id)
+         DELETE FROM notifications USING removed
+         WHERE reminder_id = removed.id AND visible_at > clock_timestamp()"
+    );
+    // Both texts that come here are written in this file.
+    let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(task_id);
+    let query = match times {
+        Some(times) => query.bind(times.to_vec()),
+        None => query,
+    };
+    query.execute(connection).await.map(drop)
+}

@@ -1,1 +1,204 @@
+//! The table `tasks`.
 
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{FromRow, PgConnection, Row as _, postgres::PgRow, types::Json};
+use uuid::Uuid;
+
+use super::{
+    Due, Priority, Status, Task, TaskError, UserId,
+    draft::{Draft, zone_of},
+};
+use crate::recurrence;
+
+/// A task with what the API does not show.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Row {
+    pub(super) task: Task,
+    pub(super) occurrence_key: Option<String>,
+    pub(super) series_start: Option<Due>,
+    pub(super) spawned_by: Option<Uuid>,
+    pub(super) undone: bool,
+}
+
+impl Row {
+    /// A new task with the content of `draft`.
+    pub(super) fn new(id: Uuid, user: &UserId, draft: Draft, now: DateTime<Utc>) -> Self {
+        let task = Task {
+            id,
+            user_id: user.clone(),
+            title: String::new(),
+            notes: None,
+            status: Status::Open,
+            priority: Priority::None,
+            tags: Vec::new(),
+            due_at: None,
+            due_date: None,
+            time_zone: String::new(),
+            recurrence: None,
+            reminders: Vec::new(),
+            completed_at: None,
+            series_id: None,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+        };
+        let mut row = Self { task, occurrence_key: None, series_start: None, spawned_by: None, undone: false };
+        row.fill(draft);
+        row
+    }
+
+    /// Takes over the content of `draft`. A task that begins to repeat begins a series; one whose rule, due time or zone
+    /// changes stays in its series, whose rule counts from here.
+    pub(super) fn fill(&mut self, draft: Draft) {
+        let old = Draft::of(&self.task);
+        let counts_anew = (&old.recurrence, old.due, old.zone) != (&draft.recurrence, draft.due, draft.zone);
+        if counts_anew {
+            self.series_start = draft.recurrence.as_ref().and(draft.due);
+        }
+        if draft.recurrence.is_some() && self.task.series_id.is_none() {
+            self.task.series_id = Some(self.task.id);
+            self.occurrence_key = Some(recurrence::first_key(draft.due, draft.zone));
+        }
+        self.task.title = draft.title;
+        self.task.notes = draft.notes;
+        self.task.priority = draft.priority;
+        self.task.tags = draft.tags;
+        (self.task.due_at, self.task.due_date) = match draft.due {
+            Some(Due::At(at)) => (Some(at), None),
+            Some(Due::On(day)) => (None, Some(day)),
+            None => (None, None),
+        };
+        self.task.time_zone = draft.zone.name().to_owned();
+        self.task.recurrence = draft.recurrence;
+        self.task.reminders = draft.reminders;
+    }
+
+    /// Counts a change.
+    pub(super) fn touch(&mut self, now: DateTime<Utc>) {
+        self.task.version += 1;
+        self.task.updated_at = now;
+    }
+
+    fn due_sort(&self) -> DateTime<Utc> {
+        self.task.due().map_or_else(no_due, |due| due.deadline(zone_of(&self.task)))
+    }
+
+    /// This user's task, locked until the end of the transaction. A deleted one is there, too.
+    pub(super) async fn lock(connection: &mut PgConnection, user: &UserId, id: Uuid) -> Result<Self, TaskError> {
+        sqlx::query_as("SELECT * FROM tasks WHERE id = $1 AND user_id = $2 FOR UPDATE")
+            .bind(id)
+            .bind(user)
+            .fetch_optional(connection)
+            .await?
+            .ok_or(TaskError::NotFound)
+    }
+
+    /// Inserts it. False if its place in its series is taken.
+    pub(super) async fn insert(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        let task = &self.task;
+        let inserted = sqlx::query(
+            "INSERT INTO tasks (id, user_id, title, notes, priority, tags, due_at, due_date, due_sort, time_zone, recurrence,
+                reminders, completed_at, deleted_at, series_id, occurrence_key, series_start, spawned_by, undone, version,
+                created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+             ON CONFLICT (series_id, occurrence_key) DO NOTHING",
+        )
+        .bind(task.id)
+        .bind(&task.user_id)
+        .bind(&task.title)
+        .bind(&task.notes)
+        .bind(task.priority.number())
+        .bind(&task.tags)
+        .bind(task.due_at)
+        .bind(task.due_date)
+        .bind(self.due_sort())
+        .bind(&task.time_zone)
+        .bind(task.recurrence.as_ref().map(Json))
+        .bind(Json(&task.reminders))
+        .bind(task.completed_at)
+        .bind(task.deleted_at)
+        .bind(task.series_id)
+        .bind(&self.occurrence_key)
+        .bind(self.series_start.map(Json))
+        .bind(self.spawned_by)
+        .bind(self.undone)
+        .bind(task.version)
+        .bind(task.created_at)
+        .bind(task.updated_at)
+        .execute(connection)
+        .await?;
+        Ok(inserted.rows_affected() > 0)
+    }
+
+    /// Writes what can change.
+    pub(super) async fn update(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let task = &self.task;
+        sqlx::query(
+            "UPDATE tasks SET title = $2, notes = $3, priority = $4, tags = $5, due_at = $6, due_date = $7, due_sort = $8,
+                time_zone = $9, recurrence = $10, reminders = $11, completed_at = $12, deleted_at = $13, series_id = $14,
+                occurrence_key = $15, series_start = $16, undone = $17, version = $18, updated_at = $19
+             WHERE id = $1",
+        )
+        .bind(task.id)
+        .bind(&task.title)
+        .bind(&task.notes)
+        .bind(task.priority.number())
+        .bind(&task.tags)
+        .bind(task.due_at)
+        .bind(task.due_date)
+        .bind(self.due_sort())
+        .bind(&task.time_zone)
+        .bind(task.recurrence.as_ref().map(Json))
+        .bind(Json(&task.reminders))
+        .bind(task.completed_at)
+        .bind(task.deleted_at)
+        .bind(task.series_id)
+        .bind(&self.occurrence_key)
+        .bind(self.series_start.map(Json))
+        .bind(self.undone)
+        .bind(task.version)
+        .bind(task.updated_at)
+        .execute(connection)
+        .await
+        .map(drop)
+    }
+}
+
+/// What a task without due time is sorted by: after all others, for due times end with the year 2200.
+fn no_due() -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(365 * 1000)
+}
+
+impl FromRow<'_, PgRow> for Row {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let completed_at: Option<DateTime<Utc>> = row.try_get("completed_at")?;
+        let task = Task {
+            id: row.try_get("id")?,
+            user_id: row.try_get("user_id")?,
+            title: row.try_get("title")?,
+            notes: row.try_get("notes")?,
+            status: if completed_at.is_some() { Status::Completed } else { Status::Open },
+            priority: Priority::from_number(row.try_get("priority")?),
+            tags: row.try_get("tags")?,
+            due_at: row.try_get("due_at")?,
+            due_date: row.try_get("due_date")?,
+            time_zone: row.try_get("time_zone")?,
+            recurrence: row.try_get::<Option<Json<_>>, _>("recurrence")?.map(|Json(rule)| rule),
+            reminders: row.try_get::<Json<_>, _>("reminders")?.0,
+            completed_at,
+            series_id: row.try_get("series_id")?,
+            version: row.try_get("version")?,
+            created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
+            deleted_at: row.try_get("deleted_at")?,
+        };
+        Ok(Self {
+            task,
+            occurrence_key: row.try_get("occurrence_key")?,
+            series_start: row.try_get::<Option<Json<_>>, _>("series_start")?.map(|Json(start)| start),
+            spawned_by: row.try_get("spawned_by")?,
+            undone: row.try_get("undone")?,
+        })
+    }
+}

@@ -1,21 +1,38 @@
+//! Creating, reading and changing.
+
+use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{NewTask, Task, TaskError, TaskPatch, UserId};
+use super::{NewTask, Task, TaskError, TaskPatch, UserId, draft::Draft, event, reminders, row::Row};
+use crate::events::EventType;
+
+/// Now, in the precision of the database.
+pub(super) fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(6)
+}
 
 /// Creates a task.
 pub async fn create(connection: &mut PgConnection, user: &UserId, new: NewTask) -> Result<Task, TaskError> {
-    let _ = (connection, user, new);
-    todo!()
+    let row = Row::new(Uuid::now_v7(), user, Draft::new(new)?, now());
+    // The series is named after the new task: its place cannot be taken.
+    row.insert(&mut *connection).await?;
+    reminders::schedule(&mut *connection, &row.task, None).await?;
+    event::record(connection, EventType::Created, &row.task).await?;
+    Ok(row.task)
 }
 
 /// One task. A deleted one is not found.
 pub async fn get(connection: &mut PgConnection, user: &UserId, id: Uuid) -> Result<Task, TaskError> {
-    let _ = (connection, user, id);
-    todo!()
+    let row: Option<Row> = sqlx::query_as("SELECT * FROM tasks WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL")
+        .bind(id)
+        .bind(user)
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| row.task).ok_or(TaskError::NotFound)
 }
 
-/// Changes a task. With `expected` only if it still has that version.
+/// Changes a task. With `expected` only if it still has that version. A change of nothing is no change.
 pub async fn update(
     connection: &mut PgConnection,
     user: &UserId,
@@ -23,6 +40,36 @@ pub async fn update(
     expected: Option<i64>,
     patch: TaskPatch,
 ) -> Result<Task, TaskError> {
-    let _ = (connection, user, id, expected, patch);
-    todo!()
+    let mut row = lock_live(&mut *connection, user, id, expected).await?;
+    let before = Draft::of(&row.task);
+    let after = before.clone().patched(patch)?;
+    if before == after {
+        return Ok(row.task);
+    }
+    row.fill(after);
+    row.touch(now());
+    row.update(&mut *connection).await?;
+    if row.task.completed_at.is_none() && before.reminder_times() != Draft::of(&row.task).reminder_times() {
+        reminders::reschedule(&mut *connection, &row.task).await?;
+    }
+    event::record(connection, EventType::Updated, &row.task).await?;
+    Ok(row.task)
+}
+
+/// This user's task, locked; not a deleted one, and only in the expected version.
+pub(super) async fn lock_live(
+    connection: &mut PgConnection,
+    user: &UserId,
+    id: Uuid,
+    expected: Option<i64>,
+) -> Result<Row, TaskError> {
+    let row = Row::lock(connection, user, id).await?;
+    let current = row.task.version;
+    if row.task.deleted_at.is_some() {
+        Err(TaskError::NotFound)
+    } else if expected.is_some_and(|expected| expected != current) {
+        Err(TaskError::Conflict { current })
+    } else {
+        Ok(row)
+    }
 }
