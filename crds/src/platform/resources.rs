@@ -1,0 +1,55 @@
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{rules, schema};
+
+/// Size of an embedded volume where none is given.
+pub const EMBEDDED_STORAGE_SIZE: &str = "5Gi";
+/// Size of each volume of Strimzi and `CloudNativePG` where none is given.
+pub const MANAGED_STORAGE_SIZE: &str = "20Gi";
+
+/// Something that runs in the platform's namespace in a single pod.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EmbeddedSpec {
+    /// Its volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage: Option<StorageSpec>,
+    /// Resources of its container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+}
+
+/// A volume.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StorageSpec {
+    /// Size, at least 1Gi; 5Gi where embedded and 20Gi elsewhere if absent. It can only grow, and only where the storage
+    /// class allows that.
+    #[schemars(schema_with = "schema::size")]
+    #[x_kube(validation = rules::volume_size())]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<Quantity>,
+    /// Storage class; the cluster's default if absent. It cannot be changed later.
+    #[schemars(length(min = 1, max = 253))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_class_name: Option<String>,
+}
+
+/// Resources of a container. Whatever is given here takes the place of all that is set otherwise; `{}` changes nothing.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::request_within_limit("cpu"), validation = rules::request_within_limit("memory"))]
+pub struct Resources {
+    /// What is set aside for it.
+    #[schemars(schema_with = "schema::quantities")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requests: BTreeMap<String, Quantity>,
+    /// The most that it may use.
+    #[schemars(schema_with = "schema::quantities")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, Quantity>,
+}

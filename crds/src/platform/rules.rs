@@ -1,0 +1,115 @@
+//! Rules in CEL that more than one field needs. Each has a message that says what to write.
+//!
+//! Optional fields are asked for by chains of `has()`, not by CEL's optional types: the evaluator that the tests use
+//! does not know those.
+
+use kube::core::Rule;
+
+/// At most one of several fields.
+pub(super) fn at_most_one(fields: &[&str]) -> Rule {
+    let given: Vec<String> = fields.iter().map(|field| format!("has(self.{field})")).collect();
+    Rule::new(format!("[{}].filter(given, given).size() <= 1", given.join(", ")))
+        .message(&*format!("write at most one of {}", fields.join(", ")))
+}
+
+/// A text that matches a regular expression as a whole.
+pub(super) fn text(expression: &str, message: &str) -> Rule {
+    rule(&format!("self.matches({})", literal(&format!("^({expression})$"))), message)
+}
+
+/// An `http` or `https` URL with a host.
+pub(super) fn http_url(example: &str) -> Rule {
+    text(r"https?://[^\s/:][^\s]*", &format!("write an http:// or https:// URL, for example {example}"))
+}
+
+/// A duration between two others, both as Kubernetes writes them.
+pub(super) fn duration(least: &str, most: &str) -> Rule {
+    const DURATION: &str = r"'^([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+$'";
+    Rule::new(format!(
+        "self.matches({DURATION}) && duration(self) >= duration('{least}') && duration(self) <= duration('{most}')"
+    ))
+    .message(&*format!("write a duration between {least} and {most}, for example {least}"))
+}
+
+/// The size of a volume.
+pub(super) fn volume_size() -> Rule {
+    rule(
+        "isQuantity(self) && quantity(self).compareTo(quantity('1Gi')) >= 0",
+        "write a size of at least 1Gi, for example 5Gi",
+    )
+}
+
+/// A mode of `spec.kafka` or `spec.postgres` that is given cannot be taken away, and the other way round. Embedded is
+/// what is neither of the others, so it needs no rule of its own.
+pub(super) fn mode_is_immutable(field: &str, mode: &str) -> Rule {
+    let given = |object: &str| present(object, &[field, mode]);
+    Rule::new(format!("({}) == ({})", given("self"), given("oldSelf"))).message(&*format!(
+        "where {field} runs cannot be changed later, as its data stays where it is; \
+         make a new platform in another namespace and move the data"
+    ))
+}
+
+/// The storage class of a volume cannot change.
+pub(super) fn storage_class_is_immutable(field: &str, mode: &str) -> Rule {
+    let class = |object: &str| value_or(object, &[field, mode, "storage", "storageClassName"], "''");
+    Rule::new(format!("{} == {}", class("self"), class("oldSelf")))
+        .message(&*format!("{field}.{mode}.storage.storageClassName cannot be changed later; write what it was"))
+}
+
+/// The size of a volume can only grow. `default` is what an absent one means.
+pub(super) fn storage_only_grows(field: &str, mode: &str, default: &str) -> Rule {
+    let size = |object: &str| value_or(object, &[field, mode, "storage", "size"], &format!("'{default}'"));
+    let (now, before) = (size("self"), size("oldSelf"));
+    Rule::new(format!(
+        "!isQuantity({now}) || !isQuantity({before}) || quantity({now}).compareTo(quantity({before})) >= 0"
+    ))
+    .message(&*format!("{field}.{mode}.storage.size can only grow; write a size of at least what it was"))
+}
+
+/// The number of partitions can only grow where the operator makes the topics.
+pub(super) fn partitions_only_grow(default: i32) -> Rule {
+    let partitions = |object: &str| value_or(object, &["kafka", "topics", "partitions"], &default.to_string());
+    rule(
+        &format!(
+            "({}) || {} >= {}",
+            present("self", &["kafka", "external"]),
+            partitions("self"),
+            partitions("oldSelf")
+        ),
+        "kafka.topics.partitions can only grow; write a number of at least what it was",
+    )
+}
+
+/// The request of a resource is within its limit.
+pub(super) fn request_within_limit(resource: &str) -> Rule {
+    let quantity = |list: &str| format!("quantity(string(self.{list}['{resource}']))");
+    let given = |list: &str| format!("has(self.{list}) && '{resource}' in self.{list}");
+    Rule::new(format!(
+        "!({} && {}) || {}.compareTo({}) <= 0",
+        given("requests"),
+        given("limits"),
+        quantity("requests"),
+        quantity("limits")
+    ))
+    .message(&*format!("write a limit of {resource} that is at least the request"))
+}
+
+fn rule(expression: &str, message: &str) -> Rule {
+    Rule::new(expression).message(message)
+}
+
+/// Whether a field below several optional ones is given.
+fn present(object: &str, path: &[&str]) -> String {
+    let steps: Vec<String> = (1..=path.len()).map(|end| format!("has({object}.{})", path[..end].join("."))).collect();
+    steps.join(" && ")
+}
+
+/// The value of a field below several optional ones, or another expression if it is absent.
+fn value_or(object: &str, path: &[&str], default: &str) -> String {
+    format!("({} ? {object}.{} : {default})", present(object, path), path.join("."))
+}
+
+/// A text of CEL.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
