@@ -1,2 +1,42 @@
-//! placeholder
-fn main() {}
+//! The web page, and its way to the services: what a browser asks for under `/api` and `/mcp` goes to this pod's own
+//! sidecar, which calls the service that answers. There is no other way in from outside of the platform.
+
+mod answer;
+mod forward;
+mod headers;
+mod page;
+mod path;
+mod router;
+mod streams;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use todo_common::{
+    auth,
+    config::{self, Settings},
+    dapr, health,
+    server::{self, Background},
+    telemetry,
+};
+
+use crate::{forward::Forwarder, page::Page};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    telemetry::init("frontend-service")?;
+    let settings = Settings::from_env("frontend-service")?;
+    let root: PathBuf = config::required("WEB_ROOT")?;
+    let page = Page::load(&root).with_context(|| format!("the page's files in {} cannot be read", root.display()))?;
+    auth::announce(&settings);
+
+    let sidecar = dapr::Client::new(&settings.dapr_http)?;
+    let background = Background::default();
+    let forwarder = Forwarder::new(&settings.dapr_http, sidecar.clone(), background.stop.clone())?;
+    let app = router::build(&settings, page, forwarder);
+    server::run(&settings, app, health::router(None, sidecar), background).await?;
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! Passing a request to a service through the sidecar, and its answer back.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::Request,
+    http::{
+        StatusCode, Uri,
+        header::{CONTENT_LENGTH, CONTENT_TYPE},
+    },
+    response::{IntoResponse, Response},
+};
+use futures::StreamExt;
+use reqwest::redirect::Policy;
+use todo_common::{dapr, problem::Problem, server::BODY_LIMIT};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    answer::{self, LONGEST_ERROR},
+    headers, path,
+    streams::Streams,
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The one route of which every answer is a stream.
+const EVENTS: &str = "/api/events";
+
+/// Who answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Tasks, conversations, MCP.
+    Backend,
+    /// Notifications.
+    Notification,
+}
+
+impl Target {
+    /// Dapr app id.
+    const fn app(self) -> &'static str {
+        match self {
+            Self::Backend => "backend-service",
+            Self::Notification => "notification-service",
+        }
+    }
+}
+
+/// A way to the services. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Forwarder {
+    http: reqwest::Client,
+    endpoint: String,
+    streams: Streams,
+    stop: CancellationToken,
+}
+
+impl Forwarder {
+    /// By the sidecar at `endpoint`; streams end when `stop` is cancelled.
+    pub(crate) fn new(endpoint: &str, sidecar: dapr::Client, stop: CancellationToken) -> reqwest::Result<Self> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            // The sidecar is on loopback, and where a service sends the browser is for the browser to follow.
+            .no_proxy()
+            .redirect(Policy::none())
+            .build()?;
+        Ok(Self { http, endpoint: endpoint.to_owned(), streams: Streams::new(sidecar), stop })
+    }
+
+    /// The service's answer, or a problem that says why there is none.
+    pub(crate) async fn forward(&self, target: Target, request: Request) -> Response {
+        match self.try_forward(target, request).await {
+            Ok(response) => response,
+            Err(problem) => problem.into_response(),
+        }
+    }
+
+    async fn try_forward(&self, target: Target, request: Request) -> Result<Response, Problem> {
+        let (parts, body) = request.into_parts();
+        let url = self.url(target, &parts.uri)?;
+        let events = parts.uri.path() == EVENTS;
+        // Elsewhere it makes no difference, and the sidecar need not be asked.
+        let streams = !(events || headers::asks_for_stream(&parts.headers)) || self.streams.arrive().await;
+        if events && !streams {
+            return Err(self.streams.refusal().await);
+        }
+        let body = read(body).await?;
+        let call =
+            self.http.request(parts.method, url).headers(headers::of_request(&parts.headers, streams)).body(body);
+        let answer = call.send().await.map_err(|error| answer::transport_problem(target.app(), error))?;
+        self.pass_on(target, answer).await
+    }
+
+    fn url(&self, target: Target, uri: &Uri) -> Result<reqwest::Url, Problem> {
+        let refused = || {
+            Problem::bad_request(
+                "the path has `..`, empty parts or encoded slashes, or is encoded wrongly; write it plainly",
+            )
+        };
+        if !path::is_plain(uri.path()) {
+            return Err(refused());
+        }
+        let path_and_query = uri.path_and_query().map_or("", |text| text.as_str());
+        let url = format!("{}/v1.0/invoke/{}/method{path_and_query}", self.endpoint, target.app());
+        reqwest::Url::parse(&url).map_err(|_| refused())
+    }
+
+    async fn pass_on(&self, target: Target, answer: reqwest::Response) -> Result<Response, Problem> {
+        let status = answer.status();
+        let headers = headers::of_answer(answer.headers());
+        let body = if may_be_the_sidecars(&answer) {
+            let bytes = answer.bytes().await.map_err(|error| answer::transport_problem(target.app(), error))?;
+            if let Some(problem) = answer::sidecar_problem(target.app(), status, &bytes) {
+                return Err(problem);
+            }
+            Body::from(bytes)
+        } else if has_type(&answer, "text/event-stream") {
+            // The listener waits for its answers when it stops, and a stream does not end by itself.
+            Body::from_stream(answer.bytes_stream().take_until(self.stop.clone().cancelled_owned()))
+        } else {
+            Body::from_stream(answer.bytes_stream())
+        };
+        Ok((status, headers, body).into_response())
+    }
+}
+
+/// The body in memory, so that one that is too large is an answer and not a broken connection.
+async fn read(body: Body) -> Result<Bytes, Problem> {
+    to_bytes(body, BODY_LIMIT).await.map_err(|_| {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large")
+            .detail("at most 1 MiB is taken")
+    })
+}
+
+/// Whether this may be an error of the sidecar, which is looked into: JSON of known, small size.
+fn may_be_the_sidecars(answer: &reqwest::Response) -> bool {
+    let length = answer.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    (answer.status().is_client_error() || answer.status().is_server_error())
+        && has_type(answer, "application/json")
+        && length.is_some_and(|length| length <= LONGEST_ERROR)
+}
+
+fn has_type(answer: &reqwest::Response, wanted: &str) -> bool {
+    let given = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    given.is_some_and(|given| given.split(';').next().is_some_and(|given| given.trim().eq_ignore_ascii_case(wanted)))
+}
