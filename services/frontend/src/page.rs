@@ -1,5 +1,5 @@
 //! The page's files. They are few and small, so they are read once at start: no request reaches the file system, and an
-//! ETag is a hash of the content, which a new image with old modification times cannot get wrong.
+//! entity tag is a hash of the content, which a new image with old modification times cannot get wrong.
 
 use std::{
     collections::HashMap,
@@ -127,7 +127,7 @@ fn has_current(request: &HeaderMap, etag: &HeaderValue) -> bool {
     let known = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     known
         .flat_map(|value| value.split(','))
-        .map(|tag| tag.trim())
+        .map(str::trim)
         // A proxy that compresses makes a tag weak.
         .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes())
 }

@@ -50,7 +50,7 @@ export class ApiError extends Error {}
 
 const TIMEOUT_MS = 30_000;
 /** A language model thinks for longer. */
-const CHAT_TIMEOUT_MS = 120_000;
+const CHAT_TIMEOUT_MS = 190_000;
 
 export class Api {
   constructor(private readonly user: string) {}
@@ -138,8 +138,7 @@ function words(status: number, body: unknown): string {
   const fields = Array.isArray(problem.errors)
     ? problem.errors.map((error) => [error.field, error.message ?? error.detail].filter(Boolean).join(": ")).filter(Boolean)
     : [];
-  const main = problem.detail ?? problem.title ?? `The platform refused this (HTTP ${status}).`;
-  // A detail often says already what is wrong with the only field.
-  const more = fields.filter((field) => !main.includes(field));
-  return [main, ...more].join(" ");
+  if (problem.detail) return [problem.detail, ...fields.filter((field) => !problem.detail?.includes(field))].join("; ");
+  if (fields.length > 0) return fields.join("; ");
+  return problem.title ?? `The platform refused this (HTTP ${status}).`;
 }

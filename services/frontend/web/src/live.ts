@@ -3,15 +3,15 @@
 import { byId } from "./dom";
 import { wordsOf } from "./report";
 
-/** While events arrive, asking is only there for what a broken proxy in between swallows. */
-const SLOW_MS = 30_000;
+/** While events arrive: for notifications, which no event tells of, and for what a broken proxy in between swallows. */
+const SLOW_MS = 10_000;
 const FAST_MS = 5_000;
 /** Before the stream is tried again after it was refused. */
 const RETRY_MS = 30_000;
 /** Several events in a row are answered by one reading. */
 const SETTLE_MS = 150;
 /** Names that the stream gives to its events; those without a name are `message`. */
-const EVENTS = ["message", "task", "notification", "resync"];
+const EVENTS = ["message", "ready", "task", "notification", "resync"];
 
 type State = "connecting" | "live" | "polling" | "lost";
 
