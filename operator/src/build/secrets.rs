@@ -7,7 +7,7 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use super::{Object, Policy, Wave, data_metadata, owned};
 use crate::{
     names::{self, App},
-    resolve::{KafkaAuth, KafkaMode, PostgresMode, Resolved, SecretKey, SecretRef},
+    resolve::{KafkaAuth, KafkaMode, PostgresMode, Resolved, SecretKey, SecretRef, digest},
 };
 
 /// Every key of a Secret that something of the platform needs, by name and key.
@@ -52,7 +52,7 @@ pub fn required_secrets(platform: &Resolved) -> Vec<SecretKey> {
 }
 
 /// The component settings of Kafka that are in Secrets.
-pub(super) fn kafka_credentials(platform: &Resolved) -> Vec<(&'static str, SecretRef)> {
+pub(crate) fn kafka_credentials(platform: &Resolved) -> Vec<(&'static str, SecretRef)> {
     let mut settings = Vec::new();
     match &platform.kafka.mode {
         KafkaMode::Embedded(_) => {
@@ -91,30 +91,45 @@ pub(super) fn readable_by(platform: &Resolved, app: App) -> BTreeSet<String> {
     names
 }
 
-/// The Secrets that the operator makes.
+/// The Secrets that the operator makes, as objects.
 pub(super) fn objects(platform: &Resolved) -> Vec<Object> {
-    let once = |secret: &Secret| Object::of(Wave::Identity, Policy::CreateOnce, secret);
+    made(platform).iter().map(|secret| Object::of(Wave::Identity, Policy::CreateOnce, secret)).collect()
+}
+
+/// Digests of what is in the Secrets that the operator makes.
+pub(crate) fn made_digests(platform: &Resolved) -> BTreeMap<SecretRef, String> {
+    let mut digests = BTreeMap::new();
+    for secret in made(platform) {
+        let name = secret.metadata.name.unwrap_or_default();
+        for (key, value) in secret.data.unwrap_or_default() {
+            digests.insert(SecretRef::new(&name, key), digest(&value.0));
+        }
+    }
+    digests
+}
+
+fn made(platform: &Resolved) -> Vec<Secret> {
     let generated = &platform.generated;
-    let mut objects = vec![once(&Secret {
+    let mut secrets = vec![Secret {
         metadata: owned(platform, names::APP_TOKEN_SECRET, None),
         data: Some(data(&[(names::TOKEN_KEY, generated.app_token.reveal())])),
         ..Secret::default()
-    })];
+    }];
     if matches!(platform.kafka.mode, KafkaMode::Embedded(_)) {
-        objects.push(once(&Secret {
+        secrets.push(Secret {
             metadata: data_metadata(platform, names::KAFKA_PASSWORD_SECRET, Some(names::KAFKA)),
             data: Some(data(&[(names::PASSWORD_KEY, generated.kafka_password.reveal())])),
             ..Secret::default()
-        }));
-        objects.push(once(&Secret {
+        });
+        secrets.push(Secret {
             metadata: data_metadata(platform, names::KAFKA_USERNAME_SECRET, Some(names::KAFKA)),
             data: Some(data(&[(names::USERNAME_KEY, names::EMBEDDED_USER)])),
             ..Secret::default()
-        }));
+        });
     }
     if matches!(platform.postgres.mode, PostgresMode::Embedded(_)) {
         let password = generated.postgres_password.reveal();
-        objects.push(once(&Secret {
+        secrets.push(Secret {
             metadata: data_metadata(platform, names::POSTGRES_SECRET, Some(names::POSTGRES)),
             data: Some(data(&[
                 (names::CONNECTION_STRING_KEY, &embedded_connection_string(&platform.namespace, password)),
@@ -123,9 +138,9 @@ pub(super) fn objects(platform: &Resolved) -> Vec<Object> {
                 (names::USERNAME_KEY, names::EMBEDDED_USER),
             ])),
             ..Secret::default()
-        }));
+        });
     }
-    objects
+    secrets
 }
 
 /// The way to embedded PostgreSQL. A URL, because Dapr splits the other form at every blank.

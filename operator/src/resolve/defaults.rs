@@ -8,7 +8,7 @@ use k8s_openapi::{api::core::v1::ResourceRequirements, apimachinery::pkg::api::r
 use crate::names::App;
 
 /// Volume of embedded Kafka and of embedded PostgreSQL.
-pub const STORAGE_SIZE: &str = "5Gi";
+pub use todo_crds::platform::EMBEDDED_STORAGE_SIZE as STORAGE_SIZE;
 /// Consumer group of all services; see the specification.
 pub const CONSUMER_GROUP: &str = "todo-service-group";
 /// Largest message; see the specification.
@@ -16,7 +16,7 @@ pub const MAX_MESSAGE_BYTES: u64 = 1_048_576;
 /// Wait after a consumer session failed; see the specification.
 pub const CONSUME_RETRY_INTERVAL: &str = "100ms";
 /// Partitions of a topic that the operator creates.
-pub const PARTITIONS: u32 = 3;
+pub const PARTITIONS: i32 = todo_crds::platform::DEFAULT_PARTITIONS;
 /// Version of Dapr's state store; see the specification.
 pub const STATE_STORE_VERSION: &str = "v1";
 /// What Dapr puts before each key: nothing; see the specification.

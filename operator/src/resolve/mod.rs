@@ -1,8 +1,12 @@
 //! From a `TodoPlatform` and what was read of the cluster to [`Resolved`]: everything the builders need, with every
 //! default filled in. After [`validate()`] nobody looks at the resource again.
 
+mod backing;
+mod check;
 pub mod defaults;
+pub(crate) mod quantity;
 mod schedule;
+mod services;
 pub mod validate;
 
 use std::{
@@ -135,7 +139,8 @@ pub struct Resolved {
     pub name: String,
     /// The one namespace in which everything is made.
     pub namespace: String,
-    /// UID of the resource; in the services' environment, as a database belongs to one platform.
+    /// UID of the resource; in the services' environment, as a database belongs to one platform. All zeros when rendered
+    /// without a cluster.
     pub uid: String,
     /// Owner reference for all that goes with the resource; none when rendered without a cluster.
     pub owner: Option<OwnerReference>,

@@ -141,6 +141,3 @@ fn container(platform: &Resolved, service: &Service) -> Container {
         ..Container::default()
     }
 }
-
-/// See [`env::RESERVED`].
-pub use env::RESERVED as RESERVED_ENV;

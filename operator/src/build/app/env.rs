@@ -1,4 +1,5 @@
-//! The environment of the services.
+//! The environment of the services: the contract between them and the operator. What is set here is in
+//! [`todo_crds::platform::RESERVED_ENV`] too, so that a user cannot set it.
 
 use k8s_openapi::api::core::v1::EnvVar;
 
@@ -7,34 +8,6 @@ use crate::{
     names::{self, App},
     resolve::{Resolved, SecretRef},
 };
-
-/// Variables that the operator sets, for one service or another. A user cannot set them.
-pub const RESERVED: [&str; 24] = [
-    "AI_BASE_URL",
-    "AI_MODEL",
-    "AI_SECRET_KEY",
-    "AI_SECRET_NAME",
-    "APP_API_TOKEN",
-    "APP_PROTOCOL",
-    "AUTH_MODE",
-    "DAPR_API_TOKEN",
-    "DAPR_GRPC_ENDPOINT",
-    "DAPR_GRPC_PORT",
-    "DAPR_HTTP_ENDPOINT",
-    "DAPR_HTTP_PORT",
-    "DATABASE_SECRET_KEY",
-    "DATABASE_SECRET_NAME",
-    "DATABASE_URL",
-    "MANAGEMENT_PORT",
-    "NAMESPACE",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "PLATFORM_NAME",
-    "PLATFORM_UID",
-    "POD_NAME",
-    "PORT",
-    "REMINDER_WINDOW_SECONDS",
-    "WEB_ROOT",
-];
 
 /// The environment of one service, sorted by name. A user's own variables come with it, and may replace `RUST_LOG` only.
 pub(super) fn build(platform: &Resolved, app: App) -> Vec<EnvVar> {

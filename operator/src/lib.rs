@@ -1,0 +1,6 @@
+//! Operator.
+pub mod build;
+pub mod cli;
+pub mod labels;
+pub mod names;
+pub mod resolve;

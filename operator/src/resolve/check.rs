@@ -1,0 +1,154 @@
+//! Small checks of texts. Each says what is wrong and what to write.
+
+use std::time::Duration as StdDuration;
+
+use kube::core::Duration;
+use todo_crds::platform::RESERVED_ENV;
+
+use super::quantity;
+
+/// A duration between two others.
+pub(super) fn duration(duration: Duration, least: StdDuration, most: StdDuration) -> Result<StdDuration, String> {
+    let value = StdDuration::from(duration);
+    if duration.is_negative() || value < least || value > most {
+        return Err(format!("must be between {least:?} and {most:?}"));
+    }
+    Ok(value)
+}
+
+/// `host:port`, without a scheme and without blanks, which Dapr does not cut off.
+pub(super) fn broker(text: &str) -> Result<(), String> {
+    let valid = text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty()
+            && !host.contains("//")
+            && !host.contains(|c: char| c.is_whitespace() || c == ',')
+            && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    if valid { Ok(()) } else { Err(format!("{text:?} is not host:port; write for example kafka:9092")) }
+}
+
+/// An `http` or `https` URL with a host.
+pub(super) fn http_url(text: &str) -> Result<(), String> {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.starts_with(['/', ':']) && !text.contains(char::is_whitespace) => {
+            Ok(())
+        }
+        _ => Err(format!("{text:?} is no http:// or https:// URL")),
+    }
+}
+
+/// A tag of an image.
+pub(super) fn image_tag(text: &str) -> Result<(), String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    let first = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.len() <= 128 && text.starts_with(first) && text.chars().all(allowed) {
+        Ok(())
+    } else {
+        Err(format!("{text:?} cannot be the tag of an image; write for example 0.1.0"))
+    }
+}
+
+/// Name of an environment variable that is a user's to set.
+pub(super) fn env_name(name: &str) -> Result<(), String> {
+    if RESERVED_ENV.contains(&name) {
+        return Err(format!("{name} is set by the operator"));
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(allowed) {
+        return Err(format!("{name:?} is no name of an environment variable"));
+    }
+    Ok(())
+}
+
+/// Annotation of a pod that is a user's to set.
+pub(super) fn pod_annotation(name: &str) -> Result<(), String> {
+    if name.starts_with("dapr.io/") || name.starts_with("todoplatform.dev/") {
+        return Err(format!("{name} is set by the operator; see spec.dapr for what can be chosen"));
+    }
+    Ok(())
+}
+
+/// What Dapr may put before each key of the state store.
+pub(super) fn key_prefix(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.contains("||") || text.contains(char::is_whitespace) {
+        return Err(format!(
+            "{text:?} cannot be a prefix of keys; write none, appid, name, namespace or a text without ||"
+        ));
+    }
+    Ok(())
+}
+
+/// A consumer group. Braces would be one of Dapr's templates, and `{namespace}` renames all topics as well.
+pub(super) fn consumer_group(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.contains(['{', '}']) || text.contains(char::is_whitespace) {
+        return Err(format!("{text:?} cannot be a consumer group; write a text without blanks and braces"));
+    }
+    Ok(())
+}
+
+/// A number between two others.
+pub(super) fn number(value: i64, least: i64, most: i64) -> Result<i64, String> {
+    if (least..=most).contains(&value) { Ok(value) } else { Err(format!("must be between {least} and {most}")) }
+}
+
+/// Size of a volume, at least 1Gi.
+pub(super) fn volume_size(text: &str) -> Result<(), String> {
+    const LEAST: f64 = 1_073_741_824.0;
+    match quantity::value(text) {
+        Some(size) if size >= LEAST => Ok(()),
+        _ => Err(format!("{text:?} is no size of at least 1Gi; write for example 5Gi")),
+    }
+}
+
+/// Name of an object in Kubernetes.
+pub(super) fn object_name(text: &str) -> Result<(), String> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    if !text.is_empty() && text.len() <= 253 && text.chars().all(inner) && !text.starts_with(['-', '.']) {
+        Ok(())
+    } else {
+        Err(format!("{text:?} is no name of an object; write small letters, digits, - and ."))
+    }
+}
+
+/// Key of a Secret's data.
+pub(super) fn secret_key(text: &str) -> Result<(), String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    if !text.is_empty() && text.len() <= 253 && text.chars().all(allowed) {
+        Ok(())
+    } else {
+        Err(format!("{text:?} is no key of a Secret; write letters, digits, -, _ and ."))
+    }
+}
+
+/// Host name for the page.
+pub(super) fn host(text: &str) -> Result<(), String> {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if text.len() <= 253 && text.split('.').all(label) {
+        Ok(())
+    } else {
+        Err(format!("{text:?} is no host name in small letters; write for example todo.example.com"))
+    }
+}
+
+/// Full reference of an image.
+pub(super) fn image(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        return Err(format!("{text:?} is no image; write for example registry.example.com/todo-backend:0.1.0"));
+    }
+    Ok(())
+}
+
+/// A share of requests.
+pub(super) fn sampling_rate(text: &str) -> Result<(), String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.0..=1.0).contains(&rate) => Ok(()),
+        _ => Err(format!("{text:?} is not between 0 and 1; write for example \"0.1\"")),
+    }
+}

@@ -1,0 +1,144 @@
+//! The four services, and the resources of every container.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::{api::core::v1::ResourceRequirements, apimachinery::pkg::api::resource::Quantity};
+use todo_crds::platform as api;
+
+use super::{Scale, Service, Settings, check, defaults, quantity, validate::Checks};
+use crate::names::App;
+
+/// Most pods of a service.
+const MOST_REPLICAS: i64 = 100;
+
+/// Settings of all services, in the order of [`App::ALL`].
+pub(super) fn all(
+    checks: &mut Checks,
+    spec: Option<&api::ServicesSpec>,
+    settings: &Settings,
+    version: &str,
+) -> Vec<Service> {
+    let spec = spec.cloned().unwrap_or_default();
+    App::ALL
+        .map(|app| {
+            let own = match app {
+                App::Backend => &spec.backend,
+                App::Notification => &spec.notification,
+                App::RecurringTask => &spec.recurring_task,
+                App::Frontend => &spec.frontend,
+            };
+            service(checks, app, own.clone().unwrap_or_default(), settings, version)
+        })
+        .to_vec()
+}
+
+fn service(checks: &mut Checks, app: App, spec: api::ServiceSpec, settings: &Settings, version: &str) -> Service {
+    let path = format!("spec.services.{}", app.field());
+    if let Some(image) = &spec.image {
+        checks.test(&format!("{path}.image"), check::image(image));
+    }
+    for name in spec.pod_annotations.keys() {
+        checks.test(&format!("{path}.podAnnotations"), check::pod_annotation(name));
+    }
+    let resources =
+        resources(checks, &format!("{path}.resources"), spec.resources.as_ref(), defaults::service_resources(app));
+    let scale = scale(checks, &path, app, &spec);
+    if matches!(scale, Scale::Auto { .. }) && !has_cpu(&resources) {
+        let message = "has no request of CPU, a share of which autoscaling aims at; write requests: {cpu: 100m}";
+        checks.refuse(format!("{path}.resources"), message);
+    }
+    Service {
+        app,
+        image: spec.image.unwrap_or_else(|| format!("{}/{}:{version}", settings.image_registry, app.image())),
+        scale,
+        resources,
+        env: environment(checks, &path, spec.env),
+        pod_annotations: spec.pod_annotations,
+        node_selector: spec.node_selector,
+        tolerations: spec.tolerations,
+        affinity: spec.affinity,
+        priority_class: spec.priority_class_name,
+    }
+}
+
+fn scale(checks: &mut Checks, path: &str, app: App, spec: &api::ServiceSpec) -> Scale {
+    checks.at_most_one(path, &[("replicas", spec.replicas.is_some()), ("autoscaling", spec.autoscaling.is_some())]);
+    let mut in_range = |field: &str, value: i32| {
+        checks.take(&format!("{path}.{field}"), check::number(i64::from(value), 1, MOST_REPLICAS));
+    };
+    let default = defaults::replicas(app);
+    let Some(auto) = &spec.autoscaling else {
+        let replicas = spec.replicas.unwrap_or(default);
+        in_range("replicas", replicas);
+        return Scale::Fixed(replicas);
+    };
+    let max = auto.max_replicas;
+    // A default never makes a platform invalid.
+    let min = auto.min_replicas.unwrap_or_else(|| default.min(max));
+    let cpu_percent = auto.cpu_percent.unwrap_or(defaults::CPU_PERCENT);
+    in_range("autoscaling.minReplicas", min);
+    in_range("autoscaling.maxReplicas", max);
+    in_range("autoscaling.cpuPercent", cpu_percent);
+    if min > max {
+        checks.refuse(
+            format!("{path}.autoscaling"),
+            "has a minReplicas above maxReplicas; write one that is at most that",
+        );
+    }
+    Scale::Auto { min, max, cpu_percent }
+}
+
+fn environment(checks: &mut Checks, path: &str, env: Vec<api::EnvVar>) -> BTreeMap<String, String> {
+    let mut names = BTreeSet::new();
+    for (index, variable) in env.iter().enumerate() {
+        checks.test(&format!("{path}.env[{index}].name"), check::env_name(&variable.name));
+        if variable.value.is_empty() {
+            checks.refuse(format!("{path}.env[{index}].value"), "is empty; write a value, or leave the variable out");
+        }
+        if !names.insert(&variable.name) {
+            checks.refuse(
+                format!("{path}.env[{index}].name"),
+                format!("{} is there twice; write it once", variable.name),
+            );
+        }
+    }
+    env.into_iter().map(|variable| (variable.name, variable.value)).collect()
+}
+
+/// What is given takes the place of the whole default; nothing given leaves it.
+pub(super) fn resources(
+    checks: &mut Checks,
+    path: &str,
+    spec: Option<&api::Resources>,
+    default: ResourceRequirements,
+) -> ResourceRequirements {
+    let Some(spec) = spec.filter(|spec| !spec.requests.is_empty() || !spec.limits.is_empty()) else { return default };
+    for (field, list) in [("requests", &spec.requests), ("limits", &spec.limits)] {
+        for (name, amount) in list {
+            if !quantity::value(&amount.0).is_some_and(|amount| amount >= 0.0) {
+                let message =
+                    format!("{:?} is no quantity; write for example 100m of cpu or 128Mi of memory", amount.0);
+                checks.refuse(format!("{path}.{field}.{name}"), message);
+            }
+        }
+    }
+    for (name, request) in &spec.requests {
+        let limit = spec.limits.get(name).and_then(|limit| quantity::value(&limit.0));
+        if let (Some(request), Some(limit)) = (quantity::value(&request.0), limit)
+            && request > limit
+        {
+            checks.refuse(format!("{path}.limits.{name}"), "is below the request; write a limit that is at least that");
+        }
+    }
+    let list = |list: &BTreeMap<String, Quantity>| (!list.is_empty()).then(|| list.clone());
+    ResourceRequirements {
+        requests: list(&spec.requests),
+        limits: list(&spec.limits),
+        ..ResourceRequirements::default()
+    }
+}
+
+/// A limit without a request is the request too.
+fn has_cpu(resources: &ResourceRequirements) -> bool {
+    resources.requests.iter().chain(&resources.limits).any(|list| list.contains_key("cpu"))
+}

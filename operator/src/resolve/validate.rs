@@ -1,0 +1,233 @@
+//! From the resource to [`Resolved`]. Pure: nothing is asked of the cluster here.
+//!
+//! Most of what is refused here is refused by the resource's schema too. It is checked again because `render` has no API
+//! server before it, and because a resource may be older than its schema.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use kube::{Resource, ResourceExt};
+use todo_crds::platform::{self as api, AuthMode, DeletionPolicy, StateStoreVersion, TodoPlatform, TodoPlatformSpec};
+
+use super::{
+    Ai, Dapr, Exposure, Found, NetworkPolicy, Reminders, Resolved, SecretRef, Settings, StateStore, Tracing, backing,
+    check, defaults, schedule, services,
+};
+use crate::build;
+
+/// Longest value of a label, which a platform's name becomes.
+const LABEL_LENGTH: usize = 63;
+/// UID of a resource that is in no cluster.
+const NO_UID: &str = "00000000-0000-0000-0000-000000000000";
+
+/// One thing that is wrong with a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The field, for example `spec.kafka.external.brokers[0]`.
+    pub path: String,
+    /// What is wrong, and what to write.
+    pub message: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+/// Checks a resource and fills in what it does not say, or says all that is wrong with it.
+pub fn validate(platform: &TodoPlatform, settings: &Settings, found: &Found) -> Result<Resolved, Vec<Violation>> {
+    let mut checks = Checks::default();
+    let name = platform.name_any();
+    if name.len() > LABEL_LENGTH {
+        checks.refuse("metadata.name", format!("is longer than {LABEL_LENGTH} characters, and becomes a label"));
+    }
+    let spec = &platform.spec;
+    let version = spec.version.clone().unwrap_or_else(|| settings.operator_version.clone());
+    checks.test("spec.version", check::image_tag(&version));
+    refuse_unsupported(&mut checks, spec);
+    let mut resolved = Resolved {
+        name,
+        namespace: platform.namespace().unwrap_or_default(),
+        uid: platform.uid().unwrap_or_else(|| NO_UID.to_owned()),
+        owner: platform.controller_owner_ref(&()),
+        kafka: backing::kafka(&mut checks, spec.kafka.as_ref(), settings),
+        postgres: backing::postgres(&mut checks, spec.postgres.as_ref(), settings, found),
+        state_store: state_store(&mut checks, spec.state_store.as_ref()),
+        reminders: reminders(&mut checks, spec.reminders.as_ref()),
+        ai: spec.ai.as_ref().map(|ai| self::ai(&mut checks, ai)),
+        dapr: dapr(&mut checks, spec.dapr.as_ref()),
+        services: services::all(&mut checks, spec.services.as_ref(), settings, &version),
+        version,
+        image_pull_secrets: image_pull_secrets(&mut checks, spec),
+        exposure: spec.ingress.as_ref().map(|ingress| exposure(&mut checks, ingress)),
+        network_policy: network_policy(spec, settings),
+        retain_data: spec.deletion_policy.unwrap_or_default() == DeletionPolicy::Retain,
+        digests: BTreeMap::new(),
+        generated: found.generated.clone(),
+    };
+    if !checks.0.is_empty() {
+        return Err(checks.0);
+    }
+    // What is in the cluster counts; what is not there yet will be what the operator makes.
+    resolved.digests = build::secrets::made_digests(&resolved);
+    resolved.digests.extend(found.digests.clone());
+    Ok(resolved)
+}
+
+fn refuse_unsupported(checks: &mut Checks, spec: &TodoPlatformSpec) {
+    if let Some(mode) = spec.auth.as_ref().and_then(|auth| auth.mode)
+        && mode != AuthMode::Disabled
+    {
+        checks.unsupported("spec.auth.mode", "write disabled, and let nobody reach the page whom you do not trust");
+    }
+    if let Some(monitoring) = &spec.monitoring {
+        for (field, given) in [
+            ("serviceMonitor", monitoring.service_monitor.is_some()),
+            ("prometheusRule", monitoring.prometheus_rule.is_some()),
+            ("dashboard", monitoring.dashboard.is_some()),
+        ] {
+            if given {
+                checks.unsupported(
+                    &format!("spec.monitoring.{field}"),
+                    "leave it out, and scrape the pods' metrics ports",
+                );
+            }
+        }
+    }
+}
+
+fn state_store(checks: &mut Checks, spec: Option<&api::StateStoreSpec>) -> StateStore {
+    let version = match spec.and_then(|spec| spec.version) {
+        None => defaults::STATE_STORE_VERSION,
+        Some(StateStoreVersion::V1) => "v1",
+        Some(StateStoreVersion::V2) => "v2",
+    };
+    let key_prefix = spec.and_then(|spec| spec.key_prefix.clone()).unwrap_or_else(|| defaults::KEY_PREFIX.to_owned());
+    checks.test("spec.stateStore.keyPrefix", check::key_prefix(&key_prefix));
+    StateStore { version: version.to_owned(), key_prefix }
+}
+
+fn reminders(checks: &mut Checks, spec: Option<&api::RemindersSpec>) -> Reminders {
+    let schedule = spec.and_then(|spec| spec.schedule.clone()).unwrap_or_else(|| defaults::SCHEDULE.to_owned());
+    checks.test("spec.reminders.schedule", schedule::check(&schedule));
+    let window_seconds = spec.and_then(|spec| spec.window).and_then(|window| {
+        let most = Duration::from_secs(24 * 60 * 60);
+        checks.take("spec.reminders.window", check::duration(window, Duration::from_secs(1), most))
+    });
+    Reminders {
+        schedule,
+        window_seconds: window_seconds.map_or(defaults::REMINDER_WINDOW_SECONDS, |window| window.as_secs()),
+    }
+}
+
+fn ai(checks: &mut Checks, spec: &api::AiSpec) -> Ai {
+    if let Some(url) = &spec.base_url {
+        checks.test("spec.ai.baseUrl", check::http_url(url));
+    }
+    Ai {
+        api_key: checks.secret("spec.ai.apiKey", &spec.api_key),
+        base_url: spec.base_url.clone(),
+        model: spec.model.clone(),
+    }
+}
+
+fn dapr(checks: &mut Checks, spec: Option<&api::DaprSpec>) -> Dapr {
+    let spec = spec.cloned().unwrap_or_default();
+    let path = "spec.dapr.sidecarResources";
+    let sidecar_resources =
+        services::resources(checks, path, spec.sidecar_resources.as_ref(), defaults::sidecar_resources());
+    for name in sidecar_resources.requests.iter().chain(&sidecar_resources.limits).flat_map(BTreeMap::keys) {
+        if !["cpu", "memory"].contains(&name.as_str()) {
+            checks.refuse(path, format!("has {name}; write cpu and memory only, Dapr sets nothing else on a sidecar"));
+        }
+    }
+    Dapr {
+        api_logging: spec.api_logging.unwrap_or(true),
+        log_level: spec.log_level.map_or(defaults::LOG_LEVEL, api::LogLevel::as_str).to_owned(),
+        tracing: spec.tracing.as_ref().map(|tracing| self::tracing(checks, tracing)),
+        sidecar_resources,
+    }
+}
+
+fn tracing(checks: &mut Checks, spec: &api::TracingSpec) -> Tracing {
+    let sampling_rate = spec.sampling_rate.clone().unwrap_or_else(|| defaults::SAMPLING_RATE.to_owned());
+    checks.test("spec.dapr.tracing.endpoint", check::http_url(&spec.endpoint));
+    checks.test("spec.dapr.tracing.samplingRate", check::sampling_rate(&sampling_rate));
+    Tracing { endpoint: spec.endpoint.clone(), sampling_rate }
+}
+
+fn image_pull_secrets(checks: &mut Checks, spec: &TodoPlatformSpec) -> Vec<String> {
+    for (index, secret) in spec.image_pull_secrets.iter().enumerate() {
+        checks.test(&format!("spec.imagePullSecrets[{index}].name"), check::object_name(&secret.name));
+    }
+    spec.image_pull_secrets.iter().map(|secret| secret.name.clone()).collect()
+}
+
+fn exposure(checks: &mut Checks, spec: &api::IngressSpec) -> Exposure {
+    checks.test("spec.ingress.host", check::host(&spec.host));
+    let host = spec.host.clone();
+    let Some(gateway) = &spec.gateway else {
+        return Exposure::Ingress {
+            host,
+            class: spec.class_name.clone(),
+            annotations: spec.annotations.clone(),
+            tls_secret: spec.tls_secret_name.clone(),
+        };
+    };
+    if spec.class_name.is_some() || spec.tls_secret_name.is_some() || !spec.annotations.is_empty() {
+        let message = "has settings of an Ingress too; leave out className, annotations and tlsSecretName, \
+                       as the Gateway has the certificate";
+        checks.refuse("spec.ingress.gateway", message);
+    }
+    Exposure::HttpRoute { host, gateway: gateway.name.clone(), section: gateway.section_name.clone() }
+}
+
+fn network_policy(spec: &TodoPlatformSpec, settings: &Settings) -> Option<NetworkPolicy> {
+    let enabled = spec.network_policy.as_ref().and_then(|policy| policy.enabled).unwrap_or(true);
+    enabled.then(|| NetworkPolicy {
+        operator_namespace: settings.operator_namespace.clone(),
+        dapr_namespace: settings.dapr_namespace.clone(),
+        monitoring_namespace: settings.monitoring_namespace.clone(),
+    })
+}
+
+/// Collects what is wrong, so that a user learns all of it at once.
+#[derive(Default)]
+pub(super) struct Checks(Vec<Violation>);
+
+impl Checks {
+    pub(super) fn refuse(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Violation { path: path.into(), message: message.into() });
+    }
+
+    /// The value, or the violation noted and nothing.
+    pub(super) fn take<T>(&mut self, path: &str, result: Result<T, String>) -> Option<T> {
+        result.map_err(|message| self.refuse(path, message)).ok()
+    }
+
+    /// Notes the violation, if there is one.
+    pub(super) fn test(&mut self, path: &str, result: Result<(), String>) {
+        self.take(path, result);
+    }
+
+    /// At most one of several fields.
+    pub(super) fn at_most_one(&mut self, path: &str, given: &[(&str, bool)]) {
+        let given: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+        if given.len() > 1 {
+            self.refuse(path, format!("has {}; give at most one of them", given.join(" and ")));
+        }
+    }
+
+    /// A field that a later version will support; `instead` says what to write until then.
+    pub(super) fn unsupported(&mut self, path: &str, instead: &str) {
+        self.refuse(path, format!("is not supported by this version of the operator; {instead}"));
+    }
+
+    /// A key of a Secret.
+    pub(super) fn secret(&mut self, path: &str, value: &api::SecretValue) -> SecretRef {
+        let reference = &value.secret_key_ref;
+        self.test(&format!("{path}.secretKeyRef.name"), check::object_name(&reference.name));
+        self.test(&format!("{path}.secretKeyRef.key"), check::secret_key(&reference.key));
+        SecretRef::new(&reference.name, &reference.key)
+    }
+}
