@@ -27,7 +27,12 @@ pub(crate) struct App {
 
 impl App {
     /// A service with a database that may not be there yet.
-    pub(crate) fn new(database: Database, dapr: dapr::Client, reminder_window: Duration, stop: CancellationToken) -> Self {
+    pub(crate) fn new(
+        database: Database,
+        dapr: dapr::Client,
+        reminder_window: Duration,
+        stop: CancellationToken,
+    ) -> Self {
         Self { database, dapr, feed: Feed::default(), streams: events::places(), reminder_window, stop }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) const STORE: &str = "statestore";
 /// Messages that are kept.
 const HISTORY: usize = 50;
 /// A conversation that nobody continues is gone after this.
-const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+const LIFETIME: Duration = Duration::from_hours(30 * 24);
 /// Tries to save against somebody who saves at the same time, such as a second tab.
 const TRIES: usize = 5;
 /// Ids that begin so are taken: `conversation-user-{user}` is what the MCP tools remember of a user.
@@ -192,7 +192,8 @@ mod tests {
     #[test]
     fn only_the_last_messages_are_kept() {
         let user = UserId::new("ada").unwrap();
-        let conversation = (0..40).fold(None, |stored, number| Some(Conversation::after(stored, &user, &exchange(number))));
+        let conversation =
+            (0..40).fold(None, |stored, number| Some(Conversation::after(stored, &user, &exchange(number))));
         let messages = conversation.unwrap().messages;
         assert_eq!(messages.len(), HISTORY);
         assert_eq!(messages[0].content, "message 15");

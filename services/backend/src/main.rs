@@ -43,14 +43,20 @@ async fn main() -> anyhow::Result<()> {
     let data_path = DataPath::default();
 
     background.spawn("database", database.clone().run(settings.clone(), dapr.clone(), stop.clone()));
-    background.spawn("relay", with_pool(database.clone(), stop.clone(), {
-        let (dapr, stop) = (dapr.clone(), stop.clone());
-        move |pool| relay::run(pool, dapr, stop)
-    }));
-    background.spawn("feed", with_pool(database.clone(), stop.clone(), {
-        let (feed, stop) = (app.feed.clone(), stop.clone());
-        move |pool| feed.run(pool, stop)
-    }));
+    background.spawn(
+        "relay",
+        with_pool(database.clone(), stop.clone(), {
+            let (dapr, stop) = (dapr.clone(), stop.clone());
+            move |pool| relay::run(pool, dapr, stop)
+        }),
+    );
+    background.spawn(
+        "feed",
+        with_pool(database.clone(), stop.clone(), {
+            let (feed, stop) = (app.feed.clone(), stop.clone());
+            move |pool| feed.run(pool, stop)
+        }),
+    );
     background.spawn("canary", data_path.clone().run(database.clone(), stop));
 
     let management = health::router(Some(database.clone()), dapr).merge(data_path.router(database));

@@ -24,7 +24,12 @@ pub(crate) async fn process_completion(dapr: &Client, task: &(impl Serialize + S
     call(dapr, RECURRING_TASK, "process-completion", task).await
 }
 
-async fn call(dapr: &Client, app: &'static str, method: &str, body: &(impl Serialize + Sync)) -> Result<Value, Problem> {
+async fn call(
+    dapr: &Client,
+    app: &'static str,
+    method: &str,
+    body: &(impl Serialize + Sync),
+) -> Result<Value, Problem> {
     dapr.invoke(app, Method::POST, method, body).await.map_err(|error: dapr::Error| {
         tracing::warn!(%error, app, "a service could not be called");
         Problem::unavailable(format!("{app} could not be called"))

@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn without_an_environment_the_window_is_five_minutes_and_any_host_may_come() {
         let own = Own::new(None, None).unwrap();
-        assert_eq!(own, Own { reminder_window: Duration::from_secs(300), mcp_allowed_hosts: Vec::new() });
+        assert_eq!(own, Own { reminder_window: Duration::from_mins(5), mcp_allowed_hosts: Vec::new() });
     }
 
     #[test]

@@ -110,21 +110,28 @@ const ADD: [&str; 29] = [
     "i must",
     "don't forget to",
 ];
-const ADD_END: [&str; 6] =
-    ["to my list", "to my tasks", "to my todo list", "to the list", "to my todos", "as a task"];
+const ADD_END: [&str; 6] = ["to my list", "to my tasks", "to my todo list", "to the list", "to my todos", "as a task"];
 const REMIND: [&str; 5] = ["remind me", "set a reminder", "add a reminder", "create a reminder", "reminder"];
 const COMPLETE: [&str; 10] = [
-    "complete", "finish", "check off", "tick off", "done with", "done", "i finished", "i have finished", "i completed",
+    "complete",
+    "finish",
+    "check off",
+    "tick off",
+    "done with",
+    "done",
+    "i finished",
+    "i have finished",
+    "i completed",
     "i'm done with",
 ];
 const MARK: [&str; 2] = ["mark", "set"];
-const MARK_END: [&str; 8] = [
-    "as complete", "as completed", "as done", "as finished", "to done", "to completed", "done", "complete",
-];
+const MARK_END: [&str; 8] =
+    ["as complete", "as completed", "as done", "as finished", "to done", "to completed", "done", "complete"];
 const DELETE: [&str; 5] = ["delete", "remove", "drop", "cancel", "get rid of"];
 const CHANGE: [&str; 4] = ["change", "rename", "update", "edit"];
 const MOVE: [&str; 5] = ["move", "reschedule", "postpone", "snooze", "push"];
-const PRIORITIZE: [&str; 4] = ["set the priority of", "set priority of", "change the priority of", "change priority of"];
+const PRIORITIZE: [&str; 4] =
+    ["set the priority of", "set priority of", "change the priority of", "change priority of"];
 const PRIORITIES: [&str; 5] = ["none", "low", "medium", "high", "urgent"];
 
 /// Reads one sentence.
@@ -171,12 +178,32 @@ fn strip_politeness<'a, 'b>(mut words: &'b [Word<'a>]) -> &'b [Word<'a>] {
 /// A sentence is a question for tasks when all of its words belong to such questions and one of them names tasks or time.
 fn listing(words: &[Word<'_>], clock: &Clock) -> Option<Listing> {
     const TOPIC: [&str; 22] = [
-        "task", "tasks", "todo", "todos", "to-dos", "list", "pending", "open", "completed", "finished", "done", "left", "due",
-        "overdue", "late", "everything", "today", "tomorrow", "todo's", "agenda", "remaining", "reminders",
+        "task",
+        "tasks",
+        "todo",
+        "todos",
+        "to-dos",
+        "list",
+        "pending",
+        "open",
+        "completed",
+        "finished",
+        "done",
+        "left",
+        "due",
+        "overdue",
+        "late",
+        "everything",
+        "today",
+        "tomorrow",
+        "todo's",
+        "agenda",
+        "remaining",
+        "reminders",
     ];
     const FILLER: [&str; 27] = [
-        "show", "view", "display", "see", "get", "give", "tell", "what", "what's", "which", "is", "are", "me", "my", "the",
-        "all", "of", "do", "i", "have", "to", "on", "for", "still", "that", "need", "with",
+        "show", "view", "display", "see", "get", "give", "tell", "what", "what's", "which", "is", "are", "me", "my",
+        "the", "all", "of", "do", "i", "have", "to", "on", "for", "still", "that", "need", "with",
     ];
     let known = |word: &Word<'_>| {
         let plain = word.plain();
@@ -283,7 +310,9 @@ fn prioritize(rest: &[Word<'_>]) -> Command {
         Some((Some(target), [word])) if priority(word.plain()).is_some() => {
             Command::Prioritize(target, priority(word.plain()).unwrap_or_default())
         }
-        _ => Command::Ask("Write for example: set the priority of buy groceries to high (none, low, medium, high or urgent)"),
+        _ => Command::Ask(
+            "Write for example: set the priority of buy groceries to high (none, low, medium, high or urgent)",
+        ),
     }
 }
 
@@ -317,7 +346,9 @@ fn reschedule(rest: &[Word<'_>], clock: &Clock) -> Command {
 
 fn with_target(rest: &[Word<'_>], command: fn(Target) -> Command) -> Command {
     target(rest).map_or(
-        Command::Ask("Which task? Write its number in the list or words of its title, for example: complete buy groceries"),
+        Command::Ask(
+            "Which task? Write its number in the list or words of its title, for example: complete buy groceries",
+        ),
         command,
     )
 }

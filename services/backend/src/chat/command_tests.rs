@@ -109,9 +109,16 @@ fn tags_priority_and_repetition_are_read_from_anywhere_in_the_sentence() {
 
 #[test]
 fn a_sentence_that_lacks_something_is_asked_for_it() {
-    for sentence in
-        ["add", "remind me", "remind me to call mom", "complete", "delete the task", "move report", "rename report", "set priority of x to y"]
-    {
+    for sentence in [
+        "add",
+        "remind me",
+        "remind me to call mom",
+        "complete",
+        "delete the task",
+        "move report",
+        "rename report",
+        "set priority of x to y",
+    ] {
         assert!(matches!(parse(sentence, &clock()), Command::Ask(_)), "{sentence}");
     }
 }
@@ -124,7 +131,18 @@ fn an_id_is_a_target_of_its_own() {
 
 #[test]
 fn any_text_is_read_without_a_panic() {
-    for sentence in ["'", " '", "add '", "“”", "move to", "set priority of to", "add ‘’", "\u{0}", "remind me at", "каждый день ünïcödé ’"] {
+    for sentence in [
+        "'",
+        " '",
+        "add '",
+        "“”",
+        "move to",
+        "set priority of to",
+        "add ‘’",
+        "\u{0}",
+        "remind me at",
+        "каждый день ünïcödé ’",
+    ] {
         let _ = parse(sentence, &clock());
     }
 }

@@ -47,7 +47,11 @@ struct Answer {
     engine: &'static str,
 }
 
-async fn chat(State(app): State<App>, headers: HeaderMap, Json(request): Json<Request>) -> Result<Json<Answer>, Problem> {
+async fn chat(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Json(request): Json<Request>,
+) -> Result<Json<Answer>, Problem> {
     let user = auth::user(request.user_id.as_deref(), None, &headers)?;
     let zone = zone(request.time_zone.as_deref())?;
     check_length(&request.message)?;
@@ -73,8 +77,9 @@ async fn chat(State(app): State<App>, headers: HeaderMap, Json(request): Json<Re
 }
 
 fn zone(name: Option<&str>) -> Result<Tz, Problem> {
-    name.map_or(Ok(Tz::UTC), str::parse)
-        .map_err(|_| Problem::invalid(vec![FieldError::new("time_zone", "write an IANA name, for example Europe/Berlin")]))
+    name.map_or(Ok(Tz::UTC), str::parse).map_err(|_| {
+        Problem::invalid(vec![FieldError::new("time_zone", "write an IANA name, for example Europe/Berlin")])
+    })
 }
 
 fn check_length(message: &str) -> Result<(), Problem> {

@@ -21,7 +21,7 @@ pub(crate) struct Shown {
 
 impl Shown {
     fn due(&self) -> Option<Due> {
-        self.due_at.map(Due::At).or(self.due_date.map(Due::On))
+        self.due_at.map(Due::At).or_else(|| self.due_date.map(Due::On))
     }
 
     /// `[x] buy milk (Thu 26 Nov 09:00)`
@@ -69,8 +69,11 @@ fn by_title(tasks: &[Shown], wanted: &str) -> Choice {
         tasks.iter().filter(|task| fits(&task.title.to_lowercase())).cloned().collect()
     };
     let exact = like(&|title| title == wanted);
-    let found =
-        if exact.is_empty() { like(&|title| wanted.split_whitespace().all(|word| title.contains(word))) } else { exact };
+    let found = if exact.is_empty() {
+        like(&|title| wanted.split_whitespace().all(|word| title.contains(word)))
+    } else {
+        exact
+    };
     match found.as_slice() {
         [] => Choice::None,
         [one] => Choice::One(one.clone()),

@@ -28,8 +28,7 @@ pub(crate) const HELP: &str = "I am a command parser, not a language model: I kn
 - delete the meeting task\n\
 - send me a test notification";
 
-const UNKNOWN: &str =
-    "I did not understand that. I am a command parser, not a language model; write \"help\" to see the sentences I know.";
+const UNKNOWN: &str = "I did not understand that. I am a command parser, not a language model; write \"help\" to see the sentences I know.";
 
 /// A tool that was called, as the answer shows it.
 #[derive(Debug, Clone, Serialize)]
@@ -142,7 +141,8 @@ impl Turn<'_> {
     }
 
     fn numbered(&self, tasks: &[Shown]) -> String {
-        let lines = tasks.iter().enumerate().map(|(index, task)| format!("{}. {}", index + 1, task.line(self.clock.zone)));
+        let lines =
+            tasks.iter().enumerate().map(|(index, task)| format!("{}. {}", index + 1, task.line(self.clock.zone)));
         lines.collect::<Vec<_>>().join("\n")
     }
 

@@ -1,7 +1,8 @@
 //! Days and times of day at the end of a sentence: "tomorrow 9am", "on friday at 18:00", "in 20 minutes", "every monday".
 
 use chrono::{
-    DateTime, Datelike, Days, Duration, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike, Utc, Weekday,
+    DateTime, Datelike, Days, Duration, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike, Utc,
+    Weekday,
 };
 use chrono_tz::Tz;
 
@@ -184,15 +185,15 @@ fn read(phrase: &[Word<'_>], clock: &Clock) -> Option<When> {
         ["at", hour, half] | [hour, half] if matches!(*half, "am" | "pm") => of_time(time(&format!("{hour}{half}"))),
         ["on" | "by" | "due" | "for" | "until", rest] => day(rest, clock),
         ["on" | "by" | "due" | "for" | "until", "next" | "this", name] | ["next" | "this", name] => {
-            weekday(name).and_then(|name| of_day(coming(name, clock)))
+            of_day(weekday(name).map(|name| coming(name, clock)))
         }
         [word] => day(word, clock).or_else(|| of_time(time(word))),
         _ => None,
     }
 }
 
-fn of_day(day: NaiveDate) -> Option<When> {
-    Some(When { day: Some(day), ..When::default() })
+fn of_day(day: Option<NaiveDate>) -> Option<When> {
+    day.map(|day| When { day: Some(day), ..When::default() })
 }
 
 fn of_time(time: Option<NaiveTime>) -> Option<When> {
@@ -211,7 +212,7 @@ fn later(count: &str, unit: &str, clock: &Clock) -> Option<When> {
     };
     let days = |factor: u64| {
         let days = count.checked_mul(factor).filter(|days| *days <= FARTHEST_DAYS)?;
-        of_day(clock.today().checked_add_days(Days::new(days))?)
+        of_day(clock.today().checked_add_days(Days::new(days)))
     };
     match unit {
         "minute" | "minutes" | "min" | "mins" => minutes(1),
@@ -236,17 +237,17 @@ fn every(unit: &str) -> Option<When> {
 
 fn day(word: &str, clock: &Clock) -> Option<When> {
     match word {
-        "today" => of_day(clock.today()),
+        "today" => of_day(Some(clock.today())),
         "tonight" => Some(When { day: Some(clock.today()), time: Some(EVENING), ..When::default() }),
-        "tomorrow" => of_day(clock.today() + Days::new(1)),
-        word => weekday(word).map(|name| coming(name, clock)).and_then(of_day).or_else(|| iso(word, clock)),
+        "tomorrow" => of_day(Some(clock.today() + Days::new(1))),
+        word => of_day(weekday(word).map(|name| coming(name, clock))).or_else(|| iso(word, clock)),
     }
 }
 
 /// `2026-12-01`, `2026-12-01T09:00`, `2026-12-01T09:00:00Z`.
 fn iso(word: &str, clock: &Clock) -> Option<When> {
-    if let Ok(date) = word.parse::<NaiveDate>() {
-        return of_day(date);
+    if let Ok(date) = word.parse() {
+        return of_day(Some(date));
     }
     let exact = DateTime::parse_from_rfc3339(word).map(|time| time.to_utc()).ok().or_else(|| {
         let local = ["%Y-%m-%dt%H:%M", "%Y-%m-%dt%H:%M:%S"]
@@ -335,37 +336,34 @@ mod tests {
         (words::join(rest), when.due(&clock()))
     }
 
-    fn at(text: &str) -> Option<Due> {
-        Some(Due::At(text.parse().unwrap()))
-    }
-
-    fn on(text: &str) -> Option<Due> {
-        Some(Due::On(text.parse().unwrap()))
+    /// A day or a moment; nothing for an empty text.
+    fn due(text: &str) -> Option<Due> {
+        text.parse().map(Due::On).or_else(|_| text.parse().map(Due::At)).ok()
     }
 
     #[test]
     fn words_about_time_are_taken_off_the_end_of_a_title() {
         for (sentence, title, due) in [
-            ("buy milk", "buy milk", None),
-            ("buy milk today", "buy milk", on("2026-11-25")),
-            ("buy milk tomorrow 9am", "buy milk", at("2026-11-26T08:00:00Z")),
-            ("buy milk at 9am tomorrow", "buy milk", at("2026-11-26T08:00:00Z")),
-            ("call mom at 18:00", "call mom", at("2026-11-25T17:00:00Z")),
-            ("call mom at 9", "call mom", at("2026-11-26T08:00:00Z")),
-            ("call mom 9:30 pm", "call mom", at("2026-11-25T20:30:00Z")),
-            ("call mom at noon", "call mom", at("2026-11-25T11:00:00Z")),
-            ("call mom tonight", "call mom", at("2026-11-25T19:00:00Z")),
-            ("call mom in 20 minutes", "call mom", at("2026-11-25T09:20:00Z")),
-            ("call mom in an hour", "call mom", at("2026-11-25T10:00:00Z")),
-            ("call mom in 3 days", "call mom", on("2026-11-28")),
-            ("call mom in 2 weeks at 08:15", "call mom", at("2026-12-09T07:15:00Z")),
-            ("report on friday", "report", on("2026-11-27")),
-            ("report by next wednesday", "report", on("2026-12-02")),
-            ("report 2026-12-24", "report", on("2026-12-24")),
-            ("report 2026-12-24T18:30", "report", at("2026-12-24T17:30:00Z")),
-            ("report 2026-12-24T18:30:00Z", "report", at("2026-12-24T18:30:00Z")),
-            ("gym every monday 7am", "gym", at("2026-11-30T06:00:00Z")),
-            ("water plants every day", "water plants", on("2026-11-25")),
+            ("buy milk", "buy milk", due("")),
+            ("buy milk today", "buy milk", due("2026-11-25")),
+            ("buy milk tomorrow 9am", "buy milk", due("2026-11-26T08:00:00Z")),
+            ("buy milk at 9am tomorrow", "buy milk", due("2026-11-26T08:00:00Z")),
+            ("call mom at 18:00", "call mom", due("2026-11-25T17:00:00Z")),
+            ("call mom at 9", "call mom", due("2026-11-26T08:00:00Z")),
+            ("call mom 9:30 pm", "call mom", due("2026-11-25T20:30:00Z")),
+            ("call mom at noon", "call mom", due("2026-11-25T11:00:00Z")),
+            ("call mom tonight", "call mom", due("2026-11-25T19:00:00Z")),
+            ("call mom in 20 minutes", "call mom", due("2026-11-25T09:20:00Z")),
+            ("call mom in an hour", "call mom", due("2026-11-25T10:00:00Z")),
+            ("call mom in 3 days", "call mom", due("2026-11-28")),
+            ("call mom in 2 weeks at 08:15", "call mom", due("2026-12-09T07:15:00Z")),
+            ("report on friday", "report", due("2026-11-27")),
+            ("report by next wednesday", "report", due("2026-12-02")),
+            ("report 2026-12-24", "report", due("2026-12-24")),
+            ("report 2026-12-24T18:30", "report", due("2026-12-24T17:30:00Z")),
+            ("report 2026-12-24T18:30:00Z", "report", due("2026-12-24T18:30:00Z")),
+            ("gym every monday 7am", "gym", due("2026-11-30T06:00:00Z")),
+            ("water plants every day", "water plants", due("2026-11-25")),
         ] {
             assert_eq!(said(sentence), (title.to_owned(), due), "{sentence}");
         }
@@ -373,7 +371,14 @@ mod tests {
 
     #[test]
     fn words_of_a_title_are_not_mistaken_for_a_time() {
-        for title in ["buy 12 eggs", "meet at the station", "sit in the sun", "read catch 22", "call in 99999999999 days", "look at 99"] {
+        for title in [
+            "buy 12 eggs",
+            "meet at the station",
+            "sit in the sun",
+            "read catch 22",
+            "call in 99999999999 days",
+            "look at 99",
+        ] {
             assert_eq!(said(title), (title.to_owned(), None), "{title}");
         }
     }
@@ -382,7 +387,7 @@ mod tests {
     fn a_local_time_that_the_clock_change_skips_is_an_hour_later() {
         let clock = Clock { now: "2026-03-28T12:00:00Z".parse().unwrap(), zone: Tz::Europe__Berlin };
         let words = words::split("backup tomorrow 2:30am");
-        assert_eq!(take_last(&words, &clock).1.due(&clock), at("2026-03-29T01:30:00Z"));
+        assert_eq!(take_last(&words, &clock).1.due(&clock), due("2026-03-29T01:30:00Z"));
     }
 
     #[test]

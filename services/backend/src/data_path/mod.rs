@@ -44,7 +44,7 @@ impl DataPath {
     pub(crate) async fn run(self, database: Database, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let next = Instant::now() + PERIOD;
-            stop.run_until_cancelled(self.round(&database)).await;
+            stop.run_until_cancelled(Box::pin(self.round(&database))).await;
             stop.run_until_cancelled(tokio::time::sleep_until(next)).await;
         }
     }

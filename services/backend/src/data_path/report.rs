@@ -70,7 +70,9 @@ pub(super) fn report(observation: &Observation, database: &State, now: Instant) 
     let age = observation.last.map(|last| now.saturating_duration_since(last.at));
     let verified = age.is_some_and(|age| age <= FRESH);
     let (reason, message) = match (verified, database) {
-        (true, _) => ("Verified", "an event went from the API through Kafka to its consumer and into the database".to_owned()),
+        (true, _) => {
+            ("Verified", "an event went from the API through Kafka to its consumer and into the database".to_owned())
+        }
         (false, State::InUse(by)) => ("DatabaseInUse", format!("the database belongs to the platform {by}")),
         (false, State::Starting(words)) => ("Starting", (*words).to_owned()),
         (false, State::Failed(words)) => ("DatabaseUnavailable", format!("waiting for the database: {words}")),

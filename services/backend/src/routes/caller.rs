@@ -49,7 +49,8 @@ impl<S: Send + Sync> FromRequest<S> for Caller {
         let body: Whose = if body.is_empty() {
             Whose::default()
         } else {
-            serde_json::from_slice(&body).map_err(|error| Problem::bad_request(format!("the body is no JSON object: {error}")))?
+            serde_json::from_slice(&body)
+                .map_err(|error| Problem::bad_request(format!("the body is no JSON object: {error}")))?
         };
         auth::user(body.user_id.as_deref(), query.user_id.as_deref(), &headers).map(Self)
     }

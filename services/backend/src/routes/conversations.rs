@@ -1,6 +1,11 @@
 //! `/api/conversations/{id}`: what was said in a conversation.
 
-use axum::{Router, extract::State, http::{HeaderMap, StatusCode}, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::get,
+};
 use serde::{Deserialize, Serialize};
 use todo_common::{
     auth,

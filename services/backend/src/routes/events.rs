@@ -35,7 +35,7 @@ use crate::app::App;
 /// Streams of one pod; the other six places are for requests, ticks and tools.
 pub(crate) const MOST_STREAMS: usize = 4;
 /// A stream ends after this.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_mins(5);
 /// A comment is sent in a silent stream, so that both sides notice when the other is gone.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Pause that a browser makes before it comes back.
@@ -57,7 +57,8 @@ async fn events(State(app): State<App>, Query(whose): Query<Whose>, headers: Hea
     let end = future::select(Box::pin(app.stop.clone().cancelled_owned()), Box::pin(sleep(LONGEST)));
     let events = changes(app.feed.subscribe(), user, place).take_until(end);
     let alive = KeepAlive::new().interval(HEARTBEAT);
-    Ok(([("cache-control", "no-store"), ("x-accel-buffering", "no")], Sse::new(events).keep_alive(alive)).into_response())
+    Ok(([("cache-control", "no-store"), ("x-accel-buffering", "no")], Sse::new(events).keep_alive(alive))
+        .into_response())
 }
 
 /// Places for streams.
@@ -66,8 +67,9 @@ pub(crate) fn places() -> Arc<Semaphore> {
 }
 
 fn too_many() -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", "There are too many open streams")
-        .detail(format!("this pod serves {MOST_STREAMS} streams at once; read the list now and then instead, or try again"))
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", "There are too many open streams").detail(
+        format!("this pod serves {MOST_STREAMS} streams at once; read the list now and then instead, or try again"),
+    )
 }
 
 /// `ready`, then a `task` for each change of the user's tasks. The place is free again when the stream is dropped.

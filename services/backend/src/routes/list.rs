@@ -68,7 +68,11 @@ impl ListQuery {
             due_after: self.due_after,
             due_before: self.due_before,
             deleted: self.deleted,
-            sort: word::<Sort>("sort", sort, "due, created_at, updated_at, priority or title, with - before it for descending")?,
+            sort: word::<Sort>(
+                "sort",
+                sort,
+                "due, created_at, updated_at, priority or title, with - before it for descending",
+            )?,
             descending,
             cursor: self.cursor,
             limit: self.limit,
@@ -82,7 +86,8 @@ fn words(list: Option<&str>) -> impl Iterator<Item = &str> {
 
 /// Reads one of the words that an enum knows.
 fn word<T: DeserializeOwned>(field: &str, text: &str, options: &str) -> Result<T, FieldError> {
-    serde_json::from_value(Value::String(text.to_owned())).map_err(|_| FieldError::new(field, format!("write {options}")))
+    serde_json::from_value(Value::String(text.to_owned()))
+        .map_err(|_| FieldError::new(field, format!("write {options}")))
 }
 
 #[cfg(test)]

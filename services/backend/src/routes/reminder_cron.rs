@@ -55,7 +55,7 @@ async fn tick(State(app): State<App>) -> Result<Json<Checked>, Problem> {
 
 /// A reminder that is due, with what the event says of its task.
 #[derive(Debug, FromRow)]
-struct Due {
+struct Claimed {
     reminder_id: Uuid,
     remind_at: DateTime<Utc>,
     task_id: Uuid,
@@ -64,7 +64,7 @@ struct Due {
     due_at: Option<DateTime<Utc>>,
 }
 
-impl Due {
+impl Claimed {
     fn event(&self) -> Result<ReminderEvent, Problem> {
         // Users of stored tasks were checked when the tasks were made.
         let user_id = UserId::new(&self.user_id).map_err(|_| Problem::internal())?;
@@ -82,7 +82,7 @@ impl Due {
 
 /// Claims reminders of open tasks until the end of the window, overdue ones included. What another replica is claiming is skipped, and
 /// what it has claimed is not due any more, so each is claimed once.
-async fn claim(connection: &mut PgConnection, window: Duration) -> Result<Vec<Due>, sqlx::Error> {
+async fn claim(connection: &mut PgConnection, window: Duration) -> Result<Vec<Claimed>, sqlx::Error> {
     sqlx::query_as(
         "WITH due AS (
              SELECT reminder.id

@@ -1,6 +1,11 @@
 //! `/api/tasks/{id}/reminders`: when a task's reminders come, and changing them.
 
-use axum::{Router, extract::State, http::{HeaderMap, StatusCode}, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::get,
+};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection};
@@ -79,9 +84,11 @@ async fn replace(
 }
 
 async fn planned(connection: &mut PgConnection, task: Uuid) -> Result<Json<Reminders>, Problem> {
-    let items = sqlx::query_as("SELECT id, remind_at, claimed_at FROM task_reminders WHERE task_id = $1 ORDER BY remind_at, id")
-        .bind(task)
-        .fetch_all(connection)
-        .await?;
+    let items = sqlx::query_as(
+        "SELECT id, remind_at, claimed_at FROM task_reminders WHERE task_id = $1 ORDER BY remind_at, id",
+    )
+    .bind(task)
+    .fetch_all(connection)
+    .await?;
     Ok(Json(Reminders { items, next_cursor: None }))
 }

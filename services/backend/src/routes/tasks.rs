@@ -36,7 +36,11 @@ async fn create(State(app): State<App>, Owned(user, new): Owned<NewTask>) -> Res
     Ok((StatusCode::CREATED, AppendHeaders(location), shown(task)))
 }
 
-async fn read(State(app): State<App>, Path(id): Path<Uuid>, Caller(user): Caller) -> Result<impl IntoResponse, Problem> {
+async fn read(
+    State(app): State<App>,
+    Path(id): Path<Uuid>,
+    Caller(user): Caller,
+) -> Result<impl IntoResponse, Problem> {
     let mut connection = app.database.pool()?.acquire().await?;
     Ok(shown(tasks::get(&mut connection, &user, id).await?))
 }
@@ -101,14 +105,18 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn restore(State(app): State<App>, Path(id): Path<Uuid>, Caller(user): Caller) -> Result<impl IntoResponse, Problem> {
+async fn restore(
+    State(app): State<App>,
+    Path(id): Path<Uuid>,
+    Caller(user): Caller,
+) -> Result<impl IntoResponse, Problem> {
     let mut transaction = app.database.begin().await?;
     let task = tasks::restore(&mut transaction, &user, id).await?;
     app.database.commit(transaction).await?;
     Ok(shown(task))
 }
 
-/// A task with its version as ETag.
+/// A task with its version as `ETag`.
 fn shown(task: Task) -> impl IntoResponse {
     (AppendHeaders([(ETAG, format!("\"{}\"", task.version))]), Json(task))
 }
@@ -122,7 +130,10 @@ pub(super) fn expected_version(headers: &HeaderMap) -> Result<Option<i64>, Probl
     }
     let tag = text.strip_prefix("W/").unwrap_or(text);
     let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag);
-    version.parse().map(Some).map_err(|_| Problem::bad_request("if-match must be one ETag of this task, for example \"3\""))
+    version
+        .parse()
+        .map(Some)
+        .map_err(|_| Problem::bad_request("if-match must be one ETag of this task, for example \"3\""))
 }
 
 /// A change of every field: what the body of a PUT does not have is taken away.

@@ -1,1 +1,10 @@
-//! Requests on the whole router, against a real database and a stand-in for the sidecar.
+//! Requests on the whole router, with a real database and a stand-in for the sidecar.
+
+mod chat;
+mod data_path;
+mod fixture;
+mod mcp;
+mod reminders;
+mod sidecar;
+mod streams;
+mod tasks;

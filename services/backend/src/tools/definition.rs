@@ -161,7 +161,8 @@ fn choice(options: &[&str], description: &str) -> Value {
 }
 
 fn object(properties: impl IntoIterator<Item = (&'static str, Value)>, required: &[&str]) -> Map<String, Value> {
-    let properties: Map<String, Value> = properties.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
+    let properties: Map<String, Value> =
+        properties.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
     Map::from_iter([
         ("type".to_owned(), json!("object")),
         ("properties".to_owned(), Value::Object(properties)),
@@ -191,7 +192,10 @@ mod tests {
         for tool in Tool::ALL {
             for schema in [tool.input_schema(), tool.output_schema()] {
                 walk(&Value::Object(schema), &mut |key, value| {
-                    assert!(!["$ref", "$schema", "$defs", "anyOf", "oneOf", "allOf", "format"].contains(&key), "{tool:?}: {key}");
+                    assert!(
+                        !["$ref", "$schema", "$defs", "anyOf", "oneOf", "allOf", "format"].contains(&key),
+                        "{tool:?}: {key}"
+                    );
                     if key == "type" {
                         assert!(value.as_str().is_some_and(|kind| PLAIN.contains(&kind)), "{tool:?}: {value}");
                     }

@@ -1,0 +1,70 @@
+//! The canary against a real database; the test is its relay and its consumer.
+
+use axum::{
+    body::{Body, to_bytes},
+    http::Request,
+};
+use serde_json::Value;
+use todo_common::canary;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use uuid::Uuid;
+
+use super::fixture::{Backend, with_backend};
+use crate::data_path::DataPath;
+
+async fn report(backend: &Backend, path: &DataPath) -> Value {
+    let router = path.router(backend.app.database.clone());
+    let response = router.oneshot(Request::get("/data-path").body(Body::empty()).unwrap()).await.unwrap();
+    serde_json::from_slice(&to_bytes(response.into_body(), 1 << 16).await.unwrap()).unwrap()
+}
+
+/// The report as soon as `expected` says so.
+async fn until(backend: &Backend, path: &DataPath, expected: impl Fn(&Value) -> bool) -> Value {
+    loop {
+        let report = report(backend, path).await;
+        if expected(&report) {
+            return report;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn says(report: &Value, words: &str) -> bool {
+    report["message"].as_str().unwrap().contains(words)
+}
+
+#[tokio::test]
+async fn a_canary_is_followed_through_its_stages_and_leaves_nothing_behind() {
+    with_backend(async |backend| {
+        let (path, stop) = (DataPath::default(), CancellationToken::new());
+        let running = tokio::spawn(path.clone().run(backend.app.database.clone(), stop.clone()));
+
+        let waiting = until(&backend, &path, |report| says(report, "not published yet")).await;
+        assert_eq!((&waiting["verified"], &waiting["reason"]), (&Value::Bool(false), &"Starting".into()));
+        sqlx::query("UPDATE outbox SET last_error = 'broker away', attempts = 1").execute(&backend.pool).await.unwrap();
+        until(&backend, &path, |report| says(report, "Kafka does not take it: broker away")).await;
+        sqlx::query("UPDATE outbox SET published_at = now()").execute(&backend.pool).await.unwrap();
+        until(&backend, &path, |report| says(report, "published but not consumed yet")).await;
+
+        let mut consumer = backend.pool.acquire().await.unwrap();
+        let id: Uuid = sqlx::query_scalar("SELECT task_id FROM canary").fetch_one(&mut *consumer).await.unwrap();
+        canary::mark_arrived(&mut consumer, id).await.unwrap();
+        let done = until(&backend, &path, |report| report["verified"] == true).await;
+        assert_eq!((&done["reason"], &done["age_seconds"]), (&"Verified".into(), &0.into()));
+        assert!(done["latency_ms"].is_u64() && done["checked_at"].is_string());
+
+        let rows =
+            "SELECT (SELECT count(*) FROM canary WHERE task_id = $1) + (SELECT count(*) FROM tasks WHERE id = $1)
+                    + (SELECT count(*) FROM outbox WHERE partition_key = $1::text)";
+        loop {
+            let left: i64 = sqlx::query_scalar(rows).bind(id).fetch_one(&mut *consumer).await.unwrap();
+            if left == 0 {
+                break;
+            }
+        }
+        stop.cancel();
+        running.await.unwrap();
+    })
+    .await;
+}

@@ -1,0 +1,114 @@
+//! A stand-in for daprd: a state store with etags, and service invocation. Its answers are those that Dapr 1.16 was seen to give.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header::ETAG},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde_json::{Value, json};
+
+/// The running stand-in.
+#[derive(Clone)]
+pub(super) struct Sidecar {
+    pub(super) endpoint: String,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    state: BTreeMap<String, (u64, Value)>,
+    calls: Vec<(String, Value)>,
+    before_next_save: Option<(String, Value)>,
+}
+
+impl Sidecar {
+    pub(super) async fn start() -> Self {
+        let seen = Arc::<Mutex<Seen>>::default();
+        let router = Router::new()
+            .route("/v1.0/state/statestore", post(save))
+            .route("/v1.0/state/statestore/{key}", get(read).delete(remove))
+            .route("/v1.0/invoke/{app}/method/{method}", post(invoke))
+            .with_state(seen.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { endpoint, seen }
+    }
+
+    /// What is stored under `key`.
+    pub(super) fn stored(&self, key: &str) -> Option<Value> {
+        self.seen.lock().unwrap().state.get(key).map(|(_, value)| value.clone())
+    }
+
+    /// Calls of other services: `app/method` and body.
+    pub(super) fn calls(&self) -> Vec<(String, Value)> {
+        self.seen.lock().unwrap().calls.clone()
+    }
+
+    /// Somebody else saves `value` just before the next save comes.
+    pub(super) fn interfere(&self, key: &str, value: Value) {
+        self.seen.lock().unwrap().before_next_save = Some((key.to_owned(), value));
+    }
+}
+
+type Shared = State<Arc<Mutex<Seen>>>;
+
+async fn save(State(seen): Shared, Json(items): Json<Vec<Value>>) -> Response {
+    let mut seen = seen.lock().unwrap();
+    if let Some((key, value)) = seen.before_next_save.take() {
+        let version = seen.state.get(&key).map_or(1, |(version, _)| version + 1);
+        seen.state.insert(key, (version, value));
+    }
+    for item in items {
+        let key = item["key"].as_str().unwrap().to_owned();
+        assert_eq!(item["options"], json!({"concurrency": "first-write", "consistency": "strong"}));
+        let current = seen.state.get(&key).map(|(version, _)| version.to_string());
+        match (current, item["etag"].as_str()) {
+            (Some(current), Some(etag)) if current == etag => {}
+            (None, None) => {}
+            (Some(_), None) => {
+                let message = "failed saving state in state store statestore: no item was updated";
+                let body = json!({"errorCode": "ERR_STATE_SAVE", "message": message});
+                return (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response();
+            }
+            _ => return (StatusCode::CONFLICT, Json(json!({"errorCode": "ERR_STATE_SAVE"}))).into_response(),
+        }
+        let version = seen.state.get(&key).map_or(1, |(version, _)| version + 1);
+        seen.state.insert(key, (version, item["value"].clone()));
+    }
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn read(State(seen): Shared, Path(key): Path<String>) -> Response {
+    match seen.lock().unwrap().state.get(&key) {
+        Some((version, value)) => ([(ETAG, version.to_string())], Json(value.clone())).into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
+    }
+}
+
+async fn remove(State(seen): Shared, Path(key): Path<String>, headers: HeaderMap) -> StatusCode {
+    let mut seen = seen.lock().unwrap();
+    let current = seen.state.get(&key).map(|(version, _)| version.to_string());
+    let expected = headers.get("if-match").map(|value| value.to_str().unwrap().to_owned());
+    if expected.is_some() && expected != current {
+        return StatusCode::CONFLICT;
+    }
+    seen.state.remove(&key);
+    StatusCode::NO_CONTENT
+}
+
+async fn invoke(
+    State(seen): Shared,
+    Path((app, method)): Path<(String, String)>,
+    Json(body): Json<Value>,
+) -> Json<Value> {
+    seen.lock().unwrap().calls.push((format!("{app}/{method}"), body));
+    Json(json!({"status": "done"}))
+}

@@ -1,0 +1,166 @@
+//! `/api/tasks`.
+
+use axum::{
+    body::Body,
+    http::{Method, Request, StatusCode},
+};
+use serde_json::{Value, json};
+
+use super::fixture::with_backend;
+
+#[tokio::test]
+async fn a_created_task_has_a_location_and_an_etag_and_is_listed() {
+    with_backend(async |backend| {
+        let answer = backend.post("/api/tasks", json!({"user_id": "ada", "title": "buy milk", "tags": ["home"]})).await;
+        assert_eq!(answer.status, StatusCode::CREATED);
+        assert_eq!(answer.header("etag"), "\"1\"");
+        let read = backend.get(&format!("{}?user_id=ada", answer.header("location"))).await;
+        assert_eq!(read.body, answer.body);
+        let listed = backend.get("/api/tasks?user_id=ada&tag=home&q=MILK&status=open&sort=-created_at").await;
+        assert_eq!(listed.body, json!({"items": [answer.body], "next_cursor": null}));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stale_etag_is_a_conflict() {
+    with_backend(async |backend| {
+        let id = backend.create(json!({"user_id": "ada", "title": "a"})).await;
+        let path = format!("/api/tasks/{id}");
+        let titled = |title: &str| json!({"user_id": "ada", "title": title});
+        let first = backend.send_with(Method::PATCH, &path, &[("if-match", "\"1\"")], titled("b")).await;
+        assert_eq!((first.status, first.header("etag")), (StatusCode::OK, "\"2\""));
+        let second = backend.send_with(Method::PATCH, &path, &[("if-match", "\"1\"")], titled("c")).await;
+        assert_eq!(second.status, StatusCode::CONFLICT);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_patch_keeps_and_a_put_resets_what_it_does_not_name() {
+    with_backend(async |backend| {
+        let id = backend.create(json!({"user_id": "ada", "title": "a", "notes": "n", "priority": "high"})).await;
+        let path = format!("/api/tasks/{id}");
+        let patched = backend.send(Method::PATCH, &path, json!({"user_id": "ada", "title": "b"})).await.body;
+        assert_eq!((&patched["title"], &patched["notes"]), (&json!("b"), &json!("n")));
+        let put = backend.send(Method::PUT, &path, json!({"user_id": "ada", "title": "c"})).await.body;
+        assert_eq!((&put["title"], &put["notes"], &put["priority"]), (&json!("c"), &Value::Null, &json!("none")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_task_is_completed_reopened_deleted_and_restored() {
+    with_backend(async |backend| {
+        let id = backend.create(json!({"user_id": "ada", "title": "a"})).await;
+        let path = format!("/api/tasks/{id}");
+        let completed = backend.post(&format!("{path}/complete"), json!({"user_id": "ada"})).await;
+        assert_eq!(completed.body["status"], "completed");
+        let reopened = backend.post(&format!("{path}/reopen?user_id=ada"), Value::Null).await;
+        assert_eq!(reopened.body["status"], "open");
+        let deleted = backend.send(Method::DELETE, &format!("{path}?user_id=ada"), Value::Null).await;
+        assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+        assert_eq!(backend.get(&format!("{path}?user_id=ada")).await.status, StatusCode::NOT_FOUND);
+        let restored =
+            backend.send_with(Method::POST, &format!("{path}/restore"), &[("x-user-id", "ada")], Value::Null).await;
+        assert_eq!((restored.status, &restored.body["status"]), (StatusCode::OK, &json!("open")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_strangers_task_looks_like_none() {
+    with_backend(async |backend| {
+        let id = backend.create(json!({"user_id": "ada", "title": "a"})).await;
+        let path = format!("/api/tasks/{id}");
+        assert_eq!(backend.get(&format!("{path}?user_id=bob")).await.status, StatusCode::NOT_FOUND);
+        let changed = backend.send(Method::PATCH, &path, json!({"user_id": "bob", "title": "b"})).await;
+        assert_eq!(changed.status, StatusCode::NOT_FOUND);
+        let complete = backend.post(&format!("{path}/complete"), json!({"user_id": "bob"})).await;
+        assert_eq!(complete.status, StatusCode::NOT_FOUND);
+        assert_eq!(backend.get("/api/tasks?user_id=bob").await.body["items"], json!([]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_bulk_change_tells_the_outcome_of_each_task() {
+    with_backend(async |backend| {
+        let first = backend.create(json!({"user_id": "ada", "title": "a"})).await;
+        let other = backend.create(json!({"user_id": "bob", "title": "b"})).await;
+        let body = json!({"user_id": "ada", "action": "complete", "ids": [other, first]});
+        let answer = backend.post("/api/tasks/bulk", body).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        let items = answer.body["items"].as_array().unwrap();
+        assert_eq!((&items[0]["id"], &items[1]["id"]), (&json!(other), &json!(first)));
+        assert!(items[0]["error"].is_string());
+        assert_eq!(items[1]["task"]["status"], "completed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lost_completion_is_replayed_by_service_invocation() {
+    with_backend(async |backend| {
+        let id = backend.create(json!({"user_id": "ada", "title": "a"})).await;
+        let path = format!("/api/tasks/{id}/process-completion?user_id=ada");
+        assert_eq!(backend.post(&path, Value::Null).await.status, StatusCode::CONFLICT);
+        backend.post(&format!("/api/tasks/{id}/complete"), json!({"user_id": "ada"})).await;
+        assert_eq!(backend.post(&path, Value::Null).await.body, json!({"status": "done"}));
+        let calls = backend.sidecar.calls();
+        assert_eq!(calls[0].0, "recurring-task-service/process-completion");
+        assert_eq!(calls[0].1["id"], json!(id));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_is_a_problem() {
+    with_backend(async |backend| {
+        let id = backend.create(json!({"user_id": "ada", "title": "a"})).await;
+        let task = format!("/api/tasks/{id}");
+        let cases = [
+            (Method::GET, "/nowhere", Value::Null, 404),
+            (Method::PATCH, "/api/tasks", Value::Null, 405),
+            (Method::GET, "/api/tasks", Value::Null, 422),
+            (Method::GET, "/api/tasks?user_id=$canary", Value::Null, 422),
+            (Method::GET, "/api/tasks?user_id=ada&status=closed", Value::Null, 422),
+            (Method::GET, "/api/tasks?user_id=ada&limit=many", Value::Null, 400),
+            (Method::GET, "/api/tasks/3?user_id=ada", Value::Null, 404),
+            (Method::POST, "/api/tasks", json!({"user_id": "ada"}), 422),
+            (Method::POST, "/api/tasks", json!({"user_id": "ada", "title": "x".repeat(201)}), 422),
+            (Method::POST, "/api/tasks", json!({"user_id": "ada", "title": "a", "due_at": "soon"}), 422),
+            (Method::POST, "/api/tasks", json!({"user_id": "ada", "title": "a", "time_zone": "Mars/Base"}), 422),
+            (Method::POST, "/api/tasks/bulk", json!({"user_id": "ada", "action": "complete", "ids": []}), 422),
+            (Method::PATCH, &task, json!({"user_id": "ada", "title": ""}), 422),
+            (Method::POST, "/reminder-cron", Value::Null, 401),
+            (Method::GET, "/dapr/subscribe", Value::Null, 401),
+        ];
+        for (method, path, body, status) in cases {
+            let answer = backend.send(method.clone(), path, body).await;
+            assert_eq!(answer.status.as_u16(), status, "{method} {path}: {answer:?}");
+            assert_eq!(answer.header("content-type"), "application/problem+json", "{method} {path}");
+            assert_eq!(answer.body["status"], status);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_json_is_a_problem() {
+    with_backend(async |backend| {
+        let post = |content_type: &str, body: &'static str| {
+            Request::post("/api/tasks").header("content-type", content_type).body(Body::from(body)).unwrap()
+        };
+        assert_eq!(backend.request(post("application/json", "{")).await.status, StatusCode::BAD_REQUEST);
+        assert_eq!(backend.request(post("text/plain", "hi")).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        let large = Request::post("/api/tasks")
+            .header("content-type", "application/json")
+            .body(Body::from(format!("\"{}\"", "x".repeat(1 << 20))))
+            .unwrap();
+        let answer = backend.request(large).await;
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+    })
+    .await;
+}
