@@ -1,13 +1,172 @@
-//! `todo-operator run`: the controller.
+//! `todo-operator run`: the operator itself.
 
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
 use clap::Args;
+use kube::{Client, Config};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
-/// How the controller runs.
+use crate::{
+    controller::{Operator, Parts, watches::Watches},
+    observe::Http,
+    resolve::Settings,
+    runtime::{
+        events::Events,
+        health::{self, Health},
+        lease::{self, Candidate},
+        metrics,
+        telemetry::{self, LogFormat},
+    },
+};
+
+/// How long passes that are under way may take to end.
+const SHUTDOWN: Duration = Duration::from_secs(20);
+/// How long a connection to the API server may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// What the operator is started with.
 #[derive(Args, Clone, Debug)]
-pub struct RunArgs {}
+pub struct RunArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// The one namespace to work in; all if absent.
+    #[arg(long, env = "WATCH_NAMESPACE")]
+    watch_namespace: Option<String>,
+    /// Where health and metrics are served.
+    #[arg(long, env = "MANAGEMENT_ADDRESS", default_value = "0.0.0.0:8080")]
+    management_address: SocketAddr,
+    /// Name of the Lease by which replicas elect a leader.
+    #[arg(long, env = "LEASE_NAME", default_value = "todo-operator")]
+    lease_name: String,
+    /// Namespace of the Lease; the operator's own if absent.
+    #[arg(long, env = "LEASE_NAMESPACE")]
+    lease_namespace: Option<String>,
+    /// Name of this replica; that of its pod.
+    #[arg(long, env = "POD_NAME")]
+    identity: Option<String>,
+    /// How logs are written.
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
+}
 
-/// Runs the controller until it is told to stop.
-#[allow(clippy::unused_async)]
-pub async fn run(_args: RunArgs) -> anyhow::Result<()> {
-    anyhow::bail!("the controller is not part of this build")
+/// What the operator puts into the objects that it makes.
+#[derive(Args, Clone, Debug)]
+pub struct SettingsArgs {
+    /// Where the services' images are.
+    #[arg(long, env = "IMAGE_REGISTRY", default_value_t = Settings::default().image_registry)]
+    image_registry: String,
+    /// Tag of the services' images where a platform names none.
+    #[arg(long, env = "OPERATOR_VERSION", default_value_t = Settings::default().operator_version)]
+    operator_version: String,
+    /// Image of embedded Kafka.
+    #[arg(long, env = "KAFKA_IMAGE", default_value_t = Settings::default().kafka_image)]
+    kafka_image: String,
+    /// Image of embedded PostgreSQL.
+    #[arg(long, env = "POSTGRES_IMAGE", default_value_t = Settings::default().postgres_image)]
+    postgres_image: String,
+    /// Namespace of the operator's own pods.
+    #[arg(long, env = "OPERATOR_NAMESPACE", default_value_t = Settings::default().operator_namespace)]
+    operator_namespace: String,
+    /// Namespace of Dapr's control plane.
+    #[arg(long, env = "DAPR_NAMESPACE", default_value_t = Settings::default().dapr_namespace)]
+    dapr_namespace: String,
+    /// Namespace of what scrapes metrics.
+    #[arg(long, env = "MONITORING_NAMESPACE", default_value_t = Settings::default().monitoring_namespace)]
+    monitoring_namespace: String,
+}
+
+impl From<SettingsArgs> for Settings {
+    fn from(args: SettingsArgs) -> Self {
+        Self {
+            image_registry: args.image_registry.trim_end_matches('/').to_owned(),
+            operator_version: args.operator_version,
+            kafka_image: args.kafka_image,
+            postgres_image: args.postgres_image,
+            operator_namespace: args.operator_namespace,
+            dapr_namespace: args.dapr_namespace,
+            monitoring_namespace: args.monitoring_namespace,
+        }
+    }
+}
+
+/// Works until it is told to stop.
+pub async fn run(args: RunArgs) -> anyhow::Result<()> {
+    telemetry::install(args.log_format);
+    let (stop, end_of_lease) = (CancellationToken::new(), CancellationToken::new());
+    stop_on_signal(stop.clone()).context("cannot wait for signals")?;
+
+    let settings = Settings::from(args.settings);
+    let identity = args.identity.unwrap_or_else(|| format!("todo-operator-{:08x}", rand::random::<u32>()));
+    let candidate = Candidate {
+        namespace: args.lease_namespace.unwrap_or_else(|| settings.operator_namespace.clone()),
+        lease: args.lease_name,
+        identity: identity.clone(),
+    };
+    let metrics = metrics::install()?;
+    let mut config = Config::infer().await.context("cannot find out how to reach the API server")?;
+    config.connect_timeout = Some(CONNECT);
+    let client = Client::try_from(config.clone()).context("cannot make a client of the API server")?;
+    // A retry that the client makes by itself could outlive the lease.
+    config.default_retry = false;
+    let lease_client = Client::try_from(config).context("cannot make a client of the API server")?;
+    let (leadership, campaign) = lease::campaign(lease_client, candidate, end_of_lease.clone());
+
+    info!(version = %settings.operator_version, %identity, namespace = ?args.watch_namespace, "starting");
+    let operator = Operator::start(
+        Parts {
+            events: Events::new(client.clone(), identity),
+            client,
+            http: Http::new().context("cannot make an HTTP client")?,
+            settings,
+            namespace: args.watch_namespace,
+            leadership: leadership.clone(),
+        },
+        &stop,
+    );
+    let health = Health { missing: missing(operator.watches()), metrics, leadership };
+    health::serve(args.management_address, health, stop.clone()).await?;
+
+    // Only then is the lease given back: until the last pass has ended this replica may still write.
+    let passes = operator.run(stop.clone());
+    tokio::pin!(passes);
+    tokio::select! {
+        () = &mut passes => {}
+        () = async { stop.cancelled().await; tokio::time::sleep(SHUTDOWN).await } => {
+            warn!("passes did not end within {SHUTDOWN:?}");
+        }
+    }
+    end_of_lease.cancel();
+    if let Err(error) = campaign.await {
+        warn!(%error, "the election did not end well");
+    }
+    info!("stopped");
+    Ok(())
+}
+
+/// What keeps this replica from working: watches that fail, by kind and with the API server's words.
+fn missing(watches: Arc<Watches>) -> health::Missing {
+    Arc::new(move || {
+        let failing = watches.failing();
+        if failing.is_empty() && !watches.are_complete() {
+            return vec!["the first look at the cluster is not complete".to_owned()];
+        }
+        failing.into_iter().map(|(kind, why)| format!("cannot watch {kind}: {why}")).collect()
+    })
+}
+
+fn stop_on_signal(stop: CancellationToken) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("stopping");
+        stop.cancel();
+    });
+    Ok(())
 }

@@ -1,0 +1,218 @@
+//! Carries out a plan: wave after wave, within a wave several writes at a time. Removals come last and only when every
+//! write worked.
+
+pub mod fights;
+pub mod ssa;
+mod tls;
+pub mod topics;
+
+use std::time::Instant;
+
+use futures::{FutureExt, StreamExt, stream};
+use kube::core::DynamicObject;
+use tracing::{info, warn};
+
+use crate::{
+    class::{Class, bounded},
+    plan::{
+        Action, Foreign, Held, Identity, Key, Plan, Standing, Step,
+        ownership::{FieldConflict, field_conflicts, is_own_manager, standing},
+    },
+    runtime::metrics,
+};
+pub use fights::{Dispute, Fights};
+pub use ssa::{WriteError, Writer};
+
+/// Writes at the same time.
+const CONCURRENCY: usize = 8;
+/// Characters of an error's text that are kept.
+const MESSAGE: usize = 512;
+
+/// Why an object is left alone after a fight.
+const TRUCE: &str = "another field manager takes its fields again and again";
+
+/// What became of a plan.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    /// How many objects were written.
+    pub written: usize,
+    /// How many objects were removed.
+    pub removed: usize,
+    /// Whether a Secret was made, so that what is known of them is out of date.
+    pub secrets_changed: bool,
+    /// What could not be written.
+    pub failures: Vec<Failure>,
+    /// What is not made yet.
+    pub held: Vec<Held>,
+    /// What is somebody else's.
+    pub foreign: Vec<Foreign>,
+    /// Fields that were claimed by others in this pass.
+    pub conflicts: Vec<(Key, FieldConflict)>,
+}
+
+/// A write that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The object.
+    pub key: Key,
+    /// Kind of the failure.
+    pub class: Class,
+    /// What was said about it.
+    pub message: String,
+}
+
+/// What became of one step.
+enum Outcome {
+    Written,
+    Foreign(String),
+    Held(String),
+    Failed(WriteError),
+    /// Others claim fields of what was to be applied.
+    Conflict(Vec<FieldConflict>, Box<DynamicObject>),
+}
+
+/// Carries out `plan`.
+pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mut Fights) -> Applied {
+    let mut applied = Applied { held: plan.held, foreign: plan.foreign, ..Applied::default() };
+    let now = Instant::now();
+    let (left_alone, mut steps): (Vec<_>, Vec<_>) =
+        plan.steps.into_iter().partition(|step| fights.is_truce(&step.key, now));
+    applied.held.extend(left_alone.into_iter().map(|step| Held { key: step.key, reason: TRUCE.to_owned() }));
+    steps.sort_by_key(|step| step.wave);
+    for wave in steps.chunk_by(|one, other| one.wave == other.wave) {
+        let writes: Vec<_> =
+            wave.iter().map(|step| run(writer, identity, step).map(move |done| (step, done))).collect();
+        let outcomes: Vec<_> = stream::iter(writes).buffer_unordered(CONCURRENCY).collect().await;
+        for (step, outcome) in outcomes {
+            let outcome = match outcome {
+                Outcome::Conflict(conflicts, body) => {
+                    settle(writer, step, conflicts, &body, fights, &mut applied).await
+                }
+                other => other,
+            };
+            applied.note(step, outcome);
+        }
+        // The next wave needs this one.
+        if !applied.failures.is_empty() || applied.foreign.iter().any(|foreign| foreign.wave == wave[0].wave) {
+            break;
+        }
+    }
+    if applied.failures.is_empty() {
+        for removal in &plan.removals {
+            match writer.delete(&removal.resource, &removal.key.name, &removal.uid).await {
+                Ok(()) => {
+                    info!(object = %removal.key, "removed, as nobody asks for it any more");
+                    applied.removed += 1;
+                }
+                Err(error) => applied.fail(&removal.key, &error),
+            }
+        }
+    }
+    applied
+}
+
+impl Applied {
+    fn note(&mut self, step: &Step, outcome: Outcome) {
+        match outcome {
+            Outcome::Written => {
+                info!(object = %step.key, "applied");
+                self.written += 1;
+                self.secrets_changed |= step.key.kind == "Secret";
+            }
+            Outcome::Foreign(message) => {
+                self.foreign.push(Foreign { key: step.key.clone(), wave: step.wave, message });
+            }
+            Outcome::Held(reason) => self.held.push(Held { key: step.key.clone(), reason }),
+            Outcome::Failed(error) => self.fail(&step.key, &error),
+            // Settled before.
+            Outcome::Conflict(..) => {}
+        }
+    }
+
+    fn fail(&mut self, key: &Key, error: &WriteError) {
+        let (class, message) = (error.class(), bounded(&error.to_string(), MESSAGE));
+        metrics::error(class);
+        warn!(object = %key, %class, error = %message, "cannot write");
+        self.failures.push(Failure { key: key.clone(), class, message });
+    }
+}
+
+async fn run(writer: &Writer, identity: &Identity, step: &Step) -> Outcome {
+    let begun = Instant::now();
+    let outcome = match &step.action {
+        Action::Apply { body, uid, hand_over } => {
+            if let (Some(replicas), Some(uid)) = (hand_over, uid)
+                && let Err(error) = writer.hand_over(&step.resource, &step.key.name, uid, *replicas).await
+            {
+                return Outcome::Failed(error);
+            }
+            apply_one(writer, identity, step, body, uid.clone()).await
+        }
+        Action::Create(body) => match writer.create(&step.resource, body).await {
+            // If somebody was faster, theirs is used.
+            Ok(_) => Outcome::Written,
+            Err(error) => Outcome::Failed(error),
+        },
+        Action::Relabel(patch) => match writer.merge(&step.resource, &step.key.name, patch).await {
+            Ok(()) => Outcome::Written,
+            Err(error) => Outcome::Failed(error),
+        },
+    };
+    metrics::applied(begun.elapsed());
+    outcome
+}
+
+async fn apply_one(
+    writer: &Writer,
+    identity: &Identity,
+    step: &Step,
+    body: &DynamicObject,
+    uid: Option<String>,
+) -> Outcome {
+    let uid = match uid {
+        Some(uid) => Some(uid),
+        // An apply would quietly add our fields to what somebody else made.
+        None => match writer.get(&step.resource, &step.key.name).await {
+            Ok(None) => None,
+            Ok(Some(present)) => match standing(identity, &present.metadata) {
+                Standing::Ours => present.metadata.uid,
+                Standing::Leaving(reason) => return Outcome::Held(reason),
+                Standing::Foreign(message) => return Outcome::Foreign(message),
+            },
+            Err(error) => return Outcome::Failed(error),
+        },
+    };
+    let mut body = body.clone();
+    body.metadata.uid = uid;
+    match writer.apply(&step.resource, &body, false).await {
+        Ok(()) => Outcome::Written,
+        Err(error) => match error.status().map(field_conflicts) {
+            Some(conflicts) if !conflicts.is_empty() => Outcome::Conflict(conflicts, Box::new(body)),
+            _ => Outcome::Failed(error),
+        },
+    }
+}
+
+/// Records who claims what, then takes it back unless that has become a fight.
+async fn settle(
+    writer: &Writer,
+    step: &Step,
+    conflicts: Vec<FieldConflict>,
+    body: &DynamicObject,
+    fights: &mut Fights,
+    applied: &mut Applied,
+) -> Outcome {
+    let others: Vec<_> = conflicts.into_iter().filter(|conflict| !is_own_manager(&conflict.manager)).collect();
+    let allowed = others.is_empty() || fights.may_force(&step.key, &others, Instant::now());
+    for conflict in others {
+        warn!(object = %step.key, field = %conflict.field, manager = %conflict.manager, allowed, "somebody else claims a field");
+        applied.conflicts.push((step.key.clone(), conflict));
+    }
+    if !allowed {
+        return Outcome::Held(TRUCE.to_owned());
+    }
+    match writer.apply(&step.resource, body, true).await {
+        Ok(()) => Outcome::Written,
+        Err(error) => Outcome::Failed(error),
+    }
+}

@@ -1,0 +1,139 @@
+//! The calls that write, each with a deadline and only while this process leads.
+
+use std::{future::Future, time::Duration};
+
+use kube::{
+    Api, Client,
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    core::{ApiResource, DynamicObject, Status},
+};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::{
+    class::{Class, words},
+    labels::MANAGED_BY,
+    runtime::lease::Leadership,
+};
+
+/// How long one write may take, the client's own retries included.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// Why a write did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The API server refused it, or could not be reached.
+    #[error("{}", words(.0))]
+    Api(#[from] kube::Error),
+    /// There was no answer in time. The write may have happened.
+    #[error("no answer within {DEADLINE:?}")]
+    Deadline,
+    /// This process does not lead any more.
+    #[error("another replica leads")]
+    NotLeading,
+}
+
+impl WriteError {
+    /// Kind of the failure.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Api(error) => Class::of(error),
+            Self::Deadline | Self::NotLeading => Class::Transient,
+        }
+    }
+
+    /// The answer, if the API server gave one.
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Api(kube::Error::Api(status)) => Some(status),
+            _ => None,
+        }
+    }
+}
+
+/// Writes to one namespace.
+#[derive(Clone)]
+pub struct Writer {
+    client: Client,
+    namespace: String,
+    leadership: Leadership,
+}
+
+impl Writer {
+    /// A writer that works while `leadership` holds.
+    pub fn new(client: Client, namespace: &str, leadership: Leadership) -> Self {
+        Self { client, namespace: namespace.to_owned(), leadership }
+    }
+
+    /// Reads one object.
+    pub async fn get(&self, resource: &ApiResource, name: &str) -> Result<Option<DynamicObject>, WriteError> {
+        self.limited(self.api(resource).get_opt(name)).await
+    }
+
+    /// Server-side apply. With the UID in it, `body` is applied to exactly that object or not at all.
+    pub async fn apply(&self, resource: &ApiResource, body: &DynamicObject, force: bool) -> Result<(), WriteError> {
+        let params = PatchParams { force, ..PatchParams::apply(MANAGED_BY) };
+        let name = body.metadata.name.as_deref().unwrap_or_default();
+        self.leading(self.api(resource).patch(name, &params, &Patch::Apply(body))).await.map(drop)
+    }
+
+    /// Leaves the number of pods as it is and to whoever changes it next, under a field manager of its own.
+    pub async fn hand_over(
+        &self,
+        resource: &ApiResource,
+        name: &str,
+        uid: &str,
+        replicas: i32,
+    ) -> Result<(), WriteError> {
+        let params = PatchParams::apply(&format!("{MANAGED_BY}-replicas")).force();
+        let patch = json!({
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": {"name": name, "uid": uid},
+            "spec": {"replicas": replicas},
+        });
+        self.leading(self.api(resource).patch(name, &params, &Patch::Apply(patch))).await.map(drop)
+    }
+
+    /// Creates an object. Answers whether it was this call that did.
+    pub async fn create(&self, resource: &ApiResource, body: &DynamicObject) -> Result<bool, WriteError> {
+        let params = PostParams { field_manager: Some(MANAGED_BY.to_owned()), ..PostParams::default() };
+        match self.leading(self.api(resource).create(&params, body)).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.class() == Class::Conflict => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Changes some fields of an object.
+    pub async fn merge(&self, resource: &ApiResource, name: &str, patch: &Value) -> Result<(), WriteError> {
+        let params = PatchParams { field_manager: Some(MANAGED_BY.to_owned()), ..PatchParams::default() };
+        self.leading(self.api(resource).patch(name, &params, &Patch::Merge(patch))).await.map(drop)
+    }
+
+    /// Deletes exactly this object; one that is gone already is as good.
+    pub async fn delete(&self, resource: &ApiResource, name: &str, uid: &str) -> Result<(), WriteError> {
+        let preconditions = Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None });
+        let params = DeleteParams { preconditions, ..DeleteParams::background() };
+        match self.leading(self.api(resource).delete(name, &params)).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.class() == Class::Missing => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn api(&self, resource: &ApiResource) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, resource)
+    }
+
+    async fn leading<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, WriteError> {
+        if !self.leadership.is_leader() {
+            return Err(WriteError::NotLeading);
+        }
+        self.limited(call).await
+    }
+
+    async fn limited<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, WriteError> {
+        timeout(DEADLINE, call).await.map_err(|_| WriteError::Deadline)?.map_err(WriteError::Api)
+    }
+}

@@ -1,0 +1,179 @@
+//! The topics that the services use. With embedded Kafka the operator makes them; with somebody else's it looks whether
+//! they are there and says which are not.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kube::Client;
+use rskafka::{
+    BackoffConfig,
+    client::{ClientBuilder, Credentials, SaslConfig, error::Error as KafkaError, error::ProtocolError},
+};
+use tokio::time::timeout;
+
+use super::tls;
+use crate::{
+    class::bounded,
+    dereference::secrets,
+    names,
+    resolve::{KafkaAuth, KafkaMode, Resolved, SaslMechanism, SecretRef, Sensitive},
+};
+
+/// How long the whole conversation with a broker may take.
+const DEADLINE: Duration = Duration::from_secs(8);
+/// How long topics that were there are taken to be there.
+const FRESH: Duration = Duration::from_mins(5);
+/// How soon it is tried again when they are not.
+const RETRY: Duration = Duration::from_secs(8);
+/// How long a broker may take to make a topic, in milliseconds.
+const CREATE_TIMEOUT_MS: i32 = 5000;
+/// Copies of each topic of a single broker.
+const REPLICATION: i16 = 1;
+/// Characters of a broker's words that are kept.
+const MESSAGE: usize = 300;
+
+/// Whether the topics are there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Topics {
+    /// Not looked for yet.
+    #[default]
+    Unknown,
+    /// All there.
+    Present,
+    /// Some are not, and it is not the operator that makes them.
+    Missing(Vec<String>),
+    /// The broker cannot be asked.
+    Unreachable(String),
+}
+
+/// What is known of one platform's topics.
+#[derive(Debug, Default)]
+pub struct TopicsMemory {
+    subject: String,
+    known: Topics,
+    good_until: Option<Instant>,
+}
+
+/// What a conversation with a broker needs.
+struct Access {
+    brokers: Vec<String>,
+    sasl: Option<SaslConfig>,
+    tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+/// Sees to the topics. `incarnation` changes when the broker does, so that a new one is asked at once.
+pub async fn ensure(client: &Client, platform: &Resolved, incarnation: &str, memory: &mut TopicsMemory) -> Topics {
+    let subject = format!("{incarnation} {:?} {:?}", platform.kafka.mode, credential_digests(platform));
+    let now = Instant::now();
+    if memory.subject == subject && memory.good_until.is_some_and(|until| now < until) {
+        return memory.known.clone();
+    }
+    let topics = match timeout(DEADLINE, look(client, platform)).await {
+        Ok(Ok(topics)) => topics,
+        Ok(Err(message)) => Topics::Unreachable(bounded(&message, MESSAGE)),
+        Err(_) => Topics::Unreachable(format!("no answer within {} s", DEADLINE.as_secs())),
+    };
+    let good_for = if topics == Topics::Present { FRESH } else { RETRY };
+    *memory = TopicsMemory { subject, known: topics.clone(), good_until: Some(Instant::now() + good_for) };
+    topics
+}
+
+async fn look(client: &Client, platform: &Resolved) -> Result<Topics, String> {
+    let access = access(client, platform).await?;
+    let mut builder = ClientBuilder::new(access.brokers).client_id("todo-operator").backoff_config(impatient());
+    if let Some(sasl) = access.sasl {
+        builder = builder.sasl_config(sasl);
+    }
+    if let Some(tls) = access.tls {
+        builder = builder.tls_config(tls);
+    }
+    let kafka = builder.build().await.map_err(|error| error.to_string())?;
+    let present: BTreeSet<String> =
+        kafka.list_topics().await.map_err(|error| error.to_string())?.into_iter().map(|topic| topic.name).collect();
+    let missing: Vec<String> =
+        names::TOPICS.iter().filter(|topic| !present.contains(**topic)).map(|topic| (*topic).to_owned()).collect();
+    if missing.is_empty() {
+        return Ok(Topics::Present);
+    }
+    if !matches!(platform.kafka.mode, KafkaMode::Embedded(_)) {
+        return Ok(Topics::Missing(missing));
+    }
+    let controller = kafka.controller_client().map_err(|error| error.to_string())?;
+    let partitions = i32::try_from(platform.kafka.partitions).unwrap_or(i32::MAX);
+    for topic in missing {
+        match controller.create_topic(&topic, partitions, REPLICATION, CREATE_TIMEOUT_MS).await {
+            Ok(()) => tracing::info!(namespace = %platform.namespace, %topic, partitions, "made a topic"),
+            Err(KafkaError::ServerError { protocol_error: ProtocolError::TopicAlreadyExists, .. }) => {}
+            Err(error) => return Err(format!("cannot make topic {topic}: {error}")),
+        }
+    }
+    Ok(Topics::Present)
+}
+
+/// The client's own default would try for ever.
+fn impatient() -> BackoffConfig {
+    BackoffConfig { deadline: Some(Duration::from_secs(3)), ..BackoffConfig::default() }
+}
+
+async fn access(client: &Client, platform: &Resolved) -> Result<Access, String> {
+    let references = references(platform);
+    let values = if references.is_empty() {
+        BTreeMap::new()
+    } else {
+        secrets::reveal(client, &platform.namespace, &references).await.map_err(|error| error.to_string())?
+    };
+    let value = |reference: &SecretRef| values.get(reference).ok_or_else(|| format!("{reference} is missing"));
+    match &platform.kafka.mode {
+        KafkaMode::Embedded(_) => {
+            let username = value(&SecretRef::new(names::KAFKA_USERNAME_SECRET, names::USERNAME_KEY))?;
+            let password = value(&SecretRef::new(names::KAFKA_PASSWORD_SECRET, names::PASSWORD_KEY))?;
+            Ok(Access {
+                brokers: vec![format!("{}.{}.svc:{}", names::KAFKA, platform.namespace, names::KAFKA_PORT)],
+                sasl: Some(SaslConfig::ScramSha256(credentials(username, password))),
+                tls: None,
+            })
+        }
+        KafkaMode::External(external) => {
+            let mut identity = None;
+            let sasl = match &external.auth {
+                KafkaAuth::None => None,
+                KafkaAuth::Password { mechanism, username, password } => {
+                    let credentials = credentials(value(username)?, value(password)?);
+                    Some(match mechanism {
+                        SaslMechanism::ScramSha256 => SaslConfig::ScramSha256(credentials),
+                        SaslMechanism::ScramSha512 => SaslConfig::ScramSha512(credentials),
+                        SaslMechanism::Plain => SaslConfig::Plain(credentials),
+                    })
+                }
+                KafkaAuth::Mtls { certificate, key } => {
+                    identity = Some((value(certificate)?.reveal(), value(key)?.reveal()));
+                    None
+                }
+            };
+            let tls = match &external.tls {
+                None => None,
+                Some(tls) => {
+                    let authority = tls.ca_certificate.as_ref().map(value).transpose()?.map(Sensitive::reveal);
+                    Some(tls::client(authority, identity)?)
+                }
+            };
+            Ok(Access { brokers: external.brokers.clone(), sasl, tls })
+        }
+    }
+}
+
+fn credentials(username: &Sensitive, password: &Sensitive) -> Credentials {
+    Credentials::new(username.reveal().to_owned(), password.reveal().to_owned())
+}
+
+/// The keys of Secrets that a conversation with the broker needs.
+fn references(platform: &Resolved) -> Vec<SecretRef> {
+    crate::build::secrets::kafka_credentials(platform).into_iter().map(|(_, reference)| reference).collect()
+}
+
+fn credential_digests(platform: &Resolved) -> Vec<Option<&String>> {
+    references(platform).iter().map(|reference| platform.digests.get(reference)).collect()
+}

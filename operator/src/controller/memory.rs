@@ -1,0 +1,95 @@
+//! What is remembered of each platform between passes. All of it may be lost: it saves work and holds back repetition,
+//! but nothing that is made depends on it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
+
+use super::backoff::Backoff;
+use crate::{
+    apply::{Applied, Fights, topics::TopicsMemory},
+    dereference::SecretsRead,
+    observe::{DaprdMemory, sidecar::Repairs},
+};
+
+/// What is remembered of one platform.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Secrets as last read.
+    pub(super) secrets: Option<SecretsRead>,
+    /// Conflicts with other field managers.
+    pub(super) fights: Fights,
+    /// Whether the topics are there.
+    pub(super) topics: TopicsMemory,
+    /// Answers of sidecars.
+    pub(super) daprd: DaprdMemory,
+    /// Pods deleted for want of a sidecar.
+    pub(super) repairs: Repairs,
+    /// Failures in a row.
+    pub(super) backoff: Backoff,
+    /// What became of the last plan.
+    pub(super) applied: Applied,
+    /// The status as last written, and the version of the resource that it made.
+    pub(super) written: Option<(TodoPlatformStatus, u64)>,
+    /// Generation of an unreadable resource that this was already said of.
+    pub(super) told_unreadable: Option<i64>,
+}
+
+impl Memory {
+    /// The status that a platform has. The watch may not have brought the latest yet.
+    pub(super) fn status(&self, platform: &TodoPlatform) -> TodoPlatformStatus {
+        let seen = version(platform.metadata.resource_version.as_deref());
+        match &self.written {
+            Some((status, version)) if seen < *version => status.clone(),
+            _ => platform.status.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// A resource version as a number; they grow.
+pub(super) fn version(text: Option<&str>) -> u64 {
+    text.and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+/// What is remembered of all platforms, by UID.
+#[derive(Default)]
+pub(super) struct Memories(Mutex<HashMap<String, Arc<tokio::sync::Mutex<Memory>>>>);
+
+impl Memories {
+    /// What is remembered of one platform; `known` are the UIDs of those that exist, for forgetting all others.
+    pub(super) fn of(&self, uid: &str, known: impl FnOnce() -> HashSet<String>) -> Arc<tokio::sync::Mutex<Memory>> {
+        let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(memory) = memories.get(uid) {
+            return Arc::clone(memory);
+        }
+        let known = known();
+        memories.retain(|uid, _| known.contains(uid));
+        Arc::clone(memories.entry(uid.to_owned()).or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platforms_that_are_gone_are_forgotten() {
+        let memories = Memories::default();
+        let (old, _) = (memories.of("old", HashSet::new), memories.of("new", || HashSet::from(["new".to_owned()])));
+        assert!(!Arc::ptr_eq(&old, &memories.of("old", HashSet::new)));
+    }
+
+    #[test]
+    fn a_status_that_the_watch_has_not_brought_yet_is_remembered() {
+        let mut platform = TodoPlatform::new("todo", todo_crds::platform::TodoPlatformSpec::default());
+        let status = TodoPlatformStatus { url: Some("http://todo".to_owned()), ..TodoPlatformStatus::default() };
+        let memory = Memory { written: Some((status.clone(), 10)), ..Memory::default() };
+        platform.metadata.resource_version = Some("9".to_owned());
+        assert_eq!(memory.status(&platform), status);
+        platform.metadata.resource_version = Some("11".to_owned());
+        assert_eq!(memory.status(&platform), TodoPlatformStatus::default(), "somebody else wrote it since");
+    }
+}

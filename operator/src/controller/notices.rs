@@ -1,0 +1,130 @@
+//! What is worth an event: transitions, and what a person should know although it is no condition. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use serde_json::Value;
+use todo_crds::platform::condition;
+
+use crate::{
+    build::{Desired, Policy},
+    names,
+    plan::{
+        Identity, Key, Live,
+        ownership::{FieldConflict, is_labelled},
+    },
+    runtime::events::Notice,
+};
+
+/// Conditions that changed from `before` to `after`. `Ready` and `Degraded` carry the reasons of all others.
+pub(super) fn of_conditions(before: &[Condition], after: &[Condition]) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    for (type_, good) in [(condition::READY, "True"), (condition::DEGRADED, "False")] {
+        let find = |conditions: &[Condition]| conditions.iter().find(|condition| condition.type_ == type_).cloned();
+        let Some(new) = find(after) else { continue };
+        let old = find(before);
+        let is_good = new.status == good;
+        let is_news = match &old {
+            None => !is_good || type_ == condition::READY,
+            Some(old) => old.status != new.status || (!is_good && old.reason != new.reason),
+        };
+        if is_news {
+            let reason = if is_good && type_ == condition::DEGRADED { "Recovered".to_owned() } else { new.reason };
+            notices.push(Notice { warning: !is_good, reason, action: "Reconcile", note: new.message });
+        }
+    }
+    notices
+}
+
+/// Fields that somebody else claimed.
+pub(super) fn of_conflicts(conflicts: &[(Key, FieldConflict)]) -> Vec<Notice> {
+    conflicts
+        .iter()
+        .map(|(key, conflict)| Notice {
+            warning: true,
+            reason: "OwnershipConflict".to_owned(),
+            action: "Apply",
+            note: format!("{} claimed {} of {key}", conflict.manager, conflict.field),
+        })
+        .collect()
+}
+
+/// Data of an earlier platform of this name that is taken over.
+pub(super) fn of_takeover(desired: &Desired, live: &Live, identity: &Identity) -> Option<Notice> {
+    let mut taken: Vec<String> = desired
+        .objects
+        .iter()
+        .filter(|object| object.policy != Policy::Apply || object.resource.kind == "PersistentVolumeClaim")
+        .map(Key::of)
+        .filter(|key| {
+            let metadata = match key.kind.as_str() {
+                "Secret" => live.secrets.get(&key.name).map(|secret| &secret.metadata),
+                _ => live.objects.get(key).map(|object| &object.metadata),
+            };
+            metadata.is_some_and(|metadata| is_labelled(identity, metadata) && metadata.owner_references.is_none())
+        })
+        .map(|key| key.to_string())
+        .collect();
+    taken.sort();
+    (!taken.is_empty()).then(|| Notice {
+        warning: false,
+        reason: "DataTakenOver".to_owned(),
+        action: "Adopt",
+        note: format!("an earlier TodoPlatform {} left {}; they are used again", identity.name, taken.join(", ")),
+    })
+}
+
+/// A change of the consumer group: a new group begins with the oldest event.
+pub(super) fn of_consumer_group(desired: &Desired, live: &Live) -> Option<Notice> {
+    let wanted =
+        desired.objects.iter().find(|object| object.resource.kind == "Component" && object.name() == names::PUBSUB)?;
+    let (wanted, present) = (group(&wanted.body.data)?, group(&live.get("Component", names::PUBSUB)?.data)?);
+    (wanted != present).then(|| Notice {
+        warning: true,
+        reason: "EventsReplayed".to_owned(),
+        action: "Apply",
+        note: format!(
+            "the consumer group changes from {present} to {wanted}, which reads all events from the oldest on; \
+                       what was handled already is recognised and not done twice"
+        ),
+    })
+}
+
+fn group(component: &Value) -> Option<&str> {
+    let settings = component.pointer("/spec/metadata")?.as_array()?;
+    settings.iter().find(|setting| setting["name"] == "consumerGroup")?.get("value")?.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+
+    use super::*;
+
+    fn condition(type_: &str, status: &str, reason: &str) -> Condition {
+        Condition {
+            type_: type_.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message: "words".to_owned(),
+            observed_generation: None,
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+        }
+    }
+
+    #[test]
+    fn only_transitions_are_worth_an_event() {
+        let ready = |status, reason| vec![condition(condition::READY, status, reason)];
+        let degraded = |status, reason| vec![condition(condition::DEGRADED, status, reason)];
+        for (before, after, reasons) in [
+            (vec![], ready("False", "Starting"), vec!["Starting"]),
+            (ready("False", "Starting"), ready("False", "Starting"), vec![]),
+            (ready("False", "Starting"), ready("True", "DataPathVerified"), vec!["DataPathVerified"]),
+            (ready("True", "DataPathVerified"), ready("False", "Stale"), vec!["Stale"]),
+            (ready("False", "Stale"), ready("False", "NotLoaded"), vec!["NotLoaded"]),
+            (vec![], degraded("False", "AsExpected"), vec![]),
+            (degraded("True", "RolloutStuck"), degraded("False", "AsExpected"), vec!["Recovered"]),
+        ] {
+            let found: Vec<_> = of_conditions(&before, &after).into_iter().map(|notice| notice.reason).collect();
+            assert_eq!(found, reasons);
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! One pass over one platform: dereference, validate, build, plan, apply, observe, status.
+//!
+//! Nothing that an earlier pass did is taken for granted, so a pass that was cut off anywhere is simply begun again.
+
+use std::{
+    collections::HashSet,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::FutureExt;
+use k8s_openapi::jiff::Timestamp;
+use kube::{Resource, ResourceExt, core::error_boundary::InvalidObject};
+use kube_runtime::controller::Action;
+use rand::Rng;
+use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
+use tokio::time::timeout;
+use tracing::{error, info, warn};
+
+use super::{
+    Context, Guarded,
+    memory::{Memory, version},
+    notices,
+};
+use crate::{
+    apply::{self, Writer, topics},
+    build::{self, Desired},
+    class::Class,
+    dereference::{self, DereferenceError, Dereferenced, cluster::Injector},
+    names::App,
+    observe::{self, Infrastructure, Observed},
+    plan::{self, Gates, Identity, Live},
+    resolve::KafkaMode,
+    runtime::{events::Notice, metrics},
+    status::{self, Assessment, Stop},
+};
+
+/// How long a pass may take before it is cut off.
+const DEADLINE: Duration = Duration::from_secs(90);
+/// Between two passes over a platform that is as it should be.
+const AT_REST: Duration = Duration::from_millis(4500);
+/// Between two passes over one that is not there yet.
+const ON_THE_WAY: Duration = Duration::from_millis(2500);
+/// Before a look at a platform that waits for a person.
+const FOR_A_PERSON: Duration = Duration::from_secs(15);
+/// Before it is looked whether this replica may work.
+const NOT_YET: Duration = Duration::from_secs(1);
+
+/// A pass, with everything around it that keeps one platform from disturbing others. It never fails: what went wrong is
+/// in the status, and when it is tried again in the answer.
+pub(super) async fn reconcile(platform: Arc<Guarded>, context: Arc<Context>) -> Action {
+    if !context.leadership.is_leader() {
+        // All platforms come again when this replica begins to lead.
+        return Action::await_change();
+    }
+    if !context.watches.are_complete() {
+        return Action::requeue(NOT_YET);
+    }
+    let uid = platform.meta().uid.clone().unwrap_or_default();
+    let memory = context.memories.of(&uid, || context.known_uids());
+    let mut memory = memory.lock().await;
+    let platform = match &platform.0 {
+        Ok(platform) => platform,
+        Err(unreadable) => return context.tell_unreadable(unreadable, &mut memory).await,
+    };
+    if platform.metadata.deletion_timestamp.is_some() {
+        return Action::await_change();
+    }
+    let begun = Instant::now();
+    let pass = AssertUnwindSafe(timeout(DEADLINE, context.pass(platform, &mut memory))).catch_unwind().await;
+    let assessment = match pass {
+        Ok(Ok(assessment)) => assessment,
+        Ok(Err(_)) => {
+            failed(Class::Transient, format!("a pass took longer than {} s and was cut off", DEADLINE.as_secs()))
+        }
+        Err(_) => failed(Class::Bug, "a mistake in the operator ended the pass; its log says where".to_owned()),
+    };
+    metrics::reconciled(result(&assessment), begun.elapsed());
+    if let Err(error) = context.report(platform, &assessment, &mut memory).await {
+        warn!(platform = %platform.name_any(), %error, "cannot write the status");
+        metrics::error(error.class());
+        let wait = memory.backoff.fail(platform.metadata.generation, Instant::now());
+        return Action::requeue(wait);
+    }
+    Action::requeue(jittered(next(&assessment, &mut memory, platform.metadata.generation)))
+}
+
+impl Context {
+    /// The steps of a pass.
+    async fn pass(&self, platform: &TodoPlatform, memory: &mut Memory) -> Assessment {
+        if let Some(other) = self.elder(platform) {
+            return Assessment::Stopped(Stop::Conflict { other });
+        }
+        let found = dereference::dereference(&self.client, platform, &self.settings, &mut memory.secrets).await;
+        let dereferenced = match found {
+            Ok(dereferenced) => dereferenced,
+            Err(DereferenceError::Invalid(violations)) => return invalid(&violations),
+            Err(DereferenceError::Secrets(error)) => {
+                metrics::error(error.class);
+                return Assessment::Stopped(Stop::Secrets(error.to_string()));
+            }
+        };
+        let infrastructure = self.infrastructure(&dereferenced, memory).await;
+        let suspended = platform.spec.suspend == Some(true);
+        if !suspended {
+            self.write(platform, &dereferenced, &infrastructure, memory).await;
+        }
+        let observed = Box::new(self.observe(dereferenced, infrastructure, memory).await);
+        if suspended {
+            return Assessment::Suspended(observed);
+        }
+        self.repair(&observed, platform, memory).await;
+        Assessment::Observed(observed)
+    }
+
+    /// Builds, plans and applies, unless the last try failed only just now.
+    async fn write(
+        &self,
+        platform: &TodoPlatform,
+        dereferenced: &Dereferenced,
+        infrastructure: &Infrastructure,
+        memory: &mut Memory,
+    ) {
+        if memory.backoff.is_waiting(platform.metadata.generation, Instant::now()) {
+            return;
+        }
+        let resolved = &dereferenced.resolved;
+        let identity = identity(platform);
+        let desired = build::desired(resolved);
+        let live = Live { secrets: dereferenced.secrets.clone(), ..self.watches.live(&identity.namespace) };
+        let plan = plan::plan(&desired, &live, &identity, &self.gates(dereferenced, infrastructure));
+        for notice in foretold(platform, &desired, &live, &identity) {
+            self.events.publish(platform, notice).await;
+        }
+        let writer = self.writer(&identity.namespace);
+        let applied = apply::apply(&writer, &identity, plan, &mut memory.fights).await;
+        if applied.secrets_changed {
+            memory.secrets = None;
+        }
+        metrics::written("applied", applied.written);
+        metrics::written("removed", applied.removed);
+        metrics::conflicts(applied.conflicts.len());
+        for notice in notices::of_conflicts(&applied.conflicts) {
+            self.events.publish(platform, notice).await;
+        }
+        memory.applied = applied;
+    }
+
+    /// What of Kafka and PostgreSQL is there, the topics included.
+    async fn infrastructure(&self, dereferenced: &Dereferenced, memory: &mut Memory) -> Infrastructure {
+        let resolved = &dereferenced.resolved;
+        let (live, pods) = (self.watches.live(&resolved.namespace), self.watches.pods(&resolved.namespace));
+        let parts = observe::parts(resolved, &live, &pods);
+        let broker_runs = match resolved.kafka.mode {
+            KafkaMode::Embedded(_) => parts.get(crate::names::KAFKA).is_some_and(|part| part.rollout.is_serving()),
+            KafkaMode::External(_) => dereferenced.missing.is_empty(),
+        };
+        let topics = if broker_runs && self.leadership.is_leader() {
+            let incarnation = observe::broker_incarnation(&pods);
+            topics::ensure(&self.client, resolved, &incarnation, &mut memory.topics).await
+        } else {
+            topics::Topics::Unknown
+        };
+        Infrastructure { parts, topics }
+    }
+
+    fn gates(&self, dereferenced: &Dereferenced, infrastructure: &Infrastructure) -> Gates {
+        let cluster = self.watches.cluster().borrow().clone();
+        let injects = matches!(cluster.injector, Injector::Ready { .. } | Injector::Unknown);
+        Gates {
+            missing_secrets: dereferenced.missing.iter().map(|missing| missing.secret.clone()).collect(),
+            dapr_ready: injects && cluster.missing_dapr_kinds().is_empty(),
+            infrastructure_ready: infrastructure.is_ready(),
+        }
+    }
+
+    async fn observe(
+        &self,
+        dereferenced: Dereferenced,
+        infrastructure: Infrastructure,
+        memory: &mut Memory,
+    ) -> Observed {
+        let resolved = dereferenced.resolved;
+        let (live, pods) = (self.watches.live(&resolved.namespace), self.watches.pods(&resolved.namespace));
+        let (components, data_path) = observe::ask(&self.http, &resolved, &pods, &mut memory.daprd).await;
+        Observed {
+            missing_secrets: dereferenced.missing,
+            cluster: self.watches.cluster().borrow().clone(),
+            infrastructure,
+            components,
+            services: observe::services(&resolved, &live, &pods),
+            data_path,
+            applied: memory.applied.clone(),
+            disputes: memory.fights.disputes(Instant::now()),
+            unauthenticated: true,
+            url: observe::url(&resolved),
+        }
+    }
+
+    /// Deletes a pod that has no sidecar, if it is time for that.
+    async fn repair(&self, observed: &Observed, platform: &TodoPlatform, memory: &mut Memory) {
+        let namespace = platform.namespace().unwrap_or_default();
+        for service in &observed.services {
+            let injector = &observed.cluster.injector;
+            let Some(name) = memory.repairs.due(service.app, &service.without_sidecar, injector, Instant::now()) else {
+                continue;
+            };
+            let pods = self.watches.pods(&namespace);
+            let Some(uid) = pods.iter().find(|pod| pod.name_any() == name).and_then(|pod| pod.uid()) else { continue };
+            let resource = kube::core::ApiResource::erase::<k8s_openapi::api::core::v1::Pod>(&());
+            match self.writer(&namespace).delete(&resource, &name, &uid).await {
+                Ok(()) => {
+                    metrics::repaired();
+                    info!(pod = %name, "deleted, as it has no sidecar");
+                    self.events.publish(platform, repaired(service.app, &name)).await;
+                }
+                Err(error) => warn!(pod = %name, %error, "cannot delete a pod without sidecar"),
+            }
+        }
+    }
+
+    /// Writes the status and says what has changed.
+    async fn report(
+        &self,
+        platform: &TodoPlatform,
+        assessment: &Assessment,
+        memory: &mut Memory,
+    ) -> Result<(), apply::WriteError> {
+        let before = memory.status(platform);
+        let after = status::assess(assessment, &before, platform.metadata.generation, Timestamp::now());
+        let (namespace, name) = (platform.namespace().unwrap_or_default(), platform.name_any());
+        for condition in &after.conditions {
+            metrics::condition(&namespace, &name, &condition.type_, &condition.status);
+        }
+        if after == before {
+            return Ok(());
+        }
+        let written = status::write::write(&self.client, platform.meta(), &after, &self.leadership).await?;
+        metrics::written("status", 1);
+        for notice in notices::of_conditions(&before.conditions, &after.conditions) {
+            info!(%namespace, platform = %name, reason = %notice.reason, message = %notice.note, "changed");
+            self.events.publish(platform, notice).await;
+        }
+        memory.written = Some((after, version(written.as_deref())));
+        Ok(())
+    }
+
+    /// Says of a resource that cannot be read that it cannot, once for each change of it.
+    async fn tell_unreadable(&self, unreadable: &InvalidObject, memory: &mut Memory) -> Action {
+        metrics::error(Class::Invalid);
+        let generation = unreadable.metadata.generation;
+        if memory.told_unreadable == generation {
+            return Action::await_change();
+        }
+        error!(platform = ?unreadable.metadata.name, error = %unreadable.error, "cannot read a TodoPlatform");
+        let message = format!("the resource cannot be read: {}", unreadable.error);
+        let assessment = Assessment::Stopped(Stop::Invalid(message));
+        let status = status::assess(&assessment, &TodoPlatformStatus::default(), generation, Timestamp::now());
+        match status::write::write(&self.client, &unreadable.metadata, &status, &self.leadership).await {
+            Ok(_) => {
+                memory.told_unreadable = generation;
+                Action::await_change()
+            }
+            Err(_) => Action::requeue(FOR_A_PERSON),
+        }
+    }
+
+    /// The platform that has the namespace, if it is another one: the oldest.
+    fn elder(&self, platform: &TodoPlatform) -> Option<String> {
+        let namespace = platform.namespace();
+        let age =
+            |meta: &kube::core::ObjectMeta| (meta.creation_timestamp.clone().map(|time| time.0), meta.uid.clone());
+        let others = self.platforms.state_filter(|other| other.meta().namespace == namespace);
+        let oldest = others.iter().min_by_key(|other| age(other.meta()))?;
+        (oldest.meta().uid != platform.meta().uid && age(oldest.meta()) < age(platform.meta()))
+            .then(|| oldest.meta().name.clone().unwrap_or_default())
+    }
+
+    fn writer(&self, namespace: &str) -> Writer {
+        Writer::new(self.client.clone(), namespace, self.leadership.clone())
+    }
+
+    fn known_uids(&self) -> HashSet<String> {
+        self.platforms.state().iter().filter_map(|platform| platform.meta().uid.clone()).collect()
+    }
+}
+
+fn identity(platform: &TodoPlatform) -> Identity {
+    Identity {
+        namespace: platform.namespace().unwrap_or_default(),
+        name: platform.name_any(),
+        uid: platform.uid().unwrap_or_default(),
+    }
+}
+
+/// What a person should know before a plan is carried out.
+fn foretold(platform: &TodoPlatform, desired: &Desired, live: &Live, identity: &Identity) -> Vec<Notice> {
+    let is_new = platform.status.as_ref().is_none_or(|status| status.observed_generation.is_none());
+    let takeover = is_new.then(|| notices::of_takeover(desired, live, identity)).flatten();
+    takeover.into_iter().chain(notices::of_consumer_group(desired, live)).collect()
+}
+
+fn repaired(app: App, pod: &str) -> Notice {
+    Notice {
+        warning: true,
+        reason: "SidecarMissing".to_owned(),
+        action: "DeletePod",
+        note: format!("pod {pod} of {app} had no sidecar and was deleted, so that a new one gets one"),
+    }
+}
+
+fn invalid(violations: &[crate::resolve::Violation]) -> Assessment {
+    let parts: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    Assessment::Stopped(Stop::Invalid(parts.join("; ")))
+}
+
+fn failed(class: Class, message: String) -> Assessment {
+    metrics::error(class);
+    error!(%class, %message, "a pass failed");
+    Assessment::Stopped(Stop::Failed { reason: class.reason().to_owned(), message })
+}
+
+const fn result(assessment: &Assessment) -> &'static str {
+    match assessment {
+        Assessment::Observed(observed) if observed.applied.failures.is_empty() => "ok",
+        Assessment::Observed(_) => "write_failed",
+        Assessment::Suspended(_) => "suspended",
+        Assessment::Stopped(Stop::Conflict { .. }) => "conflict",
+        Assessment::Stopped(Stop::Invalid(_)) => "invalid",
+        Assessment::Stopped(Stop::Secrets(_)) => "secrets_unreadable",
+        Assessment::Stopped(Stop::Failed { .. }) => "failed",
+    }
+}
+
+/// When the next pass is due.
+fn next(assessment: &Assessment, memory: &mut Memory, generation: Option<i64>) -> Duration {
+    let now = Instant::now();
+    match assessment {
+        Assessment::Observed(observed) => {
+            if observed.applied.failures.is_empty() {
+                memory.backoff.succeed();
+            } else {
+                memory.backoff.fail(generation, now);
+            }
+            let settled =
+                observed.applied.held.is_empty() && observed.services.iter().all(observe::ServiceObserved::is_ready);
+            observe::next_look(&observed.data_path, if settled { AT_REST } else { ON_THE_WAY })
+        }
+        Assessment::Suspended(observed) => observe::next_look(&observed.data_path, AT_REST),
+        Assessment::Stopped(Stop::Conflict { .. } | Stop::Invalid(_)) => FOR_A_PERSON,
+        Assessment::Stopped(Stop::Secrets(_) | Stop::Failed { .. }) => memory.backoff.fail(generation, now),
+    }
+}
+
+/// A little less, so that many platforms do not all come at the same moment.
+fn jittered(wait: Duration) -> Duration {
+    wait.mul_f64(rand::rng().random_range(0.9..1.0))
+}

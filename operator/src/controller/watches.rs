@@ -1,0 +1,350 @@
+//! One watch per kind, each with its own back-off, so that one that fails delays no other.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use futures::StreamExt;
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, StatefulSet},
+        autoscaling::v2::HorizontalPodAutoscaler,
+        core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service, ServiceAccount},
+        networking::v1::{Ingress, NetworkPolicy},
+        policy::v1::PodDisruptionBudget,
+        rbac::v1::{Role, RoleBinding},
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{
+    Api, Client, Resource,
+    core::{ApiResource, DynamicObject, GroupVersionKind},
+};
+use kube_runtime::{WatchStreamExt, reflector::ObjectRef, watcher};
+use serde::de::DeserializeOwned;
+use todo_crds::dapr::{Component, Configuration, Resiliency};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{Guarded, cache::Cache};
+use crate::{
+    class::{Class, words},
+    dereference::cluster::{self, Cluster, Injector},
+    labels::MANAGED_BY,
+    names::platform_label,
+    plan::{Key, Live, ownership},
+    runtime::metrics,
+};
+
+/// How soon the cluster is asked again for parts that are not there yet.
+const ASK_WHILE_MISSING: Duration = Duration::from_secs(15);
+/// How soon the cluster is asked again when all parts are there.
+const ASK_WHEN_COMPLETE: Duration = Duration::from_secs(60);
+
+/// The watches and what they see.
+pub struct Watches {
+    client: Client,
+    namespace: Option<String>,
+    dapr_namespace: String,
+    kinds: RwLock<BTreeMap<String, Watched>>,
+    pods: Arc<Cache<Pod>>,
+    failing: Arc<Failing>,
+    triggers: mpsc::Sender<ObjectRef<Guarded>>,
+    cluster: watch::Sender<Cluster>,
+    stop: CancellationToken,
+}
+
+struct Watched {
+    resource: ApiResource,
+    cache: Arc<Cache<DynamicObject>>,
+    stop: CancellationToken,
+}
+
+impl Watches {
+    /// Begins to watch the kinds that every cluster has. Changes go to `triggers` as the platform that they concern.
+    pub fn start(
+        client: Client,
+        namespace: Option<String>,
+        dapr_namespace: String,
+        triggers: mpsc::Sender<ObjectRef<Guarded>>,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
+        let watches = Arc::new(Self {
+            client,
+            namespace,
+            dapr_namespace,
+            kinds: RwLock::default(),
+            pods: Arc::default(),
+            failing: Arc::default(),
+            triggers,
+            cluster: watch::Sender::default(),
+            stop,
+        });
+        for resource in base_kinds() {
+            watches.add(resource);
+        }
+        let pods = namespace_or_all(
+            watches.namespace.as_deref(),
+            || Api::all(watches.client.clone()),
+            |namespace| Api::namespaced(watches.client.clone(), namespace),
+        );
+        watches.spawn(pods, "Pod", Arc::clone(&watches.pods), watches.stop.clone());
+        tokio::spawn(Arc::clone(&watches).look_for_late_kinds());
+        watches
+    }
+
+    /// What the cluster has of the parts that may come late.
+    pub fn cluster(&self) -> watch::Receiver<Cluster> {
+        self.cluster.subscribe()
+    }
+
+    /// Whether all objects of all kinds that every cluster has are known.
+    pub fn are_complete(&self) -> bool {
+        self.pods.is_complete() && self.kinds().values().all(|watched| watched.cache.is_complete())
+    }
+
+    /// Watches that fail now, and why.
+    pub fn failing(&self) -> BTreeMap<String, String> {
+        self.failing.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes whether a watch that runs elsewhere works.
+    pub fn note(&self, kind: &str, error: Option<&watcher::Error>) {
+        self.failing.note(kind, error);
+    }
+
+    /// The objects of a namespace. A kind whose first list is not complete is left out, as if it did not exist yet.
+    pub fn live(&self, namespace: &str) -> Live {
+        let mut live = Live::default();
+        for (kind, watched) in self.kinds().iter().filter(|(_, watched)| watched.cache.is_complete()) {
+            live.resources.insert(kind.clone(), watched.resource.clone());
+            let objects = watched.cache.in_namespace(namespace);
+            live.objects.extend(objects.into_iter().map(|object| (Key::of_live(kind, &object), object)));
+        }
+        // Made once and never changed, so they are read one by one and not watched.
+        live.resources.insert("Secret".to_owned(), ApiResource::erase::<k8s_openapi::api::core::v1::Secret>(&()));
+        live
+    }
+
+    /// The pods of a namespace.
+    pub fn pods(&self, namespace: &str) -> Vec<Arc<Pod>> {
+        self.pods.in_namespace(namespace)
+    }
+
+    fn kinds(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Watched>> {
+        self.kinds.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, resource: ApiResource) {
+        let (cache, stop) = (Arc::new(Cache::default()), self.stop.child_token());
+        let api = namespace_or_all(
+            self.namespace.as_deref(),
+            || Api::all_with(self.client.clone(), &resource),
+            |namespace| Api::namespaced_with(self.client.clone(), namespace, &resource),
+        );
+        self.spawn(api, &resource.kind, Arc::clone(&cache), stop.clone());
+        let mut kinds = self.kinds.write().unwrap_or_else(PoisonError::into_inner);
+        kinds.insert(resource.kind.clone(), Watched { resource, cache, stop });
+    }
+
+    fn spawn<K>(&self, api: Api<K>, kind: &str, cache: Arc<Cache<K>>, stop: CancellationToken)
+    where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    {
+        let watch =
+            Watch { kind: kind.to_owned(), cache, failing: Arc::clone(&self.failing), triggers: self.triggers.clone() };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = watch.run(api) => {}
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+
+    /// Begins to watch a kind when its CRD appears and ends when it goes.
+    async fn look_for_late_kinds(self: Arc<Self>) {
+        loop {
+            let before = self.cluster.borrow().clone();
+            let now = tokio::select! {
+                now = cluster::read(&self.client, &self.dapr_namespace, &before) => now,
+                () = self.stop.cancelled() => return,
+            };
+            self.follow(&before.served, &now.served);
+            let complete = now.missing_dapr_kinds().is_empty()
+                && matches!(now.injector, Injector::Ready { .. } | Injector::Unknown);
+            self.cluster.send_if_modified(|known| {
+                let changed = *known != now;
+                *known = now;
+                changed
+            });
+            let wait = if complete { ASK_WHEN_COMPLETE } else { ASK_WHILE_MISSING };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.stop.cancelled() => return,
+            }
+        }
+    }
+
+    fn follow(&self, before: &BTreeSet<String>, now: &BTreeSet<String>) {
+        for resource in late_kinds().into_iter().filter(|resource| now.contains(&resource.kind)) {
+            if !self.kinds().contains_key(&resource.kind) {
+                info!(kind = %resource.kind, "the cluster has this kind now; watching it");
+                self.add(resource);
+            }
+        }
+        for kind in before.difference(now) {
+            let mut kinds = self.kinds.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(watched) = kinds.remove(kind) {
+                warn!(%kind, "the cluster has lost this kind");
+                watched.stop.cancel();
+                self.failing.note(kind, None);
+            }
+        }
+    }
+}
+
+/// The API of one namespace if there is a restriction to one.
+pub(super) fn namespace_or_all<T>(namespace: Option<&str>, all: impl FnOnce() -> T, one: impl FnOnce(&str) -> T) -> T {
+    namespace.map_or_else(all, one)
+}
+
+/// One watch.
+struct Watch<K> {
+    kind: String,
+    cache: Arc<Cache<K>>,
+    failing: Arc<Failing>,
+    triggers: mpsc::Sender<ObjectRef<Guarded>>,
+}
+
+impl<K> Watch<K>
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    async fn run(self, api: Api<K>) {
+        let config = watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={MANAGED_BY}"));
+        let mut events = pin!(watcher(api, config).default_backoff().modify(|object| {
+            // Half of each object's size, and never looked at.
+            object.meta_mut().managed_fields = None;
+        }));
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => {
+                    self.failing.note(&self.kind, None);
+                    for object in self.cache.take(event) {
+                        if let Some(platform) = platform_of(object.meta()) {
+                            // Fails only when the controller is gone, and then nobody waits for triggers.
+                            let _ = self.triggers.send(platform).await;
+                        }
+                    }
+                }
+                Err(error) => self.failing.note(&self.kind, Some(&error)),
+            }
+        }
+    }
+}
+
+/// Watches that fail now, and why.
+#[derive(Debug, Default)]
+struct Failing(Mutex<BTreeMap<String, String>>);
+
+impl Failing {
+    /// Remembers, and says once, whether a watch works.
+    fn note(&self, kind: &str, error: Option<&watcher::Error>) {
+        let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match error {
+            None => {
+                if failing.remove(kind).is_some() {
+                    info!(%kind, "watching again");
+                }
+            }
+            Some(error) => {
+                let (class, message) = explain(error);
+                metrics::watch_failed(kind, class);
+                if failing.insert(kind.to_owned(), message.clone()).is_none() {
+                    warn!(%kind, %class, error = %message, "cannot watch; trying again");
+                }
+            }
+        }
+    }
+}
+
+/// Class and words of a failed watch.
+fn explain(error: &watcher::Error) -> (Class, String) {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => (Class::of(error), words(error)),
+        watcher::Error::WatchError(status) => (Class::Transient, status.message.clone()),
+        other => (Class::Transient, other.to_string()),
+    }
+}
+
+/// The platform that an object is a part of: its owner, else the one that its label names.
+fn platform_of(metadata: &ObjectMeta) -> Option<ObjectRef<Guarded>> {
+    let owner = metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .find(|owner| owner.controller == Some(true) && ownership::is_platform(&owner.api_version, &owner.kind));
+    let labelled = || metadata.labels.as_ref()?.get(&platform_label()).cloned();
+    let name = owner.map(|owner| owner.name.clone()).or_else(labelled)?;
+    Some(ObjectRef::new(&name).within(metadata.namespace.as_deref()?))
+}
+
+fn base_kinds() -> Vec<ApiResource> {
+    vec![
+        ApiResource::erase::<ConfigMap>(&()),
+        ApiResource::erase::<Deployment>(&()),
+        ApiResource::erase::<HorizontalPodAutoscaler>(&()),
+        ApiResource::erase::<Ingress>(&()),
+        ApiResource::erase::<NetworkPolicy>(&()),
+        ApiResource::erase::<PersistentVolumeClaim>(&()),
+        ApiResource::erase::<PodDisruptionBudget>(&()),
+        ApiResource::erase::<Role>(&()),
+        ApiResource::erase::<RoleBinding>(&()),
+        ApiResource::erase::<Service>(&()),
+        ApiResource::erase::<ServiceAccount>(&()),
+        ApiResource::erase::<StatefulSet>(&()),
+    ]
+}
+
+fn late_kinds() -> Vec<ApiResource> {
+    let http_route = GroupVersionKind::gvk("gateway.networking.k8s.io", "v1", "HTTPRoute");
+    vec![
+        ApiResource::erase::<Component>(&()),
+        ApiResource::erase::<Configuration>(&()),
+        ApiResource::erase::<Resiliency>(&()),
+        ApiResource::from_gvk_with_plural(&http_route, "httproutes"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+    use super::*;
+
+    #[test]
+    fn a_change_concerns_the_owner_and_for_retained_data_the_platform_that_its_label_names() {
+        let mut metadata = ObjectMeta {
+            namespace: Some("ns".to_owned()),
+            labels: Some([(platform_label(), "labelled".to_owned())].into()),
+            ..ObjectMeta::default()
+        };
+        assert_eq!(platform_of(&metadata), Some(ObjectRef::new("labelled").within("ns")));
+        metadata.owner_references = Some(vec![OwnerReference {
+            api_version: "todoplatform.dev/v1alpha1".to_owned(),
+            kind: "TodoPlatform".to_owned(),
+            name: "owner".to_owned(),
+            controller: Some(true),
+            ..OwnerReference::default()
+        }]);
+        assert_eq!(platform_of(&metadata), Some(ObjectRef::new("owner").within("ns")));
+        assert_eq!(platform_of(&ObjectMeta::default()), None);
+    }
+}

@@ -1,0 +1,154 @@
+//! What the cluster has of Dapr and of other parts that may come while the operator runs.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{Api, Client};
+use tokio::time::timeout;
+
+use crate::class::Class;
+
+/// How long one question may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// The Dapr kinds that a platform consists of.
+pub const DAPR_KINDS: [&str; 3] = ["Component", "Configuration", "Resiliency"];
+/// The Deployment that gives pods their sidecars, as Dapr's chart names it.
+const INJECTOR: &str = "dapr-sidecar-injector";
+
+/// What the cluster has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// Kinds that may come late and are there.
+    pub served: BTreeSet<String>,
+    /// What gives pods their sidecars.
+    pub injector: Injector,
+}
+
+impl Cluster {
+    /// Dapr kinds that are not there.
+    pub fn missing_dapr_kinds(&self) -> Vec<&'static str> {
+        DAPR_KINDS.into_iter().filter(|kind| !self.served.contains(*kind)).collect()
+    }
+}
+
+/// What gives pods their sidecars.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Injector {
+    /// Not looked for yet, or the operator may not look; then nothing is made to depend on it.
+    #[default]
+    Unknown,
+    /// Not there.
+    Missing,
+    /// There, but none of its pods is ready.
+    NotReady,
+    /// At work.
+    Ready {
+        /// Version of Dapr, from the image's tag.
+        version: Option<String>,
+        /// Whether sidecars drop all capabilities, which Pod Security `restricted` wants.
+        drops_capabilities: bool,
+    },
+}
+
+/// Asks the cluster. What cannot be asked now is as it was in `before`.
+pub async fn read(client: &Client, dapr_namespace: &str, before: &Cluster) -> Cluster {
+    let mut served = BTreeSet::new();
+    for (group_version, kinds) in
+        [("dapr.io/v1alpha1", &DAPR_KINDS[..]), ("gateway.networking.k8s.io/v1", &["HTTPRoute"])]
+    {
+        match timeout(DEADLINE, client.list_api_group_resources(group_version)).await {
+            Ok(Ok(list)) => {
+                let found = list.resources.into_iter().map(|resource| resource.kind);
+                served.extend(found.filter(|kind| kinds.contains(&kind.as_str())));
+            }
+            Ok(Err(error)) if Class::of(&error) == Class::Missing => {}
+            _ => served.extend(before.served.iter().filter(|kind| kinds.contains(&kind.as_str())).cloned()),
+        }
+    }
+    Cluster { served, injector: read_injector(client, dapr_namespace, &before.injector).await }
+}
+
+async fn read_injector(client: &Client, namespace: &str, before: &Injector) -> Injector {
+    let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    match timeout(DEADLINE, api.get_opt(INJECTOR)).await {
+        Ok(Ok(Some(deployment))) => injector(&deployment),
+        Ok(Ok(None)) => Injector::Missing,
+        Ok(Err(error)) if Class::of(&error) == Class::Forbidden => Injector::Unknown,
+        _ => before.clone(),
+    }
+}
+
+fn injector(deployment: &Deployment) -> Injector {
+    let ready = deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default();
+    if ready == 0 {
+        return Injector::NotReady;
+    }
+    let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let container = pod.and_then(|pod| pod.containers.first());
+    let tag = container.and_then(|container| container.image.as_deref()).and_then(tag);
+    let drops_capabilities = container.is_some_and(|container| {
+        let variables = container.env.iter().flatten();
+        variables.into_iter().any(|v| v.name == "SIDECAR_DROP_ALL_CAPABILITIES" && v.value.as_deref() == Some("true"))
+    });
+    Injector::Ready { version: tag, drops_capabilities }
+}
+
+/// Tag of an image, without what a flavour of it adds.
+fn tag(image: &str) -> Option<String> {
+    let image = image.split('@').next()?;
+    let (_, tag) = image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'))?;
+    Some(tag.split('-').next().unwrap_or(tag).to_owned())
+}
+
+/// A warning about a version of Dapr that is known to be weak.
+pub fn version_warning(version: &str) -> Option<String> {
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());
+    let (major, minor, patch) = (parts.next()??, parts.next()??, parts.next().flatten().unwrap_or_default());
+    if (major, minor) < (1, 16) {
+        Some(format!("Dapr {version} is older than 1.16, which the operator is made for"))
+    } else if (major, minor) == (1, 16) && patch < 14 {
+        Some(format!("Dapr {version} lacks a fix of its access control that came with 1.16.14"))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_from_the_image() {
+        for (image, version) in [
+            ("ghcr.io/dapr/dapr:1.16.14", Some("1.16.14")),
+            ("registry:5000/dapr/injector:1.16.0-linux-amd64", Some("1.16.0")),
+            ("registry:5000/dapr", None),
+            ("dapr:1.17.1@sha256:abc", Some("1.17.1")),
+        ] {
+            assert_eq!(tag(image).as_deref(), version, "{image}");
+        }
+    }
+
+    #[test]
+    fn old_versions_are_warned_about_and_new_ones_are_not() {
+        assert!(version_warning("1.15.3").is_some() && version_warning("1.16.0").is_some());
+        assert!(version_warning("1.16.14").is_none() && version_warning("1.18.2").is_none());
+        assert!(version_warning("edge").is_none());
+    }
+
+    #[test]
+    fn what_the_injector_is_set_to_is_read_from_its_deployment() {
+        let deployment: Deployment = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": INJECTOR},
+            "spec": {"selector": {}, "template": {"spec": {"containers": [{
+                "name": "injector", "image": "ghcr.io/dapr/injector:1.16.14",
+                "env": [{"name": "SIDECAR_DROP_ALL_CAPABILITIES", "value": "true"}],
+            }]}}},
+            "status": {"readyReplicas": 1},
+        }))
+        .unwrap();
+        let ready = Injector::Ready { version: Some("1.16.14".to_owned()), drops_capabilities: true };
+        assert_eq!(injector(&deployment), ready);
+        assert_eq!(injector(&Deployment { status: None, ..deployment }), Injector::NotReady);
+    }
+}

@@ -1,0 +1,156 @@
+//! Reads what a platform points at and no watch can tell: the Secrets that it names, each by `get`, and what the cluster
+//! has of Dapr and other parts that may come later.
+
+pub mod cluster;
+pub mod secrets;
+
+use std::{collections::BTreeMap, time::Instant};
+
+use kube::{Client, ResourceExt};
+use rand::Rng;
+use todo_crds::platform::TodoPlatform;
+
+use crate::{
+    build,
+    class::Class,
+    plan::LiveSecret,
+    resolve::{self, Found, GeneratedSecrets, Resolved, SecretKey, SecretRef, Sensitive, Settings, Violation},
+};
+pub use secrets::{SecretsError, SecretsRead};
+
+/// Characters of a generated password: letters and digits, as it becomes part of a URL.
+const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+/// Length of a generated password: about 190 bits.
+const PASSWORD_LENGTH: usize = 32;
+
+/// A platform with what it points at.
+#[derive(Clone, Debug)]
+pub struct Dereferenced {
+    /// The platform, ready to be built.
+    pub resolved: Resolved,
+    /// The Secrets that it names and that exist.
+    pub secrets: BTreeMap<String, LiveSecret>,
+    /// What it needs and what neither exists nor is made by the operator.
+    pub missing: Vec<MissingSecret>,
+}
+
+/// A key that is needed and is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingSecret {
+    /// Which one, and who needs it.
+    pub secret: SecretKey,
+    /// Whether the Secret exists and only the key does not.
+    pub exists: bool,
+}
+
+/// Why a platform could not be dereferenced.
+#[derive(Debug, thiserror::Error)]
+pub enum DereferenceError {
+    /// The spec is wrong.
+    #[error("the spec is not valid: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<Violation>),
+    /// Secrets cannot be read.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+}
+
+impl DereferenceError {
+    /// Kind of the failure.
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::Invalid(_) => Class::Invalid,
+            Self::Secrets(error) => error.class,
+        }
+    }
+}
+
+/// Reads what `platform` points at and fills in every default. `memory` saves reads that would come too soon.
+pub async fn dereference(
+    client: &Client,
+    platform: &TodoPlatform,
+    settings: &Settings,
+    memory: &mut Option<SecretsRead>,
+) -> Result<Dereferenced, DereferenceError> {
+    let namespace = platform.namespace().unwrap_or_default();
+    // Which Secrets are needed is known only once the defaults are filled in.
+    let outline = resolve::validate(platform, settings, &Found::default()).map_err(DereferenceError::Invalid)?;
+    let required = build::required_secrets(&outline);
+    let wanted: Vec<SecretRef> = required.iter().map(|key| SecretRef::new(&key.name, &key.key)).collect();
+
+    let now = Instant::now();
+    if !memory.as_ref().is_some_and(|read| read.serves(&wanted, now)) {
+        *memory = Some(secrets::read(client, &namespace, &wanted, &outline.postgres.connection_string).await?);
+    }
+    let read = memory.clone().unwrap_or_default();
+
+    let found = Found { digests: read.digests.clone(), postgres_port: read.postgres_port, generated: generate() };
+    let resolved = resolve::validate(platform, settings, &found).map_err(DereferenceError::Invalid)?;
+    let missing = missing(&required, &read);
+    Ok(Dereferenced { resolved, secrets: read.secrets, missing })
+}
+
+fn missing(required: &[SecretKey], read: &SecretsRead) -> Vec<MissingSecret> {
+    required
+        .iter()
+        .filter_map(|secret| match read.secrets.get(&secret.name) {
+            None if secret.generated => None,
+            None => Some(MissingSecret { secret: secret.clone(), exists: false }),
+            Some(live) if live.keys.contains(&secret.key) => None,
+            Some(_) => Some(MissingSecret { secret: secret.clone(), exists: true }),
+        })
+        .collect()
+}
+
+/// Fresh values; used only for Secrets that do not exist yet.
+fn generate() -> GeneratedSecrets {
+    GeneratedSecrets { kafka_password: password(), postgres_password: password(), app_token: password() }
+}
+
+fn password() -> Sensitive {
+    let mut random = rand::rng();
+    let text: String =
+        (0..PASSWORD_LENGTH).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())])).collect();
+    Sensitive::new(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_secret_is_told_from_a_missing_key_and_what_we_make_is_not_missing() {
+        let key = |name: &str, generated| SecretKey {
+            name: name.to_owned(),
+            key: "k".to_owned(),
+            used_by: BTreeSet::new(),
+            generated,
+        };
+        let mut read = SecretsRead::default();
+        read.secrets.insert("wrong-key".to_owned(), LiveSecret::default());
+        read.secrets.insert("ours-wrong-key".to_owned(), LiveSecret::default());
+        let there = LiveSecret { keys: ["k".to_owned()].into(), ..LiveSecret::default() };
+        read.secrets.insert("there".to_owned(), there);
+        let required = [
+            key("there", false),
+            key("wrong-key", false),
+            key("absent", false),
+            key("ours", true),
+            key("ours-wrong-key", true),
+        ];
+        let missing: Vec<_> =
+            missing(&required, &read).into_iter().map(|missing| (missing.secret.name, missing.exists)).collect();
+        assert_eq!(
+            missing,
+            [("wrong-key".to_owned(), true), ("absent".to_owned(), false), ("ours-wrong-key".to_owned(), true)]
+        );
+    }
+
+    #[test]
+    fn passwords_fit_into_a_url_and_differ() {
+        let (one, two) = (password(), password());
+        assert!(one.reveal().len() == PASSWORD_LENGTH && one.reveal().chars().all(|c| c.is_ascii_alphanumeric()));
+        assert_ne!(one.reveal(), two.reveal());
+    }
+}

@@ -1,0 +1,183 @@
+//! The Secrets that a platform names. They are read one by one, never listed or watched: the operator holds the right to
+//! `get` alone. Only digests are kept; whoever needs a value reads it anew and drops it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+use rand::Rng;
+use tokio::time::timeout;
+
+use crate::{
+    class::{Class, words},
+    plan::LiveSecret,
+    resolve::{SecretRef, Sensitive, digest},
+};
+
+/// How long one read may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Secrets read at the same time.
+const CONCURRENCY: usize = 8;
+/// How long a complete read is good for, give or take [`JITTER`].
+const FRESH: Duration = Duration::from_secs(10);
+/// How long a read is good for in which something was missing.
+const FRESH_INCOMPLETE: Duration = Duration::from_secs(3);
+/// Keeps many platforms from reading at the same moment.
+const JITTER: Duration = Duration::from_secs(2);
+/// Port of a PostgreSQL whose connection string names none.
+const POSTGRES_PORT: u16 = 5432;
+
+/// What a read of Secrets found.
+#[derive(Clone, Debug, Default)]
+pub struct SecretsRead {
+    /// Those that exist, by name.
+    pub secrets: BTreeMap<String, LiveSecret>,
+    /// Digest of each key that was asked for and exists.
+    pub digests: BTreeMap<SecretRef, String>,
+    /// Port in the connection string, if that exists and can be read.
+    pub postgres_port: Option<u16>,
+    wanted: BTreeSet<SecretRef>,
+    good_until: Option<Instant>,
+}
+
+impl SecretsRead {
+    /// Whether this read answers a question for `wanted`.
+    pub fn serves(&self, wanted: &[SecretRef], now: Instant) -> bool {
+        self.good_until.is_some_and(|until| now < until) && wanted.iter().all(|key| self.wanted.contains(key))
+    }
+}
+
+/// Why a Secret could not be read.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("cannot read Secret {name}: {message}")]
+pub struct SecretsError {
+    /// Name of the Secret.
+    pub name: String,
+    /// Kind of the failure.
+    pub class: Class,
+    /// What the API server says.
+    pub message: String,
+}
+
+/// Reads the Secrets of `wanted`.
+pub async fn read(
+    client: &Client,
+    namespace: &str,
+    wanted: &[SecretRef],
+    connection_string: &SecretRef,
+) -> Result<SecretsRead, SecretsError> {
+    let found = get_all(client, namespace, wanted).await?;
+    let mut read = SecretsRead { wanted: wanted.iter().cloned().collect(), ..SecretsRead::default() };
+    for secret in found {
+        let data = secret.data.unwrap_or_default();
+        let name = secret.metadata.name.clone().unwrap_or_default();
+        for reference in wanted.iter().filter(|reference| reference.name == name) {
+            let Some(value) = data.get(&reference.key).filter(|value| !value.0.is_empty()) else { continue };
+            read.digests.insert(reference.clone(), digest(&value.0));
+            if reference == connection_string {
+                read.postgres_port = std::str::from_utf8(&value.0).ok().and_then(postgres_port);
+            }
+        }
+        let keys = data.into_iter().filter(|(_, value)| !value.0.is_empty()).map(|(key, _)| key).collect();
+        let mut metadata = secret.metadata;
+        metadata.managed_fields = None;
+        read.secrets.insert(name, LiveSecret { metadata, keys });
+    }
+    let fresh = if wanted.iter().all(|key| read.digests.contains_key(key)) { FRESH } else { FRESH_INCOMPLETE };
+    let jitter = JITTER.mul_f64(rand::rng().random_range(-1.0..1.0_f64).abs());
+    read.good_until = Some(Instant::now() + fresh - JITTER / 2 + jitter);
+    Ok(read)
+}
+
+/// Values of `wanted`, for one use.
+pub async fn reveal(
+    client: &Client,
+    namespace: &str,
+    wanted: &[SecretRef],
+) -> Result<BTreeMap<SecretRef, Sensitive>, SecretsError> {
+    let mut values = BTreeMap::new();
+    for secret in get_all(client, namespace, wanted).await? {
+        let name = secret.metadata.name.unwrap_or_default();
+        let data = secret.data.unwrap_or_default();
+        for reference in wanted.iter().filter(|reference| reference.name == name) {
+            if let Some(text) = data.get(&reference.key).and_then(|value| std::str::from_utf8(&value.0).ok()) {
+                values.insert(reference.clone(), Sensitive::new(text));
+            }
+        }
+    }
+    Ok(values)
+}
+
+async fn get_all(client: &Client, namespace: &str, wanted: &[SecretRef]) -> Result<Vec<Secret>, SecretsError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let names: BTreeSet<String> = wanted.iter().map(|reference| reference.name.clone()).collect();
+    stream::iter(names.into_iter().map(|name| get(api.clone(), name)))
+        .buffer_unordered(CONCURRENCY)
+        .try_filter_map(|secret| async { Ok(secret) })
+        .try_collect()
+        .await
+}
+
+async fn get(api: Api<Secret>, name: String) -> Result<Option<Secret>, SecretsError> {
+    match timeout(DEADLINE, api.get_opt(&name)).await {
+        Ok(Ok(secret)) => Ok(secret),
+        Ok(Err(error)) => Err(SecretsError { class: Class::of(&error), message: words(&error), name }),
+        Err(_) => {
+            let message = format!("no answer within {DEADLINE:?}");
+            Err(SecretsError { class: Class::Transient, message, name })
+        }
+    }
+}
+
+/// Port in a connection string, which is a URL or `key=value` words.
+fn postgres_port(text: &str) -> Option<u16> {
+    let Some((_, rest)) = text.split_once("://") else {
+        let port = text.split_whitespace().find_map(|word| word.strip_prefix("port="));
+        return port.map_or(Some(POSTGRES_PORT), |port| port.parse().ok());
+    };
+    let authority = rest.split(['/', '?']).next()?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let after_host = host.rsplit_once(']').map_or(host, |(_, tail)| tail);
+    match after_host.rsplit_once(':') {
+        Some((_, port)) => port.parse().ok(),
+        None => Some(POSTGRES_PORT),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_is_found_in_every_form_of_a_connection_string() {
+        for (text, port) in [
+            ("postgres://u:p%40@db.example.com:6432/todo?sslmode=require", Some(6432)),
+            ("postgresql://db/todo", Some(5432)),
+            ("postgres://u:p@[fd00::1]:5433/todo", Some(5433)),
+            ("postgres://u:p@[fd00::1]/todo", Some(5432)),
+            ("host=db port=6000 user=u", Some(6000)),
+            ("host=db user=u", Some(5432)),
+            ("postgres://db:what/todo", None),
+        ] {
+            assert_eq!(postgres_port(text), port, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_read_serves_only_what_it_asked_for_and_only_for_a_while() {
+        let now = Instant::now();
+        let key = SecretRef::new("a", "k");
+        let read = SecretsRead {
+            wanted: [key.clone()].into(),
+            good_until: Some(now + Duration::from_secs(1)),
+            ..SecretsRead::default()
+        };
+        assert!(read.serves(std::slice::from_ref(&key), now));
+        assert!(!read.serves(std::slice::from_ref(&key), now + Duration::from_secs(2)));
+        assert!(!read.serves(&[key, SecretRef::new("b", "k")], now));
+    }
+}

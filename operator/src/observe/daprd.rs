@@ -1,0 +1,258 @@
+//! Asks the sidecars which components they have really loaded. Dapr's own objects have no status.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::Pod;
+use serde::Deserialize;
+use todo_crds::dapr::Component;
+
+use super::{
+    http::{CONCURRENCY, Http},
+    pods_of,
+    rollout::last_line,
+    sidecar::{DAPRD, has_one},
+};
+use crate::{
+    build::dapr::component,
+    class::bounded,
+    names::{App, DAPR_PUBLIC_PORT},
+    resolve::Resolved,
+};
+
+/// How long an answer with all components in it is good for.
+const FRESH: Duration = Duration::from_secs(30);
+/// Characters of a message that are kept.
+const MESSAGE: usize = 512;
+
+/// A component as the sidecars have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentObserved {
+    /// Name of the component.
+    pub name: String,
+    /// Its type.
+    pub type_: String,
+    /// Version of its implementation.
+    pub version: String,
+    /// Sidecars that have loaded it.
+    pub loaded_by: i32,
+    /// Sidecars that should have.
+    pub expected: i32,
+    /// Why one has not.
+    pub message: Option<String>,
+}
+
+/// Answers of sidecars that are still good, by pod.
+#[derive(Debug, Default)]
+pub struct DaprdMemory(HashMap<String, (String, Instant, Answer)>);
+
+/// What one sidecar says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Answer {
+    /// The components that it has loaded.
+    Loaded(Vec<Loaded>),
+    /// Why it says nothing.
+    Silent(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct Loaded {
+    name: String,
+    #[serde(rename = "type")]
+    type_: String,
+    #[serde(default)]
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    components: Vec<Loaded>,
+}
+
+/// One sidecar.
+struct Sidecar<'a> {
+    app: App,
+    pod: &'a Pod,
+    /// Changes when the container is another one.
+    incarnation: String,
+}
+
+/// What the sidecars have of each component.
+pub(super) async fn components(
+    http: &Http,
+    platform: &Resolved,
+    pods: &[Arc<Pod>],
+    memory: &mut DaprdMemory,
+    now: Instant,
+) -> Vec<ComponentObserved> {
+    let components = component::all(platform);
+    let sidecars: Vec<Sidecar<'_>> = App::ALL
+        .into_iter()
+        .filter(|app| components.iter().any(|component| in_scope(component, *app)))
+        .flat_map(|app| pods_of(pods, app.id()).into_iter().filter(|pod| has_one(pod)).map(move |pod| (app, pod)))
+        .map(|(app, pod)| Sidecar { app, pod, incarnation: incarnation(pod) })
+        .collect();
+    memory.0.retain(|name, (incarnation, good_until, _)| {
+        let same = |sidecar: &Sidecar<'_>| sidecar.name() == name && sidecar.incarnation == *incarnation;
+        now < *good_until && sidecars.iter().any(same)
+    });
+    let known = &memory.0;
+    let questions: Vec<_> = sidecars
+        .iter()
+        .map(|sidecar| async move {
+            match known.get(sidecar.name()) {
+                Some((_, _, answer)) => answer.clone(),
+                None => ask(http, sidecar.pod).await,
+            }
+        })
+        .collect();
+    let answers: Vec<Answer> = stream::iter(questions).buffered(CONCURRENCY).collect().await;
+    for (sidecar, answer) in sidecars.iter().zip(&answers) {
+        let complete = components.iter().filter(|c| in_scope(c, sidecar.app)).all(|c| has_loaded(answer, c));
+        if complete && !memory.0.contains_key(sidecar.name()) {
+            let entry = (sidecar.incarnation.clone(), now + FRESH, answer.clone());
+            memory.0.insert(sidecar.name().to_owned(), entry);
+        }
+    }
+    components.iter().map(|component| sum_up(component, &sidecars, &answers)).collect()
+}
+
+impl Sidecar<'_> {
+    fn name(&self) -> &str {
+        self.pod.metadata.name.as_deref().unwrap_or_default()
+    }
+}
+
+fn in_scope(component: &Component, app: App) -> bool {
+    component.scopes.iter().any(|scope| scope == app.id())
+}
+
+fn has_loaded(answer: &Answer, component: &Component) -> bool {
+    let Answer::Loaded(loaded) = answer else { return false };
+    loaded.iter().any(|loaded| {
+        Some(&loaded.name) == component.metadata.name.as_ref()
+            && loaded.type_ == component.spec.type_
+            && loaded.version == component.spec.version
+    })
+}
+
+fn sum_up(component: &Component, sidecars: &[Sidecar<'_>], answers: &[Answer]) -> ComponentObserved {
+    let (mut loaded_by, mut expected, mut message) = (0, 0, None);
+    for (sidecar, answer) in sidecars.iter().zip(answers).filter(|(sidecar, _)| in_scope(component, sidecar.app)) {
+        expected += 1;
+        if has_loaded(answer, component) {
+            loaded_by += 1;
+        } else if message.is_none() {
+            let why = match answer {
+                Answer::Silent(why) => why,
+                Answer::Loaded(_) => "the sidecar runs without it",
+            };
+            message = Some(bounded(&format!("pod {}: {why}", sidecar.name()), MESSAGE));
+        }
+    }
+    ComponentObserved {
+        name: component.metadata.name.clone().unwrap_or_default(),
+        type_: component.spec.type_.clone(),
+        version: component.spec.version.clone(),
+        loaded_by,
+        expected,
+        message,
+    }
+}
+
+async fn ask(http: &Http, pod: &Pod) -> Answer {
+    let status = pod.status.as_ref();
+    let Some(address) = status.and_then(|status| status.pod_ip.as_deref()).and_then(|ip| ip.parse::<IpAddr>().ok())
+    else {
+        return Answer::Silent("the pod has no address yet".to_owned());
+    };
+    if let Some(why) = ended(pod) {
+        return Answer::Silent(why);
+    }
+    match http.get::<Metadata>(address, DAPR_PUBLIC_PORT, "/v1.0/metadata").await {
+        Ok(metadata) => Answer::Loaded(metadata.components),
+        Err(why) => Answer::Silent(format!("its sidecar {why}")),
+    }
+}
+
+/// Why the sidecar does not run, in its own words if it left some.
+fn ended(pod: &Pod) -> Option<String> {
+    let mut containers = pod.status.as_ref()?.container_statuses.iter().flatten();
+    let daprd = containers.find(|container| container.name == DAPRD)?;
+    let state = daprd.state.as_ref()?;
+    if state.running.is_some() {
+        return None;
+    }
+    let ended = state.terminated.as_ref().or_else(|| daprd.last_state.as_ref()?.terminated.as_ref());
+    let words = ended.and_then(|ended| ended.message.as_deref()).and_then(last_line);
+    let waiting =
+        || state.waiting.as_ref().and_then(|waiting| waiting.message.clone().or_else(|| waiting.reason.clone()));
+    Some(match (words, ended) {
+        (Some(words), _) => format!("its sidecar ended: {words}"),
+        (None, Some(ended)) => format!("its sidecar ended with code {}", ended.exit_code),
+        (None, None) => {
+            format!("its sidecar does not run: {}", waiting().unwrap_or_else(|| "not started yet".to_owned()))
+        }
+    })
+}
+
+fn incarnation(pod: &Pod) -> String {
+    let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let restarts = statuses.filter(|container| container.name == DAPRD).map(|container| container.restart_count);
+    format!("{} {}", pod.metadata.uid.as_deref().unwrap_or_default(), restarts.sum::<i32>())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use todo_crds::dapr::ComponentSpec;
+
+    use super::*;
+
+    fn pod(name: &str) -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": name}})).unwrap()
+    }
+
+    fn state_store() -> Component {
+        let mut component = Component::new("statestore", ComponentSpec::new("state.postgresql", "v1", Vec::new()));
+        component.scopes = vec![App::Backend.id().to_owned()];
+        component
+    }
+
+    fn loaded(version: &str) -> Answer {
+        Answer::Loaded(vec![Loaded {
+            name: "statestore".to_owned(),
+            type_: "state.postgresql".to_owned(),
+            version: version.to_owned(),
+        }])
+    }
+
+    #[test]
+    fn a_component_is_loaded_only_by_name_type_and_version_and_the_first_pod_without_it_is_named() {
+        let pods = [pod("backend-1"), pod("backend-2"), pod("notification-1")];
+        let sidecar = |app, pod| Sidecar { app, pod, incarnation: String::new() };
+        let sidecars =
+            [sidecar(App::Backend, &pods[0]), sidecar(App::Backend, &pods[1]), sidecar(App::Notification, &pods[2])];
+        let answers = [loaded("v1"), loaded("v2"), Answer::Silent("x".to_owned())];
+        let observed = sum_up(&state_store(), &sidecars, &answers);
+        assert_eq!((observed.loaded_by, observed.expected), (1, 2), "the notification service is not in scope");
+        assert_eq!(observed.message.as_deref(), Some("pod backend-2: the sidecar runs without it"));
+    }
+
+    #[test]
+    fn a_sidecar_that_ended_is_quoted() {
+        let pod: Pod = serde_json::from_value(json!({"status": {"containerStatuses": [{
+            "name": "daprd", "image": "", "imageID": "", "ready": false, "restartCount": 1,
+            "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            "lastState": {"terminated": {"exitCode": 1, "message": "{\"msg\":\"init timeout for component kafka-pubsub\"}"}},
+        }]}}))
+        .unwrap();
+        assert_eq!(ended(&pod).as_deref(), Some("its sidecar ended: init timeout for component kafka-pubsub"));
+    }
+}

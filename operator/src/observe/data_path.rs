@@ -1,0 +1,163 @@
+//! Reads from the backend whether its canary goes the whole way: API, outbox, Kafka, consumer, database.
+
+use std::{net::IpAddr, time::Duration};
+
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::Pod;
+use serde::Deserialize;
+
+use super::http::{CONCURRENCY, Http};
+use crate::{class::bounded, names::MANAGEMENT_PORT, runtime::metrics};
+
+/// Age of the last success at which the backend calls it stale, in seconds.
+const STALE_SECONDS: f64 = 12.0;
+/// A little more, so that the backend has noticed when it is asked.
+const MARGIN: Duration = Duration::from_millis(250);
+/// Characters of a message that are kept.
+const MESSAGE: usize = 512;
+
+/// Whether events really flow.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DataPath {
+    /// No backend is ready, so there is nobody to ask.
+    Unknown(String),
+    /// They do.
+    Verified {
+        /// Seconds since the oldest of the backends' last successes.
+        age_seconds: f64,
+        /// Milliseconds that the slowest of them took.
+        latency_ms: f64,
+    },
+    /// They do not.
+    Broken {
+        /// The backend's reason.
+        reason: String,
+        /// In words, with the pod.
+        message: String,
+    },
+}
+
+impl DataPath {
+    /// When the last success will be too old.
+    pub(super) fn stale_in(&self) -> Option<Duration> {
+        let Self::Verified { age_seconds, .. } = self else { return None };
+        Duration::try_from_secs_f64((STALE_SECONDS - age_seconds).max(0.0)).ok().map(|left| left + MARGIN)
+    }
+}
+
+/// What a backend answers.
+#[derive(Clone, Debug, Deserialize)]
+struct Report {
+    verified: bool,
+    #[serde(default)]
+    latency_ms: Option<f64>,
+    #[serde(default)]
+    age_seconds: Option<f64>,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// Asks every backend that is ready.
+pub(super) async fn read(http: &Http, backends: &[&Pod]) -> DataPath {
+    let questions: Vec<_> = backends
+        .iter()
+        .filter(|pod| is_running(pod))
+        .map(|pod| async move { (pod.metadata.name.clone().unwrap_or_default(), ask(http, pod).await) })
+        .collect();
+    let data_path = sum_up(stream::iter(questions).buffered(CONCURRENCY).collect().await);
+    if let DataPath::Verified { age_seconds, latency_ms } = data_path {
+        metrics::data_path(latency_ms, age_seconds);
+    }
+    data_path
+}
+
+async fn ask(http: &Http, pod: &Pod) -> Result<Report, String> {
+    let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref());
+    let address: IpAddr = ip.and_then(|ip| ip.parse().ok()).ok_or_else(|| "has no address".to_owned())?;
+    http.get(address, MANAGEMENT_PORT, "/data-path").await
+}
+
+/// A backend that only starts is no sign of trouble while another one has proof. Any other one without proof is: a part
+/// of the users speaks to it.
+fn sum_up(reports: Vec<(String, Result<Report, String>)>) -> DataPath {
+    let (mut age, mut latency, mut verified) = (0.0_f64, 0.0_f64, false);
+    let (mut starting, mut broken) = (None, None);
+    for (pod, report) in reports {
+        match report {
+            Ok(report) if report.verified => {
+                verified = true;
+                age = age.max(report.age_seconds.unwrap_or_default());
+                latency = latency.max(report.latency_ms.unwrap_or_default());
+            }
+            Ok(report) => {
+                let message = bounded(&format!("pod {pod}: {}", report.message), MESSAGE);
+                let slot = if report.reason == "Starting" { &mut starting } else { &mut broken };
+                slot.get_or_insert((reason(&report.reason), message));
+            }
+            Err(why) => {
+                broken.get_or_insert(("BackendSilent".to_owned(), format!("pod {pod} {why} on its management port")));
+            }
+        }
+    }
+    match (broken, verified, starting) {
+        (Some((reason, message)), ..) | (None, false, Some((reason, message))) => DataPath::Broken { reason, message },
+        (None, true, _) => DataPath::Verified { age_seconds: age, latency_ms: latency },
+        (None, false, None) => DataPath::Unknown("no backend runs that could be asked".to_owned()),
+    }
+}
+
+/// A reason of a condition is one word of letters and digits.
+fn reason(text: &str) -> String {
+    let word: String = text.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
+    if word.starts_with(|c: char| c.is_ascii_alphabetic()) { word } else { "NotVerified".to_owned() }
+}
+
+/// Whether the backend's container runs; readiness is no condition, as a backend may well say why it is not ready.
+fn is_running(pod: &Pod) -> bool {
+    let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let mut apps = statuses.filter(|container| container.name == crate::names::App::Backend.container());
+    apps.any(|container| container.state.as_ref().is_some_and(|state| state.running.is_some()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(verified: bool, reason: &str) -> Result<Report, String> {
+        Ok(Report {
+            verified,
+            latency_ms: Some(20.0),
+            age_seconds: Some(3.0),
+            reason: reason.to_owned(),
+            message: "words".to_owned(),
+        })
+    }
+
+    fn of(reports: &[Result<Report, String>]) -> DataPath {
+        sum_up(reports.iter().enumerate().map(|(n, report)| (format!("p{n}"), report.clone())).collect())
+    }
+
+    #[test]
+    fn a_backend_that_starts_does_no_harm_beside_one_with_proof_and_a_broken_one_does() {
+        let verified = DataPath::Verified { age_seconds: 3.0, latency_ms: 20.0 };
+        assert_eq!(of(&[report(true, "Verified"), report(false, "Starting")]), verified);
+        let broken = DataPath::Broken { reason: "Stale".to_owned(), message: "pod p1: words".to_owned() };
+        assert_eq!(of(&[report(true, "Verified"), report(false, "Stale")]), broken);
+        assert!(matches!(
+            of(&[report(true, "Verified"), Err("cannot be reached".to_owned())]),
+            DataPath::Broken { .. }
+        ));
+        assert!(matches!(of(&[report(false, "Starting")]), DataPath::Broken { .. }));
+        assert!(matches!(of(&[]), DataPath::Unknown(_)));
+    }
+
+    #[test]
+    fn the_next_look_comes_right_after_the_proof_goes_stale() {
+        let verified = |age_seconds| DataPath::Verified { age_seconds, latency_ms: 0.0 };
+        assert_eq!(verified(9.0).stale_in(), Some(Duration::from_millis(3250)));
+        assert_eq!(verified(20.0).stale_in(), Some(MARGIN));
+        assert_eq!(DataPath::Unknown(String::new()).stale_in(), None);
+    }
+}

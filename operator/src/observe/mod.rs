@@ -1,0 +1,181 @@
+//! Looks at what runs: what the watches know, and what the sidecars and the services say themselves.
+
+pub mod daprd;
+pub mod data_path;
+mod http;
+pub mod rollout;
+pub mod sidecar;
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::api::core::v1::Pod;
+
+use crate::{
+    apply::{Applied, Dispute, topics::Topics},
+    dereference::{MissingSecret, cluster::Cluster},
+    names::{self, App},
+    plan::Live,
+    resolve::{Exposure, KafkaMode, PostgresMode, Resolved},
+};
+pub use daprd::{ComponentObserved, DaprdMemory};
+pub use data_path::DataPath;
+pub use http::Http;
+pub use rollout::{Rollout, State};
+
+/// All that is known of a platform at the end of a pass.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// Keys of Secrets that are missing.
+    pub missing_secrets: Vec<MissingSecret>,
+    /// What the cluster has of Dapr.
+    pub cluster: Cluster,
+    /// Embedded Kafka and PostgreSQL.
+    pub infrastructure: Infrastructure,
+    /// Components as the sidecars have them.
+    pub components: Vec<ComponentObserved>,
+    /// The services.
+    pub services: Vec<ServiceObserved>,
+    /// Whether events really flow.
+    pub data_path: DataPath,
+    /// What became of the plan.
+    pub applied: Applied,
+    /// Fields that others claimed lately.
+    pub disputes: Vec<Dispute>,
+    /// Whether user ids are believed.
+    pub unauthenticated: bool,
+    /// Where the page is.
+    pub url: String,
+}
+
+/// Embedded Kafka and PostgreSQL, and the topics.
+#[derive(Clone, Debug, Default)]
+pub struct Infrastructure {
+    /// Embedded parts by name; none where somebody else runs them.
+    pub parts: BTreeMap<&'static str, Part>,
+    /// Whether the topics are there.
+    pub topics: Topics,
+}
+
+/// An embedded part.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Image that it is to run.
+    pub image: String,
+    /// How far it is.
+    pub rollout: Rollout,
+}
+
+impl Infrastructure {
+    /// Whether all of it can be used.
+    pub fn is_ready(&self) -> bool {
+        self.parts.values().all(|part| part.rollout.is_serving()) && self.topics == Topics::Present
+    }
+}
+
+/// A service as it runs.
+#[derive(Clone, Debug)]
+pub struct ServiceObserved {
+    /// Which one.
+    pub app: App,
+    /// Image that it is to run.
+    pub image: String,
+    /// How far it is.
+    pub rollout: Rollout,
+    /// Pods with a sidecar.
+    pub sidecars: i32,
+    /// Pods without one.
+    pub without_sidecar: Vec<String>,
+}
+
+impl ServiceObserved {
+    /// Whether it serves, with a sidecar in each pod.
+    pub fn is_ready(&self) -> bool {
+        self.rollout.is_serving() && self.without_sidecar.is_empty()
+    }
+}
+
+/// What the watches know of embedded parts. The topics are asked for separately.
+pub fn parts(platform: &Resolved, live: &Live, pods: &[Arc<Pod>]) -> BTreeMap<&'static str, Part> {
+    let mut parts = BTreeMap::new();
+    let mut add = |name: &'static str, image: &str| {
+        let rollout = rollout::of(live.get("StatefulSet", name).map(|object| &**object), &pods_of(pods, name));
+        parts.insert(name, Part { image: image.to_owned(), rollout });
+    };
+    if let KafkaMode::Embedded(storage) = &platform.kafka.mode {
+        add(names::KAFKA, &storage.image);
+    }
+    if let PostgresMode::Embedded(storage) = &platform.postgres.mode {
+        add(names::POSTGRES, &storage.image);
+    }
+    parts
+}
+
+/// What the watches know of the services.
+pub fn services(platform: &Resolved, live: &Live, pods: &[Arc<Pod>]) -> Vec<ServiceObserved> {
+    App::ALL
+        .into_iter()
+        .map(|app| {
+            let pods = pods_of(pods, app.id());
+            let (with, without): (Vec<&Pod>, Vec<&Pod>) =
+                pods.iter().copied().filter(|pod| sidecar::counts(pod)).partition(|pod| sidecar::has_one(pod));
+            ServiceObserved {
+                app,
+                image: platform.service(app).image.clone(),
+                rollout: rollout::of(live.get("Deployment", app.id()).map(|object| &**object), &pods),
+                sidecars: i32::try_from(with.len()).unwrap_or(i32::MAX),
+                without_sidecar: without.iter().filter_map(|pod| pod.metadata.name.clone()).collect(),
+            }
+        })
+        .collect()
+}
+
+/// What changes when the broker is another one than before: its pod, and how often its container was started.
+pub fn broker_incarnation(pods: &[Arc<Pod>]) -> String {
+    let pods = pods_of(pods, names::KAFKA);
+    let incarnations = pods.iter().map(|pod| {
+        let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+        let restarts: i32 = statuses.map(|container| container.restart_count).sum();
+        format!("{} {restarts}", pod.metadata.uid.as_deref().unwrap_or_default())
+    });
+    incarnations.collect::<Vec<_>>().join(",")
+}
+
+/// Where the page is: the host that it is reached at from outside, else its address in the cluster.
+pub fn url(platform: &Resolved) -> String {
+    match &platform.exposure {
+        Some(Exposure::Ingress { host, tls_secret: Some(_), .. }) => format!("https://{host}"),
+        Some(Exposure::Ingress { host, .. } | Exposure::HttpRoute { host, .. }) => format!("http://{host}"),
+        None => format!("http://{}.{}.svc", App::Frontend.id(), platform.namespace),
+    }
+}
+
+/// Asks the sidecars for their components and the backend for its data path, both at the same time.
+pub async fn ask(
+    http: &Http,
+    platform: &Resolved,
+    pods: &[Arc<Pod>],
+    memory: &mut DaprdMemory,
+) -> (Vec<ComponentObserved>, DataPath) {
+    let backends = pods_of(pods, App::Backend.id());
+    tokio::join!(daprd::components(http, platform, pods, memory, Instant::now()), data_path::read(http, &backends))
+}
+
+/// How long until the data path has to be looked at again: at once when it may have gone stale, else after `usual`.
+pub fn next_look(data_path: &DataPath, usual: Duration) -> Duration {
+    data_path.stale_in().map_or(usual, |stale| stale.min(usual))
+}
+
+/// The pods of a service or an embedded part that are not on their way out.
+fn pods_of<'a>(pods: &'a [Arc<Pod>], component: &str) -> Vec<&'a Pod> {
+    pods.iter()
+        .map(|pod| &**pod)
+        .filter(|pod| pod.metadata.deletion_timestamp.is_none())
+        .filter(|pod| {
+            pod.metadata.labels.as_ref().and_then(|labels| labels.get("app")).is_some_and(|app| app == component)
+        })
+        .collect()
+}

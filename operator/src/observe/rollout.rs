@@ -1,0 +1,259 @@
+//! How far a Deployment or StatefulSet is, and if it is stuck, why. Pure: all of it is in what the watches bring.
+
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use kube::core::DynamicObject;
+use serde_json::Value;
+
+use crate::class::bounded;
+
+/// Characters of a message that are kept.
+const MESSAGE: usize = 512;
+/// Restarts after which a container that ended badly counts as one that cannot start.
+const CRASHES: i32 = 2;
+
+/// How far a Deployment or StatefulSet is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rollout {
+    /// Pods that it is to have.
+    pub desired: i32,
+    /// Pods that are ready.
+    pub ready: i32,
+    /// Whether it is done, under way or stuck.
+    pub state: State,
+}
+
+/// See [`Rollout`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It does not exist.
+    Absent,
+    /// Every pod is of the latest template and ready.
+    Done,
+    /// Under way.
+    Progressing(String),
+    /// It will not get there by itself.
+    Stuck {
+        /// In one word.
+        reason: String,
+        /// In words, with the pod.
+        message: String,
+    },
+}
+
+impl Rollout {
+    /// Whether enough pods serve, whatever else is under way.
+    pub const fn is_serving(&self) -> bool {
+        self.ready >= self.desired && self.desired > 0 && !matches!(self.state, State::Absent)
+    }
+
+    /// What is to be said about it, if it is not done.
+    pub fn message(&self) -> Option<&str> {
+        match &self.state {
+            State::Done => None,
+            State::Absent => Some("not made yet"),
+            State::Progressing(message) | State::Stuck { message, .. } => Some(message),
+        }
+    }
+}
+
+/// Looks at a workload and its pods.
+pub fn of(workload: Option<&DynamicObject>, pods: &[&Pod]) -> Rollout {
+    let Some(workload) = workload else { return Rollout { desired: 0, ready: 0, state: State::Absent } };
+    let number = |path: &str| {
+        let number = workload.data.pointer(path).and_then(Value::as_i64).unwrap_or_default();
+        i32::try_from(number).unwrap_or(i32::MAX)
+    };
+    let desired = workload.data.pointer("/spec/replicas").map_or(1, |_| number("/spec/replicas"));
+    let (all, updated, ready) =
+        (number("/status/replicas"), number("/status/updatedReplicas"), number("/status/readyReplicas"));
+    let seen = workload.data.pointer("/status/observedGeneration").and_then(Value::as_i64);
+    let state = if seen < workload.metadata.generation {
+        State::Progressing("the change has not been taken up yet".to_owned())
+    } else if updated >= desired && ready >= desired && all <= updated {
+        State::Done
+    } else if let Some((reason, message)) = stuck_pod(pods).or_else(|| refused(workload)) {
+        State::Stuck { reason, message: bounded(&message, MESSAGE) }
+    } else if updated < desired || all > updated {
+        State::Progressing(format!("{updated} of {desired} pods are of the latest version, {ready} are ready"))
+    } else {
+        State::Progressing(format!("{ready} of {desired} pods are ready"))
+    };
+    Rollout { desired, ready, state }
+}
+
+/// What Kubernetes says about a workload whose pods it cannot make.
+fn refused(workload: &DynamicObject) -> Option<(String, String)> {
+    let conditions = workload.data.pointer("/status/conditions")?.as_array()?;
+    let find = |type_: &str, status: &str| {
+        let of_type = conditions.iter().find(|c| c["type"] == type_ && c["status"] == status)?;
+        let text = |field: &str| of_type.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Some((text("reason"), text("message")))
+    };
+    if let Some((reason, message)) = find("ReplicaFailure", "True") {
+        return Some((if reason.is_empty() { "PodsRefused".to_owned() } else { reason }, message));
+    }
+    find("Progressing", "False").filter(|(reason, _)| reason == "ProgressDeadlineExceeded")
+}
+
+fn stuck_pod(pods: &[&Pod]) -> Option<(String, String)> {
+    let mut found: Vec<_> = pods.iter().filter_map(|pod| stuck(pod)).collect();
+    // The same pod is named each time, so that a status does not change without need.
+    found.sort();
+    found.into_iter().next()
+}
+
+/// Why a pod will not become ready by itself.
+fn stuck(pod: &Pod) -> Option<(String, String)> {
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    let status = pod.status.as_ref()?;
+    let unscheduled = status.conditions.iter().flatten().find(|condition| {
+        condition.type_ == "PodScheduled"
+            && condition.status == "False"
+            && condition.reason.as_deref() == Some("Unschedulable")
+    });
+    if let Some(condition) = unscheduled {
+        let why = condition.message.as_deref().unwrap_or("no node takes it");
+        return Some(("Unschedulable".to_owned(), format!("pod {name} cannot be scheduled: {why}")));
+    }
+    let containers = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    containers.filter(|container| !container.ready).find_map(|container| {
+        let (reason, why) = container_trouble(container)?;
+        Some((reason, format!("pod {name} container {}: {why}", container.name)))
+    })
+}
+
+/// Why a container does not run.
+fn container_trouble(container: &ContainerStatus) -> Option<(String, String)> {
+    let last_words = || {
+        let ended = container.state.as_ref().and_then(|state| state.terminated.as_ref());
+        let ended = ended.or_else(|| container.last_state.as_ref().and_then(|state| state.terminated.as_ref()))?;
+        let said = ended.message.as_deref().and_then(last_line).map(|line| format!(": {line}")).unwrap_or_default();
+        Some(format!("ended with code {}{said}", ended.exit_code))
+    };
+    if let Some(waiting) = container.state.as_ref().and_then(|state| state.waiting.as_ref()) {
+        let reason = waiting.reason.as_deref().unwrap_or_default();
+        return match reason {
+            "" | "ContainerCreating" | "PodInitializing" => None,
+            "CrashLoopBackOff" => {
+                Some((reason.to_owned(), last_words().unwrap_or_else(|| "ends again and again".to_owned())))
+            }
+            _ => {
+                let said = waiting.message.as_deref().unwrap_or("cannot start");
+                Some((reason.to_owned(), format!("{reason}: {said}")))
+            }
+        };
+    }
+    let failed = container.state.as_ref().and_then(|state| state.terminated.as_ref()).is_some_and(|t| t.exit_code != 0);
+    (failed && container.restart_count >= CRASHES)
+        .then(|| last_words().map(|words| ("CrashLoopBackOff".to_owned(), words)))
+        .flatten()
+}
+
+/// The last line of a container's last words that says something.
+pub(super) fn last_line(text: &str) -> Option<String> {
+    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    // Our services and daprd log JSON; what matters is its message.
+    let message = serde_json::from_str::<Value>(line).ok().and_then(|log| {
+        let message = log.get("msg").or_else(|| log.get("message")).or_else(|| log.pointer("/fields/message"))?;
+        message.as_str().map(str::to_owned)
+    });
+    Some(bounded(&message.unwrap_or_else(|| line.to_owned()), MESSAGE))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn deployment(spec: i64, status: &Value) -> DynamicObject {
+        serde_json::from_value(json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "backend-service", "generation": 3},
+            "spec": {"replicas": spec}, "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn pod(status: &Value) -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": "backend-1"}, "status": status})).unwrap()
+    }
+
+    fn under_way() -> DynamicObject {
+        deployment(2, &json!({"observedGeneration": 3, "replicas": 3, "updatedReplicas": 1, "readyReplicas": 2}))
+    }
+
+    fn waiting(reason: &str, message: &str, last: &Value) -> Pod {
+        pod(&json!({"containerStatuses": [{
+            "name": "daprd", "image": "", "imageID": "", "ready": false, "restartCount": 4,
+            "state": {"waiting": {"reason": reason, "message": message}}, "lastState": last,
+        }]}))
+    }
+
+    #[test]
+    fn a_rollout_is_done_when_all_pods_are_new_and_ready_and_none_is_left_over() {
+        let status = json!({"observedGeneration": 3, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2});
+        let done = of(Some(&deployment(2, &status)), &[]);
+        assert_eq!((done.state.clone(), done.is_serving()), (State::Done, true));
+        let stale = json!({"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2});
+        assert!(matches!(of(Some(&deployment(2, &stale)), &[]).state, State::Progressing(_)));
+        let left_over = json!({"observedGeneration": 3, "replicas": 3, "updatedReplicas": 2, "readyReplicas": 3});
+        assert!(matches!(of(Some(&deployment(2, &left_over)), &[]).state, State::Progressing(_)));
+        assert_eq!(of(None, &[]).state, State::Absent);
+    }
+
+    #[test]
+    fn what_keeps_a_pod_from_starting_is_named_with_pod_and_container() {
+        let ended = json!({"terminated": {"exitCode": 1, "message":
+            "info\n{\"level\":\"fatal\",\"msg\":\"Fatal error from runtime: failed to load components: kafka-pubsub\"}\n"}});
+        for (pod, reason, message) in [
+            (
+                waiting("ImagePullBackOff", "Back-off pulling image \"x\"", &json!({})),
+                "ImagePullBackOff",
+                "pod backend-1 container daprd: ImagePullBackOff: Back-off pulling image \"x\"",
+            ),
+            (
+                waiting("CrashLoopBackOff", "back-off 40s", &ended),
+                "CrashLoopBackOff",
+                "pod backend-1 container daprd: ended with code 1: Fatal error from runtime: failed to load components: \
+                 kafka-pubsub",
+            ),
+            (
+                waiting("CreateContainerConfigError", "secret \"todo-app-token\" not found", &json!({})),
+                "CreateContainerConfigError",
+                "pod backend-1 container daprd: CreateContainerConfigError: secret \"todo-app-token\" not found",
+            ),
+            (
+                pod(&json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                    "message": "0/1 nodes are available: 1 Insufficient cpu."}]})),
+                "Unschedulable",
+                "pod backend-1 cannot be scheduled: 0/1 nodes are available: 1 Insufficient cpu.",
+            ),
+        ] {
+            let rollout = of(Some(&under_way()), &[&pod]);
+            let stuck = State::Stuck { reason: reason.to_owned(), message: message.to_owned() };
+            assert_eq!(rollout.state, stuck);
+            assert!(rollout.is_serving(), "the old pods still do");
+        }
+    }
+
+    #[test]
+    fn a_container_that_is_only_slow_is_not_stuck() {
+        let slow = waiting("ContainerCreating", "", &json!({}));
+        assert!(matches!(of(Some(&under_way()), &[&slow]).state, State::Progressing(_)));
+    }
+
+    #[test]
+    fn pods_that_are_refused_altogether_are_a_stuck_rollout() {
+        let refused = deployment(
+            1,
+            &json!({"observedGeneration": 3, "conditions": [{"type": "ReplicaFailure", "status": "True",
+                "reason": "FailedCreate", "message": "violates PodSecurity \"restricted:latest\""}]}),
+        );
+        let stuck = State::Stuck {
+            reason: "FailedCreate".to_owned(),
+            message: "violates PodSecurity \"restricted:latest\"".to_owned(),
+        };
+        assert_eq!(of(Some(&refused), &[]).state, stuck);
+    }
+}

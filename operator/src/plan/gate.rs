@@ -1,0 +1,34 @@
+//! What is not made before something else is there. Only for what does not exist yet: what runs is never taken down
+//! because something that it once needed has vanished.
+
+use super::{Foreign, Gates};
+use crate::build::{Object, Wave};
+
+/// Why an object may not be made yet.
+pub(super) fn closed(object: &Object, gates: &Gates, foreign: &[Foreign]) -> Option<String> {
+    if let Some(foreign) = foreign.iter().find(|foreign| foreign.wave < object.wave) {
+        return Some(format!("{} is not the operator's", foreign.key));
+    }
+    match object.resource.kind.as_str() {
+        // One missing Secret stops every sidecar that has the component in scope.
+        "Component" | "StatefulSet" => missing(object.name(), gates),
+        // Its sidecars would only crash.
+        "Deployment" if object.wave == Wave::Workload => services_closed(gates),
+        _ => None,
+    }
+}
+
+fn missing(user: &str, gates: &Gates) -> Option<String> {
+    let secret = gates.missing_secrets.iter().find(|secret| secret.used_by.contains(user))?;
+    Some(format!("Secret {} key {} is missing", secret.name, secret.key))
+}
+
+fn services_closed(gates: &Gates) -> Option<String> {
+    if let Some(secret) = gates.missing_secrets.first() {
+        return Some(format!("Secret {} key {} is missing", secret.name, secret.key));
+    }
+    if !gates.dapr_ready {
+        return Some("Dapr is not ready".to_owned());
+    }
+    (!gates.infrastructure_ready).then(|| "Kafka and PostgreSQL are not ready".to_owned())
+}

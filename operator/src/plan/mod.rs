@@ -1,0 +1,286 @@
+//! From what should be and what is to what has to be done. Pure: nothing here asks a cluster or a clock.
+//!
+//! An object is in order if it carries the hash of what was last applied and still has every field of it. So neither a
+//! restart of the operator nor a second pass writes anything, and whatever somebody changed is seen.
+
+pub mod diff;
+mod gate;
+pub mod ownership;
+mod prune;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
+
+use kube::core::{ApiResource, DynamicObject};
+use serde_json::{Value, json};
+
+use crate::{
+    build::{Desired, Object, Policy, Wave},
+    names,
+    resolve::SecretKey,
+};
+pub use ownership::{Identity, Standing};
+pub use prune::Removal;
+
+/// Annotation with the hash of what was last applied.
+pub fn desired_hash_annotation() -> String {
+    format!("{}/desired-hash", names::GROUP)
+}
+
+/// Annotation of a Deployment whose number of pods is an autoscaler's to choose.
+pub fn autoscaled_annotation() -> String {
+    format!("{}/autoscaled", names::GROUP)
+}
+
+/// Kind and name of an object; the namespace is always the platform's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// For example `Deployment`.
+    pub kind: String,
+    /// Name of the object.
+    pub name: String,
+}
+
+impl Key {
+    /// Key of a desired object.
+    pub fn of(object: &Object) -> Self {
+        Self { kind: object.resource.kind.clone(), name: object.name().to_owned() }
+    }
+
+    /// Key of an object that exists.
+    pub fn of_live(kind: &str, object: &DynamicObject) -> Self {
+        Self { kind: kind.to_owned(), name: object.metadata.name.clone().unwrap_or_default() }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
+/// Metadata of a Secret. Its values never leave the module that reads them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LiveSecret {
+    /// Name, UID, labels and owner references.
+    pub metadata: kube::core::ObjectMeta,
+    /// The keys that it has, and that are not empty.
+    pub keys: BTreeSet<String>,
+}
+
+/// What exists in the platform's namespace.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// Objects with our label, from the watches.
+    pub objects: BTreeMap<Key, Arc<DynamicObject>>,
+    /// The API behind each kind that is watched.
+    pub resources: BTreeMap<String, ApiResource>,
+    /// The Secrets that the platform names and that exist.
+    pub secrets: BTreeMap<String, LiveSecret>,
+}
+
+impl Live {
+    /// An object with our label.
+    pub fn get(&self, kind: &str, name: &str) -> Option<&Arc<DynamicObject>> {
+        self.objects.get(&Key { kind: kind.to_owned(), name: name.to_owned() })
+    }
+}
+
+/// What has to be true before something is made for the first time.
+#[derive(Clone, Debug, Default)]
+pub struct Gates {
+    /// Keys of Secrets that are needed and are not there.
+    pub missing_secrets: Vec<SecretKey>,
+    /// Whether Dapr can give a pod its sidecar.
+    pub dapr_ready: bool,
+    /// Whether broker and database can be used.
+    pub infrastructure_ready: bool,
+}
+
+/// What has to be done.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Writes, by wave.
+    pub steps: Vec<Step>,
+    /// What is not made yet, and what it waits for.
+    pub held: Vec<Held>,
+    /// Objects of our names that are somebody else's.
+    pub foreign: Vec<Foreign>,
+    /// What is no longer wanted; removed only after every step worked.
+    pub removals: Vec<Removal>,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.removals.is_empty()
+    }
+}
+
+/// One write.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// When it is done.
+    pub wave: Wave,
+    /// The object.
+    pub key: Key,
+    /// Its API.
+    pub resource: ApiResource,
+    /// What is done.
+    pub action: Action,
+}
+
+/// What is done to one object.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Server-side apply.
+    Apply {
+        /// What is applied, its hash included.
+        body: Box<DynamicObject>,
+        /// UID of what is there; absent if nothing is known to be there, which is then looked at first.
+        uid: Option<String>,
+        /// Number of pods that is left to an autoscaler from now on.
+        hand_over: Option<i32>,
+    },
+    /// Creation of what is never overwritten.
+    Create(Box<DynamicObject>),
+    /// Labels and owner references of a Secret that we made, its UID with them.
+    Relabel(Value),
+}
+
+/// Something that is not made yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The object.
+    pub key: Key,
+    /// What it waits for.
+    pub reason: String,
+}
+
+/// An object of one of our names that is somebody else's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// The object.
+    pub key: Key,
+    /// When we would have applied it.
+    pub wave: Wave,
+    /// Why it is not ours, and what to do.
+    pub message: String,
+}
+
+/// Compares what should be with what is.
+pub fn plan(desired: &Desired, live: &Live, identity: &Identity, gates: &Gates) -> Plan {
+    let mut plan = Plan::default();
+    for object in &desired.objects {
+        match object.policy {
+            Policy::CreateOnce => plan_secret(&mut plan, object, live, identity),
+            Policy::Apply | Policy::Retained => plan_apply(&mut plan, object, live, identity, gates),
+        }
+    }
+    plan.removals = prune::removals(desired, live, identity);
+    plan
+}
+
+fn plan_apply(plan: &mut Plan, object: &Object, live: &Live, identity: &Identity, gates: &Gates) {
+    let key = Key::of(object);
+    let current = live.objects.get(&key);
+    if !live.resources.contains_key(&key.kind) {
+        let reason = format!("the cluster has no {} yet", object.resource.api_version);
+        return plan.held.push(Held { key, reason });
+    }
+    match current.map(|current| ownership::standing(identity, &current.metadata)) {
+        Some(Standing::Foreign(message)) => {
+            return plan.foreign.push(Foreign { key, wave: object.wave, message });
+        }
+        Some(Standing::Leaving(reason)) => return plan.held.push(Held { key, reason }),
+        Some(Standing::Ours) | None => {}
+    }
+    if current.is_none()
+        && let Some(reason) = gate::closed(object, gates, &plan.foreign)
+    {
+        return plan.held.push(Held { key, reason });
+    }
+    let body = finished(object, current.map(|current| &**current), gates);
+    if current.is_some_and(|current| diff::in_order(&body, current)) {
+        return;
+    }
+    let action = Action::Apply {
+        hand_over: current.and_then(|current| hand_over(&body, current)),
+        uid: current.and_then(|current| current.metadata.uid.clone()),
+        body: Box::new(body),
+    };
+    plan.steps.push(Step { wave: object.wave, key, resource: object.resource.clone(), action });
+}
+
+/// The object as it is applied, with its hash.
+fn finished(object: &Object, current: Option<&DynamicObject>, gates: &Gates) -> DynamicObject {
+    let mut body = object.body.clone();
+    if object.resource.kind == "Deployment" && body.data.pointer("/spec/replicas").is_none() {
+        body.metadata.annotations.get_or_insert_default().insert(autoscaled_annotation(), "true".to_owned());
+    }
+    if let Some(current) = current
+        && !gates.missing_secrets.is_empty()
+    {
+        keep_pods(&mut body, current);
+    }
+    let hash = diff::hash(&body);
+    body.metadata.annotations.get_or_insert_default().insert(desired_hash_annotation(), hash);
+    body
+}
+
+/// While a Secret is missing, its digest is, too. Pods that run are not restarted for that: they could not start again.
+fn keep_pods(body: &mut DynamicObject, current: &DynamicObject) {
+    let path = format!("/spec/template/metadata/annotations/{}", names::config_hash_annotation().replace('/', "~1"));
+    if let (Some(wanted), Some(running)) = (body.data.pointer_mut(&path), current.data.pointer(&path)) {
+        *wanted = running.clone();
+    }
+}
+
+/// The present number of pods, if it is ours until now and an autoscaler's from now on. Without a word to the API
+/// server about whose it is, it would fall back to 1 the moment we no longer name it.
+fn hand_over(body: &DynamicObject, current: &DynamicObject) -> Option<i32> {
+    let autoscaled = |object: &DynamicObject| {
+        object.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(&autoscaled_annotation()))
+    };
+    if !autoscaled(body) || autoscaled(current) {
+        return None;
+    }
+    current.data.pointer("/spec/replicas")?.as_i64()?.try_into().ok()
+}
+
+fn plan_secret(plan: &mut Plan, object: &Object, live: &Live, identity: &Identity) {
+    let key = Key::of(object);
+    let action = match live.secrets.get(&key.name) {
+        None => Action::Create(Box::new(object.body.clone())),
+        Some(current) if ownership::is_labelled(identity, &current.metadata) => match relabelled(object, current) {
+            Some(patch) => Action::Relabel(patch),
+            None => return,
+        },
+        // Somebody else's: used as it is.
+        Some(_) => return,
+    };
+    plan.steps.push(Step { wave: object.wave, key, resource: object.resource.clone(), action });
+}
+
+/// A merge patch that gives a Secret our labels and the owner references that `deletionPolicy` asks for.
+fn relabelled(object: &Object, current: &LiveSecret) -> Option<Value> {
+    let wanted = object.body.metadata.owner_references.clone().unwrap_or_default();
+    let present = current.metadata.owner_references.clone().unwrap_or_default();
+    let others = present.iter().filter(|owner| owner.kind != "TodoPlatform").cloned();
+    let owners: Vec<_> = others.chain(wanted).collect();
+    let labels = object.body.metadata.labels.clone().unwrap_or_default();
+    let labelled = labels.iter().all(|(name, value)| {
+        current.metadata.labels.as_ref().and_then(|labels| labels.get(name)).is_some_and(|present| present == value)
+    });
+    if labelled && owners == present {
+        return None;
+    }
+    let owners = if owners.is_empty() { Value::Null } else { json!(owners) };
+    Some(json!({"metadata": {"uid": current.metadata.uid, "labels": labels, "ownerReferences": owners}}))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,294 @@
+//! Leader election by a Lease. Only the leader writes; the others keep their caches warm.
+//!
+//! What to do is decided by [`decide`], which is pure. Every write of the Lease names the version that was read, so two
+//! replicas cannot both succeed. A leader trusts its lead only until [`RENEW_DEADLINE`] after the last renewal that the
+//! API server confirmed, counted from before the request on its own monotonic clock, and others wait for the whole
+//! [`DURATION`] on theirs: clocks that differ do no harm.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::{
+    api::coordination::v1::{Lease, LeaseSpec},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+    jiff::Timestamp,
+};
+use kube::{
+    Api, Client,
+    api::{ObjectMeta, PostParams},
+};
+use tokio::{sync::watch, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::class::words;
+
+/// How long others wait after the last sign of life.
+const DURATION: Duration = Duration::from_secs(15);
+/// How long a leader goes on without a renewal.
+const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+/// Between two looks at the Lease.
+const PERIOD: Duration = Duration::from_secs(2);
+/// How long one request may take.
+const REQUEST: Duration = Duration::from_secs(4);
+
+/// Whether this process may write.
+#[derive(Clone, Debug)]
+pub struct Leadership(watch::Receiver<Option<Instant>>);
+
+impl Leadership {
+    /// Whether this process leads at this moment.
+    pub fn is_leader(&self) -> bool {
+        self.0.borrow().is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Returns when this process begins to lead.
+    pub async fn gained(&mut self) {
+        // An error means that the election has ended, and then nobody begins to lead.
+        if self.0.wait_for(|until| until.is_none()).await.is_ok() && self.0.wait_for(Option::is_some).await.is_ok() {
+            return;
+        }
+        std::future::pending().await
+    }
+
+    /// Leads for good; for a process without election.
+    pub fn always() -> Self {
+        let far = Instant::now() + Duration::from_secs(100 * 365 * 24 * 3600);
+        Self(watch::channel(Some(far)).1)
+    }
+}
+
+/// Which Lease, and who wants it.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Namespace of the Lease.
+    pub namespace: String,
+    /// Name of the Lease.
+    pub lease: String,
+    /// What the holder is called; unique among the replicas.
+    pub identity: String,
+}
+
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} as {}", self.namespace, self.lease, self.identity)
+    }
+}
+
+/// What a look at the Lease asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Decision {
+    /// It does not exist.
+    Create,
+    /// It is free, ours, or was left by one that gives no sign of life.
+    Take,
+    /// Another one holds it.
+    Wait,
+}
+
+/// What was last seen of a Lease that another one holds.
+#[derive(Clone, Debug, PartialEq)]
+struct Seen {
+    version: Option<String>,
+    at: Instant,
+}
+
+fn decide(lease: Option<&Lease>, me: &str, seen: Option<&Seen>, now: Instant) -> Decision {
+    let Some(lease) = lease else { return Decision::Create };
+    let spec = lease.spec.as_ref();
+    let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();
+    if holder.is_empty() || holder == me {
+        return Decision::Take;
+    }
+    let duration = spec.and_then(|spec| spec.lease_duration_seconds).and_then(|seconds| u64::try_from(seconds).ok());
+    let duration = duration.map_or(DURATION, Duration::from_secs);
+    match seen {
+        Some(seen) if seen.version == lease.metadata.resource_version && now >= seen.at + duration => Decision::Take,
+        _ => Decision::Wait,
+    }
+}
+
+/// Takes part in the election until `stop`, then gives the Lease back.
+pub fn campaign(
+    client: Client,
+    candidate: Candidate,
+    stop: CancellationToken,
+) -> (Leadership, tokio::task::JoinHandle<()>) {
+    let (sender, receiver) = watch::channel(None);
+    let api = Api::namespaced(client, &candidate.namespace);
+    let campaign = Campaign { api, candidate, seen: None, version: None, leads_until: sender };
+    (Leadership(receiver), tokio::spawn(campaign.run(stop)))
+}
+
+struct Campaign {
+    api: Api<Lease>,
+    candidate: Candidate,
+    seen: Option<Seen>,
+    version: Option<String>,
+    leads_until: watch::Sender<Option<Instant>>,
+}
+
+impl Campaign {
+    async fn run(mut self, stop: CancellationToken) {
+        loop {
+            let begun = Instant::now();
+            match timeout(REQUEST, self.look()).await {
+                Ok(Ok(true)) => self.lead(begun + RENEW_DEADLINE),
+                Ok(Ok(false)) => self.follow(),
+                Ok(Err(error)) => {
+                    warn!(lease = %self.candidate, error = %words(&error), "cannot renew or take the lease");
+                    self.expire();
+                }
+                Err(_) => {
+                    warn!(lease = %self.candidate, "no answer about the lease within {REQUEST:?}");
+                    self.expire();
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PERIOD) => {}
+                () = stop.cancelled() => break,
+            }
+        }
+        if self.leads_until.send_replace(None).is_some() {
+            self.release().await;
+        }
+    }
+
+    fn lead(&self, until: Instant) {
+        if self.leads_until.send_replace(Some(until)).is_none() {
+            info!(lease = %self.candidate, "leading");
+        }
+    }
+
+    fn follow(&self) {
+        if self.leads_until.send_replace(None).is_some() {
+            warn!(lease = %self.candidate, "no longer leading");
+        }
+    }
+
+    fn expire(&self) {
+        let expired = self.leads_until.borrow().is_some_and(|until| Instant::now() >= until);
+        if expired {
+            self.follow();
+        }
+    }
+
+    /// Looks at the Lease and takes or renews it if that is right. Answers whether it is ours now.
+    async fn look(&mut self) -> Result<bool, kube::Error> {
+        let lease = self.api.get_opt(&self.candidate.lease).await?;
+        let now = Instant::now();
+        match decide(lease.as_ref(), &self.candidate.identity, self.seen.as_ref(), now) {
+            Decision::Create => self.written(self.api.create(&PostParams::default(), &self.fresh(None)).await),
+            Decision::Take => {
+                let fresh = self.fresh(lease);
+                self.written(self.api.replace(&self.candidate.lease, &PostParams::default(), &fresh).await)
+            }
+            Decision::Wait => {
+                let version = lease.and_then(|lease| lease.metadata.resource_version);
+                if self.seen.as_ref().is_none_or(|seen| seen.version != version) {
+                    self.seen = Some(Seen { version, at: now });
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    fn written(&mut self, result: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
+        match result {
+            Ok(lease) => {
+                self.version = lease.metadata.resource_version;
+                Ok(true)
+            }
+            // Another one was faster.
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn fresh(&self, lease: Option<Lease>) -> Lease {
+        let now = MicroTime(Timestamp::now());
+        let before = lease.as_ref().and_then(|lease| lease.spec.clone()).unwrap_or_default();
+        let ours = before.holder_identity.as_deref() == Some(&self.candidate.identity);
+        let transitions = before.lease_transitions.unwrap_or_default();
+        Lease {
+            metadata: lease.map(|lease| lease.metadata).unwrap_or_else(|| ObjectMeta {
+                name: Some(self.candidate.lease.clone()),
+                namespace: Some(self.candidate.namespace.clone()),
+                ..ObjectMeta::default()
+            }),
+            spec: Some(LeaseSpec {
+                holder_identity: Some(self.candidate.identity.clone()),
+                lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+                acquire_time: if ours { before.acquire_time } else { Some(now.clone()) },
+                renew_time: Some(now),
+                lease_transitions: Some(if ours { transitions } else { transitions.saturating_add(1) }),
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+
+    /// Gives the Lease back, so that the next leader need not wait. The version makes sure that it is still ours.
+    async fn release(&self) {
+        let lease = Lease {
+            metadata: ObjectMeta {
+                name: Some(self.candidate.lease.clone()),
+                namespace: Some(self.candidate.namespace.clone()),
+                resource_version: self.version.clone(),
+                ..ObjectMeta::default()
+            },
+            spec: Some(LeaseSpec {
+                holder_identity: Some(String::new()),
+                lease_duration_seconds: Some(1),
+                ..LeaseSpec::default()
+            }),
+        };
+        match timeout(REQUEST, self.api.replace(&self.candidate.lease, &PostParams::default(), &lease)).await {
+            Ok(Ok(_)) => info!(lease = %self.candidate, "released"),
+            Ok(Err(error)) => warn!(lease = %self.candidate, error = %words(&error), "cannot release the lease"),
+            Err(_) => warn!(lease = %self.candidate, "cannot release the lease in time"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease(holder: &str, version: &str) -> Lease {
+        Lease {
+            metadata: ObjectMeta { resource_version: Some(version.to_owned()), ..ObjectMeta::default() },
+            spec: Some(LeaseSpec {
+                holder_identity: Some(holder.to_owned()),
+                lease_duration_seconds: Some(15),
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+
+    #[test]
+    fn a_lease_that_is_free_or_ours_is_taken() {
+        let now = Instant::now();
+        assert_eq!(decide(None, "me", None, now), Decision::Create);
+        assert_eq!(decide(Some(&lease("", "1")), "me", None, now), Decision::Take);
+        assert_eq!(decide(Some(&lease("me", "1")), "me", None, now), Decision::Take);
+    }
+
+    #[test]
+    fn anothers_lease_is_taken_only_after_it_did_not_change_for_its_whole_duration() {
+        let now = Instant::now();
+        let seen = Seen { version: Some("1".to_owned()), at: now };
+        assert_eq!(decide(Some(&lease("other", "1")), "me", None, now), Decision::Wait);
+        let later = now + Duration::from_secs(14);
+        assert_eq!(decide(Some(&lease("other", "1")), "me", Some(&seen), later), Decision::Wait);
+        let expired = now + Duration::from_secs(15);
+        assert_eq!(decide(Some(&lease("other", "1")), "me", Some(&seen), expired), Decision::Take);
+        assert_eq!(decide(Some(&lease("other", "2")), "me", Some(&seen), expired), Decision::Wait, "it was renewed");
+    }
+
+    #[test]
+    fn a_leader_stops_before_others_may_begin() {
+        assert!(RENEW_DEADLINE < DURATION);
+    }
+}

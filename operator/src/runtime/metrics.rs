@@ -1,0 +1,113 @@
+//! Metrics. Their labels are few and fixed; none carries a name that a user chose, except the platform's own in the
+//! gauge of its conditions.
+
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_util::MetricKindMask;
+
+use crate::class::Class;
+
+const RECONCILES: &str = "todo_operator_reconciles_total";
+const DURATION: &str = "todo_operator_reconcile_duration_seconds";
+const ERRORS: &str = "todo_operator_errors_total";
+const WATCH_FAILURES: &str = "todo_operator_watch_failures_total";
+const APPLY: &str = "todo_operator_apply_duration_seconds";
+const WRITES: &str = "todo_operator_writes_total";
+const CONFLICTS: &str = "todo_operator_ownership_conflicts_total";
+const REPAIRS: &str = "todo_operator_sidecar_repairs_total";
+const CONDITION: &str = "todo_operator_condition";
+const LATENCY: &str = "todo_operator_data_path_latency_seconds";
+const AGE: &str = "todo_operator_data_path_age_seconds";
+const LEADER: &str = "todo_operator_leader";
+
+/// A gauge that nobody has set for so long is dropped.
+const IDLE: Duration = Duration::from_mins(5);
+const BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
+
+/// Why metrics cannot be kept.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up metrics: {0}")]
+pub struct MetricsError(#[from] metrics_exporter_prometheus::BuildError);
+
+/// Sets up the recorder of this process; answers what renders it.
+pub fn install() -> Result<PrometheusHandle, MetricsError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("duration_seconds".to_owned()), &BUCKETS)?
+        .set_buckets_for_metric(Matcher::Full(LATENCY.to_owned()), &BUCKETS)?
+        // So that the conditions of a platform that is gone go, too.
+        .idle_timeout(MetricKindMask::GAUGE, Some(IDLE))
+        .install_recorder()?;
+    describe_counter!(RECONCILES, "Passes over a platform, by result.");
+    describe_histogram!(DURATION, "Duration of a pass.");
+    describe_counter!(ERRORS, "Failures, by class.");
+    describe_counter!(WATCH_FAILURES, "Failures of watches, by kind and class.");
+    describe_histogram!(APPLY, "Duration of a write to the API server.");
+    describe_counter!(WRITES, "Objects written, removed, and statuses written.");
+    describe_counter!(CONFLICTS, "Fields of the operator that somebody else claimed.");
+    describe_counter!(REPAIRS, "Pods deleted because they had no sidecar.");
+    describe_gauge!(CONDITION, "Conditions of platforms: 1 true, 0 false, -1 unknown.");
+    describe_histogram!(LATENCY, "Time that a test event takes the whole way.");
+    describe_gauge!(AGE, "Time since a test event last came the whole way.");
+    describe_gauge!(LEADER, "Whether this replica leads.");
+    Ok(handle)
+}
+
+/// A pass is over.
+pub fn reconciled(result: &'static str, duration: Duration) {
+    counter!(RECONCILES, "result" => result).increment(1);
+    histogram!(DURATION).record(duration);
+}
+
+/// Something failed.
+pub fn error(class: Class) {
+    counter!(ERRORS, "class" => class.reason()).increment(1);
+}
+
+/// A watch failed.
+pub fn watch_failed(kind: &str, class: Class) {
+    counter!(WATCH_FAILURES, "kind" => kind.to_owned(), "class" => class.reason()).increment(1);
+}
+
+/// A write was answered.
+pub fn applied(duration: Duration) {
+    histogram!(APPLY).record(duration);
+}
+
+/// So many objects were written, removed, or a status was.
+pub fn written(what: &'static str, count: usize) {
+    counter!(WRITES, "what" => what).increment(count as u64);
+}
+
+/// So many fields were claimed by others.
+pub fn conflicts(count: usize) {
+    counter!(CONFLICTS).increment(count as u64);
+}
+
+/// A pod without a sidecar was deleted.
+pub fn repaired() {
+    counter!(REPAIRS).increment(1);
+}
+
+/// A condition of a platform.
+pub fn condition(namespace: &str, name: &str, type_: &str, status: &str) {
+    let value = match status {
+        "True" => 1.0,
+        "False" => 0.0,
+        _ => -1.0,
+    };
+    let labels = [("namespace", namespace.to_owned()), ("name", name.to_owned()), ("type", type_.to_owned())];
+    gauge!(CONDITION, &labels).set(value);
+}
+
+/// The data path works.
+pub fn data_path(latency_ms: f64, age_seconds: f64) {
+    histogram!(LATENCY).record(latency_ms / 1000.0);
+    gauge!(AGE).set(age_seconds);
+}
+
+/// Whether this replica leads.
+pub fn leader(leads: bool) {
+    gauge!(LEADER).set(if leads { 1.0 } else { 0.0 });
+}

@@ -1,0 +1,409 @@
+//! Which conditions a platform has. Pure, and the same for the same observation: a condition changes only when its
+//! meaning does, so nothing that counts or ages is in its words.
+
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+    jiff::Timestamp,
+};
+use todo_crds::platform::condition;
+
+use super::{Assessment, Stop, is_infrastructure, words};
+use crate::{
+    apply::topics::Topics,
+    class::{Class, bounded},
+    dereference::cluster::{Injector, version_warning},
+    observe::{DataPath, Observed, State},
+};
+
+/// What is to be said about one type of condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Type of the condition.
+    pub type_: &'static str,
+    /// Whether it holds; `None` if that is not known.
+    pub status: Option<bool>,
+    /// Reason in one word.
+    pub reason: String,
+    /// In words.
+    pub message: String,
+}
+
+impl Verdict {
+    fn new(type_: &'static str, status: Option<bool>, reason: &str, message: impl Into<String>) -> Self {
+        Self { type_, status, reason: reason.to_owned(), message: bounded(&message.into(), words::LIMIT) }
+    }
+
+    fn yes(type_: &'static str, reason: &str, message: impl Into<String>) -> Self {
+        Self::new(type_, Some(true), reason, message)
+    }
+
+    fn no(type_: &'static str, reason: &str, message: impl Into<String>) -> Self {
+        Self::new(type_, Some(false), reason, message)
+    }
+}
+
+/// All conditions of a platform.
+pub fn of(assessment: &Assessment) -> Vec<Verdict> {
+    match assessment {
+        Assessment::Observed(observed) => of_observed(observed, false),
+        Assessment::Suspended(observed) => of_observed(observed, true),
+        Assessment::Stopped(stop) => of_stopped(stop),
+    }
+}
+
+fn of_stopped(stop: &Stop) -> Vec<Verdict> {
+    match stop {
+        Stop::Conflict { other } => {
+            let message = format!(
+                "TodoPlatform {other} has this namespace already, and a namespace holds one; this one touches nothing. \
+                 Delete one of them, or create this one in a namespace of its own"
+            );
+            vec![Verdict::no(condition::READY, "Conflict", message)]
+        }
+        Stop::Invalid(message) => vec![
+            Verdict::no(condition::READY, "SpecInvalid", message.clone()),
+            Verdict::no(condition::SPEC_VALID, "SpecInvalid", message.clone()),
+        ],
+        Stop::Secrets(message) => vec![
+            Verdict::no(condition::READY, "SecretsUnreadable", message.clone()),
+            Verdict::new(condition::SECRETS_READY, None, "SecretsUnreadable", message.clone()),
+        ],
+        Stop::Failed { reason, message } => vec![Verdict::yes(condition::DEGRADED, reason, message.clone())],
+    }
+}
+
+fn of_observed(observed: &Observed, suspended: bool) -> Vec<Verdict> {
+    let needed = vec![
+        Verdict::yes(condition::SPEC_VALID, "Valid", "the spec is valid"),
+        secrets(observed),
+        dapr(observed),
+        infrastructure(observed),
+        components(observed),
+        services(observed),
+        data_path(observed),
+    ];
+    let ready = ready(observed, &needed);
+    let mut verdicts = vec![ready];
+    verdicts.extend(needed);
+    verdicts.push(progressing(observed, suspended));
+    verdicts.push(degraded(observed));
+    verdicts
+}
+
+/// The first that does not hold is why the platform is not ready: each needs those before it. Two name the cause where
+/// others only name its effect.
+fn ready(observed: &Observed, needed: &[Verdict]) -> Verdict {
+    let broken: Vec<&Verdict> = needed.iter().filter(|verdict| verdict.status != Some(true)).collect();
+    // What serves goes on to serve while Dapr's control plane or a Secret is gone, and the data path proves it.
+    let only_for_new = |verdict: &Verdict| [condition::DAPR_READY, condition::SECRETS_READY].contains(&verdict.type_);
+    let hindering: Vec<&Verdict> = broken.iter().copied().filter(|verdict| !only_for_new(verdict)).collect();
+    if let (Some(_), Some(cause)) = (hindering.first(), broken.first()) {
+        return Verdict::no(condition::READY, &cause.reason, cause.message.clone());
+    }
+    let message = if observed.unauthenticated {
+        "the system works. AUTHENTICATION IS OFF (auth.mode: disabled): every caller is believed to be the user that it \
+         names. Only for trials"
+    } else {
+        "the system works"
+    };
+    Verdict::yes(condition::READY, "DataPathVerified", message)
+}
+
+fn secrets(observed: &Observed) -> Verdict {
+    if observed.missing_secrets.is_empty() {
+        return Verdict::yes(condition::SECRETS_READY, "Present", "every key that is needed is there");
+    }
+    let parts: Vec<String> = observed.missing_secrets.iter().map(words::missing_secret).collect();
+    let reason =
+        if observed.missing_secrets.iter().all(|missing| missing.exists) { "KeyMissing" } else { "SecretMissing" };
+    Verdict::no(condition::SECRETS_READY, reason, words::sentences(&parts))
+}
+
+fn dapr(observed: &Observed) -> Verdict {
+    let missing = observed.cluster.missing_dapr_kinds();
+    if !missing.is_empty() {
+        let message = format!(
+            "Dapr is not installed: the cluster has no {} of dapr.io/v1alpha1. Install Dapr; the operator goes on by itself",
+            words::list(&missing)
+        );
+        return Verdict::no(condition::DAPR_READY, "DaprNotInstalled", message);
+    }
+    match &observed.cluster.injector {
+        Injector::Missing => Verdict::no(
+            condition::DAPR_READY,
+            "InjectorMissing",
+            "Dapr's CRDs are there but Deployment dapr-sidecar-injector is not, in the namespace that the operator takes for \
+             Dapr's (--dapr-namespace)",
+        ),
+        Injector::NotReady => Verdict::no(
+            condition::DAPR_READY,
+            "InjectorNotReady",
+            "no pod of Deployment dapr-sidecar-injector is ready, so pods would start without a sidecar",
+        ),
+        Injector::Unknown => Verdict::yes(
+            condition::DAPR_READY,
+            "Installed",
+            "Dapr's CRDs are there; the operator may not look at its Deployments",
+        ),
+        Injector::Ready { version, drops_capabilities } => {
+            let mut parts = vec![match version {
+                Some(version) => format!("Dapr {version} is at work"),
+                None => "Dapr is at work".to_owned(),
+            }];
+            parts.extend(version.as_deref().and_then(version_warning));
+            if !drops_capabilities {
+                parts.push(
+                    "its sidecars are not admitted under Pod Security restricted; set \
+                     dapr_sidecar_injector.sidecarDropALLCapabilities=true in its chart if the namespace asks for that"
+                        .to_owned(),
+                );
+            }
+            Verdict::yes(condition::DAPR_READY, "Installed", words::sentences(&parts))
+        }
+    }
+}
+
+fn infrastructure(observed: &Observed) -> Verdict {
+    const TYPE: &str = condition::INFRASTRUCTURE_READY;
+    if let Some((reason, message)) = unwritable(observed, is_infrastructure) {
+        return Verdict::no(TYPE, &reason, message);
+    }
+    let stuck = observed.infrastructure.parts.iter().find_map(|(name, part)| match &part.rollout.state {
+        State::Stuck { reason, message } if !part.rollout.is_serving() => Some((reason, format!("{name}: {message}"))),
+        _ => None,
+    });
+    if let Some((reason, message)) = stuck {
+        return Verdict::no(TYPE, reason, message);
+    }
+    let waiting: Vec<String> = observed
+        .infrastructure
+        .parts
+        .iter()
+        .filter(|(_, part)| !part.rollout.is_serving())
+        .map(|(name, part)| format!("{name}: {}", part.rollout.message().unwrap_or("not ready")))
+        .collect();
+    if !waiting.is_empty() {
+        return Verdict::no(TYPE, "Starting", words::sentences(&waiting));
+    }
+    if let DataPath::Broken { reason, message } = &observed.data_path
+        && reason == "DatabaseInUse"
+    {
+        return Verdict::no(TYPE, reason, message.clone());
+    }
+    match &observed.infrastructure.topics {
+        Topics::Present => Verdict::yes(TYPE, "Ready", "Kafka has the topics, and what is embedded runs"),
+        Topics::Missing(topics) => {
+            let message = format!(
+                "Kafka has no topic {}; create it, as the operator makes topics only in its own Kafka",
+                words::list(topics)
+            );
+            Verdict::no(TYPE, "TopicsMissing", message)
+        }
+        Topics::Unreachable(why) => {
+            Verdict::no(TYPE, "KafkaUnreachable", format!("Kafka cannot be asked for its topics: {why}"))
+        }
+        Topics::Unknown => Verdict::no(TYPE, "Starting", "Kafka has not been asked for its topics yet"),
+    }
+}
+
+fn components(observed: &Observed) -> Verdict {
+    const TYPE: &str = condition::COMPONENTS_READY;
+    const KINDS: [&str; 3] = ["Component", "Configuration", "Resiliency"];
+    if let Some((reason, message)) = unwritable_kind(observed, |kind| KINDS.contains(&kind)) {
+        return Verdict::no(TYPE, &reason, message);
+    }
+    if let Some(held) = observed.applied.held.iter().find(|held| KINDS.contains(&held.key.kind.as_str())) {
+        return Verdict::no(TYPE, "Waiting", format!("{} is not made yet: {}", held.key, held.reason));
+    }
+    if observed.components.iter().all(|component| component.expected == 0) {
+        return Verdict::no(TYPE, "NoSidecars", "no sidecar runs yet that could load them");
+    }
+    let missing: Vec<String> = observed
+        .components
+        .iter()
+        .filter(|component| component.loaded_by < component.expected)
+        .map(|component| {
+            let why = component.message.as_deref().unwrap_or("a sidecar has not loaded it");
+            format!("component {} is not loaded: {why}", component.name)
+        })
+        .collect();
+    if missing.is_empty() {
+        Verdict::yes(TYPE, "Loaded", "every sidecar has loaded every component in its scope")
+    } else {
+        Verdict::no(TYPE, "NotLoaded", words::sentences(&missing))
+    }
+}
+
+fn services(observed: &Observed) -> Verdict {
+    const TYPE: &str = condition::SERVICES_READY;
+    let ours = |name: &str| !is_infrastructure(name);
+    if let Some((reason, message)) = unwritable(observed, ours) {
+        return Verdict::no(TYPE, &reason, message);
+    }
+    let without: Vec<String> = observed
+        .services
+        .iter()
+        .filter(|service| !service.without_sidecar.is_empty())
+        .filter_map(|service| words::service(service).map(|words| format!("{}: {words}", service.app)))
+        .collect();
+    if !without.is_empty() {
+        return Verdict::no(TYPE, "SidecarMissing", words::sentences(&without));
+    }
+    let not_serving: Vec<_> = observed.services.iter().filter(|service| !service.rollout.is_serving()).collect();
+    if not_serving.is_empty() {
+        return Verdict::yes(TYPE, "Available", "every service has its pods, each with a sidecar");
+    }
+    let waiting = observed.applied.held.iter().find(|held| held.key.kind == "Deployment");
+    if let Some(held) = waiting {
+        return Verdict::no(TYPE, "Waiting", format!("{} is not made yet: {}", held.key, held.reason));
+    }
+    let parts: Vec<String> = not_serving
+        .iter()
+        .map(|service| format!("{}: {}", service.app, service.rollout.message().unwrap_or("not ready")))
+        .collect();
+    let reason = not_serving.iter().find_map(|service| match &service.rollout.state {
+        State::Stuck { reason, .. } => Some(reason.as_str()),
+        _ => None,
+    });
+    let refused_by_pod_security = parts.iter().any(|part| part.contains("violates PodSecurity"));
+    let mut message = words::sentences(&parts);
+    if refused_by_pod_security && matches!(observed.cluster.injector, Injector::Ready { drops_capabilities: false, .. })
+    {
+        message = format!("set dapr_sidecar_injector.sidecarDropALLCapabilities=true in Dapr's chart; {message}");
+    }
+    Verdict::no(TYPE, reason.unwrap_or("Starting"), message)
+}
+
+fn data_path(observed: &Observed) -> Verdict {
+    const TYPE: &str = condition::DATA_PATH_VERIFIED;
+    match &observed.data_path {
+        DataPath::Verified { .. } => {
+            Verdict::yes(TYPE, "Verified", "a test event goes the whole way: API, outbox, Kafka, consumer, database")
+        }
+        DataPath::Broken { reason, message } => Verdict::no(TYPE, reason, message.clone()),
+        DataPath::Unknown(why) => Verdict::new(TYPE, None, "NoBackend", why.clone()),
+    }
+}
+
+fn progressing(observed: &Observed, suspended: bool) -> Verdict {
+    const TYPE: &str = condition::PROGRESSING;
+    if suspended {
+        return Verdict::no(TYPE, "Suspended", "spec.suspend is true: the operator looks and changes nothing");
+    }
+    let rollouts = observed
+        .infrastructure
+        .parts
+        .iter()
+        .map(|(name, part)| (*name, &part.rollout))
+        .chain(observed.services.iter().map(|service| (service.app.id(), &service.rollout)));
+    let under_way: Vec<String> = rollouts
+        .filter(|(_, rollout)| matches!(rollout.state, State::Progressing(_) | State::Absent))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    if under_way.is_empty() {
+        Verdict::no(TYPE, "Settled", "nothing is being rolled out")
+    } else {
+        Verdict::yes(TYPE, "RollingOut", format!("{} on the way", words::list(&under_way)))
+    }
+}
+
+fn degraded(observed: &Observed) -> Verdict {
+    const TYPE: &str = condition::DEGRADED;
+    if let Some(failure) = observed.applied.failures.first() {
+        let message = format!("cannot write {}: {}", failure.key, failure.message);
+        return Verdict::yes(TYPE, failure.class.reason(), message);
+    }
+    if let Some(foreign) = observed.applied.foreign.first() {
+        return Verdict::yes(
+            TYPE,
+            "ForeignObject",
+            format!("{} is not the operator's: {}", foreign.key, foreign.message),
+        );
+    }
+    let stuck = observed
+        .infrastructure
+        .parts
+        .iter()
+        .map(|(name, part)| (*name, &part.rollout))
+        .chain(observed.services.iter().map(|service| (service.app.id(), &service.rollout)))
+        .find_map(|(name, rollout)| match &rollout.state {
+            State::Stuck { reason, message } => Some(format!("the rollout of {name} is stuck ({reason}): {message}")),
+            _ => None,
+        });
+    if let Some(message) = stuck {
+        return Verdict::yes(TYPE, "RolloutStuck", message);
+    }
+    if !observed.missing_secrets.is_empty() {
+        let parts: Vec<String> = observed.missing_secrets.iter().map(words::missing_secret).collect();
+        return Verdict::yes(TYPE, "SecretMissing", words::sentences(&parts));
+    }
+    if let Some(dispute) = observed.disputes.iter().find(|dispute| dispute.truce) {
+        let message = format!(
+            "{} takes {} of {} again and again; the operator leaves that object alone for a while",
+            dispute.conflict.manager, dispute.conflict.field, dispute.key
+        );
+        return Verdict::yes(TYPE, "OwnershipFight", message);
+    }
+    if let Some(held) = observed.applied.held.iter().find(|held| held.key.kind == "HTTPRoute") {
+        return Verdict::yes(TYPE, "GatewayApiMissing", format!("{} is not made: {}", held.key, held.reason));
+    }
+    Verdict::no(TYPE, "AsExpected", "nothing is wrong")
+}
+
+/// Why an object, by its name, cannot be written.
+fn unwritable(observed: &Observed, concerns: impl Fn(&str) -> bool) -> Option<(String, String)> {
+    const DAPR: [&str; 3] = ["Component", "Configuration", "Resiliency"];
+    unwritable_where(observed, |kind, name| !DAPR.contains(&kind) && concerns(name))
+}
+
+fn unwritable_kind(observed: &Observed, concerns: impl Fn(&str) -> bool) -> Option<(String, String)> {
+    unwritable_where(observed, |kind, _| concerns(kind))
+}
+
+fn unwritable_where(observed: &Observed, concerns: impl Fn(&str, &str) -> bool) -> Option<(String, String)> {
+    let applied = &observed.applied;
+    let foreign = applied.foreign.iter().find(|foreign| concerns(&foreign.key.kind, &foreign.key.name));
+    if let Some(foreign) = foreign {
+        return Some((
+            "ForeignObject".to_owned(),
+            format!("{} is not the operator's: {}", foreign.key, foreign.message),
+        ));
+    }
+    let lasting = |class: Class| matches!(class, Class::Forbidden | Class::Invalid | Class::Bug);
+    let failure = applied
+        .failures
+        .iter()
+        .find(|failure| lasting(failure.class) && concerns(&failure.key.kind, &failure.key.name))?;
+    Some((failure.class.reason().to_owned(), format!("cannot write {}: {}", failure.key, failure.message)))
+}
+
+/// Conditions for the status. One whose meaning is the same keeps its time; one that nothing is said about stays.
+pub fn merge(before: &[Condition], verdicts: Vec<Verdict>, generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    let mut conditions: Vec<Condition> = verdicts
+        .into_iter()
+        .map(|verdict| {
+            let status = verdict.status.map_or("Unknown", |yes| if yes { "True" } else { "False" });
+            let old = before.iter().find(|condition| condition.type_ == verdict.type_);
+            let last_transition_time =
+                old.filter(|old| old.status == status).map_or(Time(now), |old| old.last_transition_time.clone());
+            Condition {
+                type_: verdict.type_.to_owned(),
+                status: status.to_owned(),
+                reason: verdict.reason,
+                message: verdict.message,
+                observed_generation: generation,
+                last_transition_time,
+            }
+        })
+        .collect();
+    let kept: Vec<Condition> =
+        before.iter().filter(|old| conditions.iter().all(|new| new.type_ != old.type_)).cloned().collect();
+    conditions.extend(kept);
+    let place = |type_: &str| condition::ALL.iter().position(|known| *known == type_).unwrap_or(usize::MAX);
+    conditions.sort_by_key(|condition| place(&condition.type_));
+    conditions
+}
+
+#[cfg(test)]
+#[path = "conditions_tests.rs"]
+mod tests;

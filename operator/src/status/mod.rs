@@ -1,0 +1,129 @@
+//! From what was observed to the resource's status.
+
+pub mod conditions;
+pub mod words;
+pub mod write;
+
+use k8s_openapi::jiff::Timestamp;
+use todo_crds::platform::{ComponentStatus, OwnershipConflict, ServiceStatus, TodoPlatformStatus};
+
+use crate::{
+    apply::Dispute,
+    names,
+    observe::{Observed, Rollout},
+};
+pub use conditions::Verdict;
+
+/// What a pass came to.
+#[derive(Clone, Debug)]
+pub enum Assessment {
+    /// The whole way was gone.
+    Observed(Box<Observed>),
+    /// It ended before anything was built or touched.
+    Stopped(Stop),
+    /// The platform is suspended: it is looked at and not touched.
+    Suspended(Box<Observed>),
+}
+
+/// Why a pass ended early.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Another platform has the namespace.
+    Conflict {
+        /// Its name.
+        other: String,
+    },
+    /// The spec is wrong.
+    Invalid(String),
+    /// Secrets cannot be read.
+    Secrets(String),
+    /// Something failed that is likely to be gone soon, or is a mistake in the operator.
+    Failed {
+        /// Reason in one word.
+        reason: String,
+        /// In words.
+        message: String,
+    },
+}
+
+/// The status of a platform. What is the same as in `before` keeps its times.
+pub fn assess(
+    assessment: &Assessment,
+    before: &TodoPlatformStatus,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> TodoPlatformStatus {
+    let verdicts = conditions::of(assessment);
+    let conditions = conditions::merge(&before.conditions, verdicts, generation, now);
+    match assessment {
+        // What was found before is still the best that is known.
+        Assessment::Stopped(_) => TodoPlatformStatus { observed_generation: generation, conditions, ..before.clone() },
+        Assessment::Observed(observed) | Assessment::Suspended(observed) => {
+            let services = services(observed);
+            let ready = services.iter().filter(|service| service.replicas > 0 && service.ready >= service.replicas);
+            TodoPlatformStatus {
+                observed_generation: generation,
+                url: Some(observed.url.clone()),
+                services_ready: Some(format!("{}/{}", ready.count(), services.len())),
+                conditions,
+                components: components(observed),
+                services,
+                ownership_conflicts: observed.disputes.iter().map(dispute).collect(),
+            }
+        }
+    }
+}
+
+fn components(observed: &Observed) -> Vec<ComponentStatus> {
+    let component = |component: &crate::observe::ComponentObserved| ComponentStatus {
+        name: component.name.clone(),
+        type_: component.type_.clone(),
+        version: component.version.clone(),
+        loaded_by: component.loaded_by,
+        expected: component.expected,
+        message: component.message.clone(),
+    };
+    observed.components.iter().map(component).collect()
+}
+
+fn services(observed: &Observed) -> Vec<ServiceStatus> {
+    let status = |name: &str, image: &str, rollout: &Rollout, sidecars: i32, message: Option<String>| ServiceStatus {
+        name: name.to_owned(),
+        image: image.to_owned(),
+        replicas: rollout.desired,
+        ready: rollout.ready,
+        sidecars,
+        message,
+    };
+    let parts = observed
+        .infrastructure
+        .parts
+        .iter()
+        .map(|(name, part)| status(name, &part.image, &part.rollout, 0, part.rollout.message().map(str::to_owned)));
+    let services = observed.services.iter().map(|service| {
+        let message = words::service(service);
+        status(service.app.id(), &service.image, &service.rollout, service.sidecars, message)
+    });
+    services.chain(parts).collect()
+}
+
+fn dispute(dispute: &Dispute) -> OwnershipConflict {
+    let message = if dispute.truce {
+        "taken again and again; the operator leaves this object alone for five minutes. Stop the other one, or leave the \
+         field out of what it applies"
+    } else {
+        "taken back by the operator; change it in the TodoPlatform instead"
+    };
+    OwnershipConflict {
+        object: dispute.key.to_string(),
+        field: crate::class::bounded(&dispute.conflict.field, 512),
+        manager: crate::class::bounded(&dispute.conflict.manager, 128),
+        message: message.to_owned(),
+    }
+}
+
+/// Whether a name is one of what is embedded.
+pub(crate) fn is_infrastructure(name: &str) -> bool {
+    [names::KAFKA, names::POSTGRES].iter().any(|part| name == *part || name.starts_with(&format!("{part}-")))
+        || [names::KAFKA_CLAIM, names::POSTGRES_CLAIM].contains(&name)
+}
