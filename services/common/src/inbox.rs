@@ -6,7 +6,7 @@ use metrics::counter;
 use sqlx::{PgConnection, PgPool};
 
 /// Pause between two rounds of removing old rows.
-const CLEANING: Duration = Duration::from_secs(600);
+const CLEANING: Duration = Duration::from_mins(10);
 
 /// Marks the event as handled by `consumer`. False if it was so already: then there is nothing to do.
 /// A second delivery that comes while the first is in its transaction waits for its end.

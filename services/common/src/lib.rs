@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod canary;
 pub mod config;
+pub mod cursor;
 pub mod dapr;
 pub mod database;
 pub mod dead_letters;
@@ -20,5 +21,9 @@ mod sensitive;
 pub mod server;
 pub mod tasks;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use sensitive::Sensitive;

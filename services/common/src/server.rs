@@ -33,7 +33,7 @@ pub const BODY_LIMIT: usize = 1024 * 1024;
 /// Longest time until an answer begins. How long a stream then goes on is not limited here.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// The same for routes behind which a language model may think.
-pub const SLOW_REQUEST_TIMEOUT: Duration = Duration::from_secs(180);
+pub const SLOW_REQUEST_TIMEOUT: Duration = Duration::from_mins(3);
 /// Routes with [`SLOW_REQUEST_TIMEOUT`], wherever they are served or passed on.
 const SLOW_ROUTES: [&str; 2] = ["/api/chat", "/mcp"];
 /// Longest time between SIGTERM and the end; Kubernetes kills after 30 s.

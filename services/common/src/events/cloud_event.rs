@@ -37,7 +37,7 @@ impl<T: DeserializeOwned> CloudEvent<T> {
         let body_value: Value = serde_json::from_slice(body)?;
         let is_envelope = body_value.get("specversion").is_some();
         if !is_envelope {
-            return Ok(CloudEvent::bare(body, serde_json::from_value(body_value)?));
+            return Ok(Self::bare(body, serde_json::from_value(body_value)?));
         }
         let envelope: Envelope = serde_json::from_value(body_value)?;
         if envelope.id.is_empty() || envelope.id.len() > 256 {

@@ -1,15 +1,19 @@
 //! Everything that was committed to the outbox, for live views of this replica.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use sqlx::PgPool;
-use tokio::sync::broadcast;
+use tokio::{sync::broadcast, time::sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::wake::Waker;
+
 /// Events that a slow reader may lag behind before it is told that it missed some.
 const CAPACITY: usize = 1024;
+/// Longest time without looking, because a notification can be lost.
+const TIMER: Duration = Duration::from_secs(1);
 
 /// One event, as soon as it is committed by any replica or service.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +46,76 @@ impl Feed {
 
     /// Reads what is committed until `stop`.
     pub async fn run(self, pool: PgPool, stop: CancellationToken) {
-        let _ = (pool, stop);
-        todo!()
+        let follow = async {
+            let mut waker = Waker::new(pool.clone());
+            let mut tail = Tail::default();
+            loop {
+                match tail.read(&pool).await {
+                    Ok(changes) => {
+                        for change in changes {
+                            // Without a view there is nobody to tell.
+                            let _ = self.sender.send(Arc::new(change));
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "live views cannot read what is new");
+                        sleep(TIMER).await;
+                    }
+                }
+                waker.wait(TIMER).await;
+            }
+        };
+        stop.run_until_cancelled(follow).await;
+    }
+}
+
+/// Finds each committed row once. Numbers are taken before commits, so rows do not become visible in their order; but
+/// everything of transactions before the snapshot's oldest running one is visible, and the rest is remembered.
+#[derive(Default)]
+pub(crate) struct Tail {
+    /// Transactions before this one are done with; absent before the first look.
+    horizon: Option<String>,
+    /// What was told of later ones.
+    told: HashSet<Uuid>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Found {
+    /// Of this snapshot; on each row, and on one row without an event if there is none.
+    horizon: String,
+    id: Option<Uuid>,
+    is_recent: Option<bool>,
+    is_canary: Option<bool>,
+    topic: Option<String>,
+    payload: Option<Value>,
+}
+
+impl Tail {
+    /// What was committed since the last call; nothing at the first.
+    pub(crate) async fn read(&mut self, pool: &PgPool) -> Result<Vec<Change>, sqlx::Error> {
+        let is_first = self.horizon.is_none();
+        let found: Vec<Found> = sqlx::query_as(
+            "SELECT horizon::text, id, xid >= horizon AS is_recent, payload ->> 'user_id' = '$canary' AS is_canary, topic, payload
+             FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS horizon) AS snapshot
+             LEFT JOIN outbox ON xid >= coalesce($1::text::xid8, horizon)
+             ORDER BY seq",
+        )
+        .bind(&self.horizon)
+        .fetch_all(pool)
+        .await?;
+        let mut told = HashSet::new();
+        let mut changes = Vec::new();
+        for row in found {
+            self.horizon = Some(row.horizon);
+            let (Some(id), Some(topic), Some(payload)) = (row.id, row.topic, row.payload) else { continue };
+            if row.is_recent == Some(true) {
+                told.insert(id);
+            }
+            if !is_first && !self.told.contains(&id) && row.is_canary != Some(true) {
+                changes.push(Change { id, topic, payload });
+            }
+        }
+        self.told = told;
+        Ok(changes)
     }
 }

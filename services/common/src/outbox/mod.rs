@@ -1,8 +1,9 @@
 //! Events that wait for the broker. They are written in the transaction of the change that they tell of.
 
 mod claim;
-mod feed;
+pub(crate) mod feed;
 pub mod relay;
+mod wake;
 
 use serde::Serialize;
 use serde_json::Value;

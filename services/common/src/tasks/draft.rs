@@ -80,7 +80,9 @@ impl Draft {
     }
 
     fn checked(mut self, mut mistakes: Mistakes) -> Result<Self, TaskError> {
-        self.title = self.title.trim().to_owned();
+        if let Some(trimmed) = Some(self.title.trim()).filter(|trimmed| *trimmed != self.title) {
+            self.title = trimmed.to_owned();
+        }
         self.notes = self.notes.filter(|notes| !notes.trim().is_empty());
         self.tags = mistakes.tags(&self.tags);
         mistakes.text("title", &self.title, 1..=TITLE);

@@ -76,6 +76,7 @@ pub struct TaskPatch {
 }
 
 /// Tells `null` from absent.
+#[expect(clippy::option_option, reason = "three cases: absent, null and a value")]
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }

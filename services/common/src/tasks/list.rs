@@ -1,17 +1,17 @@
 //! Lists: filters, orders and pages by key, so that a page costs the same wherever it begins.
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, Row as _, postgres::PgRow};
-use uuid::Uuid;
 
 use super::{Priority, Task, TaskError, UserId, row::Row};
-use crate::problem::FieldError;
+use crate::{
+    cursor::{self, Cursor},
+    problem::FieldError,
+};
 
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
-const WRONG_CURSOR: &str = "must be the next_cursor of the page before, with the same filter and order";
 
 /// Which tasks to list. The default lists open ones by due time.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -90,8 +90,11 @@ pub async fn list(connection: &mut PgConnection, user: &UserId, filter: &TaskFil
     let mut rows = query.build_query_as::<Listed>().fetch_all(connection).await.map_err(explain)?;
     let has_more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
-    let next_cursor =
-        if has_more { rows.last().map(|last| Cursor(last.sort_key.clone(), last.row.task.id).encode()) } else { None };
+    let next_cursor = if has_more {
+        rows.last().map(|last| Cursor { value: last.sort_key.clone(), id: last.row.task.id }.encode())
+    } else {
+        None
+    };
     Ok(Page { items: rows.into_iter().map(|listed| listed.row.task).collect(), next_cursor })
 }
 
@@ -136,7 +139,7 @@ fn select<'a>(user: &'a UserId, filter: &'a TaskFilter, cursor: Option<Cursor>) 
         query.push(" AND due_sort < ").push_bind(before);
     }
     let (compare, direction) = if filter.descending { ("<", "DESC") } else { (">", "ASC") };
-    if let Some(Cursor(value, id)) = cursor {
+    if let Some(Cursor { value, id }) = cursor {
         query.push(format!(" AND ({key}, id) {compare} (")).push_bind(value);
         query.push(format!("::text::{key_type}, ")).push_bind(id).push(")");
     }
@@ -165,47 +168,14 @@ fn check(filter: &TaskFilter) -> Result<Option<Cursor>, TaskError> {
     if filter.tags.len() > 20 || filter.tags.iter().any(|tag| tag.chars().count() > 50 || tag.contains('\0')) {
         return Err(wrong("tags", "at most 20 tags of at most 50 characters"));
     }
-    let wrong_cursor = || wrong("cursor", WRONG_CURSOR);
+    let wrong_cursor = || wrong("cursor", cursor::WRONG);
     filter.cursor.as_deref().map(|text| Cursor::decode(text).ok_or_else(wrong_cursor)).transpose()
 }
 
-/// Class 22 is "data exception": a cursor whose value is of another sort.
 fn explain(error: sqlx::Error) -> TaskError {
-    let code = error.as_database_error().and_then(|error| error.code().map(|code| code.starts_with("22")));
-    if code == Some(true) { TaskError::Invalid(vec![FieldError::new("cursor", WRONG_CURSOR)]) } else { error.into() }
-}
-
-/// Sort value and id of the last item of a page.
-#[derive(Debug, PartialEq, Eq)]
-struct Cursor(String, Uuid);
-
-impl Cursor {
-    fn encode(&self) -> String {
-        URL_SAFE_NO_PAD.encode(format!("{}{}", self.1.simple(), self.0))
-    }
-
-    fn decode(text: &str) -> Option<Self> {
-        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-        let (id, value) = text.split_at_checked(32)?;
-        (!value.contains('\0')).then_some(())?;
-        Some(Self(value.to_owned(), id.parse().ok()?))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_comes_back_as_it_was() {
-        let cursor = Cursor("größe %".to_owned(), Uuid::now_v7());
-        assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));
-    }
-
-    #[test]
-    fn a_made_up_cursor_is_refused() {
-        for text in ["", "x", "!!!!", "YWJj"] {
-            assert_eq!(Cursor::decode(text), None, "{text}");
-        }
+    if cursor::is_refused(&error) {
+        TaskError::Invalid(vec![FieldError::new("cursor", cursor::WRONG)])
+    } else {
+        error.into()
     }
 }

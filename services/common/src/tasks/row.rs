@@ -69,7 +69,7 @@ impl Row {
             Some(Due::On(day)) => (None, Some(day)),
             None => (None, None),
         };
-        self.task.time_zone = draft.zone.name().to_owned();
+        draft.zone.name().clone_into(&mut self.task.time_zone);
         self.task.recurrence = draft.recurrence;
         self.task.reminders = draft.reminders;
     }

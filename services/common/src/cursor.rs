@@ -1,0 +1,55 @@
+//! Where a page of a list ended: opaque to callers.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use uuid::Uuid;
+
+/// What to tell about a cursor that is none.
+pub const WRONG: &str = "must be the next_cursor of the page before, with the same filter and order";
+
+/// Sort value (as the database writes it) and id of the last item of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// What the list is sorted by.
+    pub value: String,
+    /// What makes the order total.
+    pub id: Uuid,
+}
+
+impl Cursor {
+    /// For a URL.
+    pub fn encode(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(format!("{}{}", self.id.simple(), self.value))
+    }
+
+    /// Back again; nothing if it was made up.
+    pub fn decode(text: &str) -> Option<Self> {
+        let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        let (id, value) = text.split_at_checked(32)?;
+        // PostgreSQL's text cannot hold it.
+        (!value.contains('\0')).then_some(())?;
+        Some(Self { value: value.to_owned(), id: id.parse().ok()? })
+    }
+}
+
+/// Whether the database refused the value of a cursor, which is of another sort then. Class 22 is "data exception".
+pub fn is_refused(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code.starts_with("22"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_comes_back_as_it_was() {
+        let cursor = Cursor { value: "größe %".to_owned(), id: Uuid::now_v7() };
+        assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));
+    }
+
+    #[test]
+    fn a_made_up_cursor_is_refused() {
+        for text in ["", "x", "!!!!", "YWJj"] {
+            assert_eq!(Cursor::decode(text), None, "{text}");
+        }
+    }
+}

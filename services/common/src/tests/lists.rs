@@ -1,0 +1,152 @@
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool};
+
+use super::ada;
+use crate::{
+    canary,
+    tasks::{self, NewTask, Priority, Sort, StatusFilter, TaskError, TaskFilter, UserId},
+    testing::with_database,
+};
+
+async fn create(pool: &PgPool, title: &str, change: impl FnOnce(&mut NewTask)) {
+    let mut new = NewTask::titled(title);
+    change(&mut new);
+    tasks::create(&mut pool.acquire().await.unwrap(), &ada(), new).await.unwrap();
+}
+
+async fn titles(c: &mut PgConnection, filter: TaskFilter) -> Vec<String> {
+    let page = tasks::list(c, &ada(), &filter).await.unwrap();
+    page.items.into_iter().map(|task| task.title).collect()
+}
+
+fn at(text: &str) -> Option<DateTime<Utc>> {
+    Some(text.parse().unwrap())
+}
+
+#[tokio::test]
+async fn pages_of_every_order_show_each_task_once() {
+    with_database(|pool| async move {
+        for index in 0..7 {
+            create(&pool, &format!("Task {}", index % 3), |new| {
+                new.priority = [Priority::None, Priority::High][index % 2];
+                new.due_at = (index % 2 == 0).then(|| at("2026-03-01T09:00:00.123456Z").unwrap());
+            })
+            .await;
+        }
+        let mut c = pool.acquire().await.unwrap();
+        for sort in [Sort::Due, Sort::CreatedAt, Sort::UpdatedAt, Sort::Priority, Sort::Title] {
+            for descending in [false, true] {
+                let mut filter = TaskFilter { sort, descending, limit: Some(3), ..TaskFilter::default() };
+                let mut seen = Vec::new();
+                loop {
+                    let page = tasks::list(&mut c, &ada(), &filter).await.unwrap();
+                    seen.extend(page.items.into_iter().map(|task| task.id));
+                    match page.next_cursor {
+                        Some(cursor) => filter.cursor = Some(cursor),
+                        None => break,
+                    }
+                }
+                let all = TaskFilter { sort, descending, ..TaskFilter::default() };
+                let all: Vec<_> =
+                    tasks::list(&mut c, &ada(), &all).await.unwrap().items.into_iter().map(|task| task.id).collect();
+                assert_eq!(seen, all, "{sort:?} {descending}");
+                assert_eq!(seen.len(), 7);
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn filters_narrow_the_list() {
+    with_database(|pool| async move {
+        create(&pool, "Buy 50% milk", |new| new.tags = vec!["home".to_owned(), "shop".to_owned()]).await;
+        create(&pool, "Call Zoë", |new| {
+            new.tags = vec!["home".to_owned()];
+            new.priority = Priority::Urgent;
+            new.notes = Some("about the MILK".to_owned());
+        })
+        .await;
+        create(&pool, "File taxes", |new| new.due_date = Some("2026-03-31".parse().unwrap())).await;
+        let mut c = pool.acquire().await.unwrap();
+        let tags = |tags: &[&str], any_tag| TaskFilter {
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            any_tag,
+            sort: Sort::Title,
+            ..TaskFilter::default()
+        };
+        let search = |q: &str| TaskFilter { q: Some(q.to_owned()), sort: Sort::Title, ..TaskFilter::default() };
+        assert_eq!(titles(&mut c, search("milk")).await, ["Buy 50% milk", "Call Zoë"]);
+        assert_eq!(titles(&mut c, search("50%")).await, ["Buy 50% milk"]);
+        assert!(titles(&mut c, search("5_%")).await.is_empty(), "no wildcards");
+        assert_eq!(titles(&mut c, tags(&["home", "shop"], false)).await, ["Buy 50% milk"]);
+        assert_eq!(titles(&mut c, tags(&["home", "shop"], true)).await, ["Buy 50% milk", "Call Zoë"]);
+        let urgent = TaskFilter { priorities: vec![Priority::Urgent], ..TaskFilter::default() };
+        assert_eq!(titles(&mut c, urgent).await, ["Call Zoë"]);
+        let march = TaskFilter {
+            due_after: at("2026-03-01T00:00:00Z"),
+            due_before: at("2026-04-02T00:00:00Z"),
+            ..TaskFilter::default()
+        };
+        assert_eq!(titles(&mut c, march).await, ["File taxes"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tasks_without_due_time_come_last() {
+    with_database(|pool| async move {
+        create(&pool, "whenever", |_| {}).await;
+        create(&pool, "on the day", |new| new.due_date = Some("2026-03-01".parse().unwrap())).await;
+        create(&pool, "in the morning", |new| new.due_at = at("2026-03-01T08:00:00Z")).await;
+        let mut c = pool.acquire().await.unwrap();
+        assert_eq!(titles(&mut c, TaskFilter::default()).await, ["in the morning", "on the day", "whenever"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_order_is_a_wrong_value() {
+    with_database(|pool| async move {
+        create(&pool, "a", |_| {}).await;
+        create(&pool, "b", |_| {}).await;
+        let mut c = pool.acquire().await.unwrap();
+        let by_title = TaskFilter { sort: Sort::Title, limit: Some(1), ..TaskFilter::default() };
+        let cursor = tasks::list(&mut c, &ada(), &by_title).await.unwrap().next_cursor;
+        assert!(cursor.is_some());
+        let wrong = tasks::list(&mut c, &ada(), &TaskFilter { cursor, ..TaskFilter::default() }).await;
+        assert!(matches!(wrong, Err(TaskError::Invalid(_))), "{wrong:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn deleted_tasks_are_listed_apart() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let id = tasks::create(&mut c, &ada(), NewTask::titled("a")).await.unwrap().id;
+        tasks::delete(&mut c, &ada(), id, None).await.unwrap();
+        assert!(titles(&mut c, TaskFilter { status: StatusFilter::All, ..TaskFilter::default() }).await.is_empty());
+        assert_eq!(titles(&mut c, TaskFilter { deleted: true, ..TaskFilter::default() }).await, ["a"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_canary_leaves_nothing_behind() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let id = canary::send(&mut c).await.unwrap();
+        assert_eq!(canary::arrived_at(&pool, id).await.unwrap(), None);
+        let event_id: uuid::Uuid = sqlx::query_scalar("SELECT id FROM outbox").fetch_one(&pool).await.unwrap();
+        assert!(crate::inbox::first_time(&mut c, "consumer", &event_id.to_string()).await.unwrap());
+        canary::mark_arrived(&mut c, id).await.unwrap();
+        assert!(canary::arrived_at(&pool, id).await.unwrap().is_some());
+        canary::purge(&mut c, id).await.unwrap();
+        for table in ["tasks", "outbox", "inbox", "canary"] {
+            assert_eq!(super::count(&pool, table).await, 0, "{table}");
+        }
+        assert!(UserId::canary().is_canary());
+    })
+    .await;
+}

@@ -1,0 +1,171 @@
+use chrono::{DateTime, Days, TimeDelta, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{ada, count};
+use crate::{
+    tasks::{self, NewTask, Recurrence, Status, StatusFilter, Successor, Task, TaskFilter, TaskPatch},
+    testing::with_database,
+};
+
+fn daily() -> NewTask {
+    NewTask {
+        due_date: Some(Utc::now().date_naive()),
+        recurrence: Some(Recurrence::Rrule("FREQ=DAILY".to_owned())),
+        ..NewTask::titled("Water the plants")
+    }
+}
+
+async fn completed(c: &mut PgConnection, new: NewTask) -> Task {
+    let id = tasks::create(&mut *c, &ada(), new).await.unwrap().id;
+    tasks::complete(c, &ada(), id, None).await.unwrap()
+}
+
+async fn created(c: &mut PgConnection, id: Uuid) -> Task {
+    match tasks::create_successor(c, id).await.unwrap() {
+        Successor::Created(task) => *task,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn open(c: &mut PgConnection) -> Vec<Task> {
+    tasks::list(c, &ada(), &TaskFilter { status: StatusFilter::Open, ..TaskFilter::default() }).await.unwrap().items
+}
+
+#[tokio::test]
+async fn completing_a_daily_task_twice_creates_one_successor() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let task = completed(&mut c, daily()).await;
+        let next = created(&mut c, task.id).await;
+        assert_eq!(next.due_date, task.due_date.and_then(|day| day.checked_add_days(Days::new(1))));
+        assert_eq!((next.series_id, next.status, next.title), (task.series_id, Status::Open, task.title));
+        let again = tasks::create_successor(&mut c, task.id).await.unwrap();
+        assert!(matches!(again, Successor::AlreadyCreated(Some(found)) if found.id == next.id));
+        assert_eq!(count(&pool, "tasks").await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_consumers_at_once_create_one_successor() {
+    with_database(|pool| async move {
+        let task = completed(&mut pool.acquire().await.unwrap(), daily()).await;
+        let consume = async || {
+            let mut transaction = pool.begin().await.unwrap();
+            let successor = tasks::create_successor(&mut transaction, task.id).await.unwrap();
+            transaction.commit().await.unwrap();
+            matches!(successor, Successor::Created(_))
+        };
+        let made = tokio::join!(consume(), consume(), consume());
+        assert_eq!([made.0, made.1, made.2].into_iter().filter(|made| *made).count(), 1);
+        assert_eq!(count(&pool, "tasks").await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_chain_of_completions_goes_on() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let mut task = completed(&mut c, daily()).await;
+        for _ in 0..3 {
+            let next = created(&mut c, task.id).await;
+            assert!(next.due_date > task.due_date);
+            task = tasks::complete(&mut c, &ada(), next.id, None).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn reopening_takes_the_successor_back_and_completing_again_brings_it() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let task = completed(&mut c, daily()).await;
+        let next = created(&mut c, task.id).await;
+        tasks::reopen(&mut c, &ada(), task.id, None).await.unwrap();
+        let left: Vec<_> = open(&mut c).await.into_iter().map(|task| task.id).collect();
+        assert_eq!(left, [task.id]);
+        assert_eq!(tasks::create_successor(&mut c, task.id).await.unwrap(), Successor::NotCompleted);
+        tasks::complete(&mut c, &ada(), task.id, None).await.unwrap();
+        assert_eq!(created(&mut c, task.id).await.id, next.id);
+        assert_eq!(open(&mut c).await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_successor_that_somebody_changed_stays() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let task = completed(&mut c, daily()).await;
+        let next = created(&mut c, task.id).await;
+        let patch = TaskPatch { title: Some("Water only the roses".to_owned()), ..TaskPatch::default() };
+        tasks::update(&mut c, &ada(), next.id, None, patch).await.unwrap();
+        tasks::reopen(&mut c, &ada(), task.id, None).await.unwrap();
+        assert_eq!(open(&mut c).await.len(), 2);
+        tasks::complete(&mut c, &ada(), task.id, None).await.unwrap();
+        assert!(matches!(tasks::create_successor(&mut c, task.id).await.unwrap(), Successor::AlreadyCreated(Some(_))));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_successor_that_the_user_deleted_does_not_come_back() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let task = completed(&mut c, daily()).await;
+        let next = created(&mut c, task.id).await;
+        tasks::delete(&mut c, &ada(), next.id, None).await.unwrap();
+        assert_eq!(tasks::create_successor(&mut c, task.id).await.unwrap(), Successor::AlreadyCreated(None));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_occurrence_that_was_moved_back_does_not_end_its_series() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let task = completed(&mut c, daily()).await;
+        let next = created(&mut c, task.id).await;
+        let patch = TaskPatch { due_date: Some(task.due_date), ..TaskPatch::default() };
+        tasks::update(&mut c, &ada(), next.id, None, patch).await.unwrap();
+        tasks::complete(&mut c, &ada(), next.id, None).await.unwrap();
+        // Tomorrow is this occurrence's own place in the series, so the next one is the day after.
+        assert_eq!(
+            created(&mut c, next.id).await.due_date,
+            task.due_date.and_then(|day| day.checked_add_days(Days::new(2)))
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_task_that_does_not_repeat_or_has_ended_has_no_successor() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let once = completed(&mut c, NewTask::titled("a")).await;
+        assert_eq!(tasks::create_successor(&mut c, once.id).await.unwrap(), Successor::NotRecurring);
+        let ended = NewTask { recurrence: Some(Recurrence::Rrule("FREQ=DAILY;COUNT=1".to_owned())), ..daily() };
+        let ended = completed(&mut c, ended).await;
+        assert_eq!(tasks::create_successor(&mut c, ended.id).await.unwrap(), Successor::NotRecurring);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn reminders_keep_their_distance_to_the_due_time() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let due: DateTime<Utc> = "2026-03-28T08:00:00Z".parse().unwrap();
+        let reminders = vec![tasks::Reminder::At(due - TimeDelta::minutes(30)), tasks::Reminder::BeforeMinutes(10)];
+        let new = NewTask { due_date: None, due_at: Some(due), reminders, ..daily() };
+        let task = completed(&mut c, new).await;
+        let next = created(&mut c, task.id).await;
+        let next_due = next.due_at.unwrap();
+        assert_eq!(next.reminders[0], tasks::Reminder::At(next_due - TimeDelta::minutes(30)));
+        assert_eq!(next.reminders[1], tasks::Reminder::BeforeMinutes(10));
+    })
+    .await;
+}

@@ -1,0 +1,153 @@
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use serde_json::json;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::{
+    inbox,
+    outbox::{
+        self, OutboxEvent,
+        feed::Tail,
+        relay::{Publish, Round, round},
+    },
+    testing::with_database,
+};
+
+/// A broker that remembers what it got.
+#[derive(Default)]
+struct Broker {
+    events: Mutex<Vec<OutboxEvent>>,
+    is_away: AtomicBool,
+}
+
+impl Publish for &Broker {
+    async fn publish_event(&self, event: &OutboxEvent) -> Result<(), String> {
+        tokio::task::yield_now().await;
+        if self.is_away.load(Ordering::Relaxed) {
+            return Err("no broker".to_owned());
+        }
+        self.events.lock().unwrap().push(event.clone());
+        Ok(())
+    }
+}
+
+async fn enqueue(pool: &PgPool, key: &str, payload: i32) {
+    outbox::enqueue(&mut pool.acquire().await.unwrap(), "task-events", key, None, &json!({"n": payload}))
+        .await
+        .unwrap();
+}
+
+async fn drain(pool: &PgPool, broker: &Broker) {
+    loop {
+        let waiting: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM outbox WHERE published_at IS NULL").fetch_one(pool).await.unwrap();
+        if waiting == 0 {
+            break;
+        }
+        round(pool, &broker).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_relays_publish_each_event_once_and_in_order_per_key() {
+    with_database(|pool| async move {
+        for n in 0..60 {
+            enqueue(&pool, ["a", "b", "c", "d"][n % 4], i32::try_from(n).unwrap()).await;
+        }
+        let broker = Broker::default();
+        tokio::join!(drain(&pool, &broker), drain(&pool, &broker));
+        let events = broker.events.into_inner().unwrap();
+        assert_eq!(events.len(), 60);
+        assert_eq!(events.iter().map(|event| event.id).collect::<HashSet<_>>().len(), 60);
+        let mut by_key: HashMap<&str, Vec<i64>> = HashMap::new();
+        for event in &events {
+            by_key.entry(&event.partition_key).or_default().push(event.seq);
+        }
+        assert!(by_key.values().all(|order| order.is_sorted()), "{by_key:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn events_wait_while_the_broker_is_away_and_keep_their_order() {
+    with_database(|pool| async move {
+        enqueue(&pool, "a", 1).await;
+        enqueue(&pool, "a", 2).await;
+        let broker = Broker::default();
+        broker.is_away.store(true, Ordering::Relaxed);
+        assert_eq!(round(&pool, &&broker).await.unwrap(), Round { published: 0, failed: 1 });
+        assert_eq!(round(&pool, &&broker).await.unwrap(), Round::default(), "it waits before it tries again");
+        let (attempts, error): (i32, String) =
+            sqlx::query_as("SELECT attempts, last_error FROM outbox ORDER BY seq LIMIT 1")
+                .fetch_one(&pool)
+                .await
+                .unwrap();
+        assert_eq!((attempts, error.as_str()), (1, "no broker"));
+        broker.is_away.store(false, Ordering::Relaxed);
+        sqlx::query("UPDATE outbox SET retry_at = now()").execute(&pool).await.unwrap();
+        drain(&pool, &broker).await;
+        let order: Vec<_> =
+            broker.events.into_inner().unwrap().into_iter().map(|event| event.payload["n"].clone()).collect();
+        assert_eq!(order, [json!(1), json!(2)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_that_fails_does_not_hold_up_other_keys() {
+    with_database(|pool| async move {
+        for key in ["bad", "good"] {
+            enqueue(&pool, key, 1).await;
+        }
+        struct Picky;
+        impl Publish for Picky {
+            async fn publish_event(&self, event: &OutboxEvent) -> Result<(), String> {
+                if event.partition_key == "bad" { Err("too large".to_owned()) } else { Ok(()) }
+            }
+        }
+        assert_eq!(round(&pool, &Picky).await.unwrap(), Round { published: 1, failed: 1 });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_inbox_lets_an_event_through_once_and_only_with_its_effect() {
+    with_database(|pool| async move {
+        let mut transaction = pool.begin().await.unwrap();
+        assert!(inbox::first_time(&mut transaction, "one", "e1").await.unwrap());
+        transaction.rollback().await.unwrap();
+        let mut c = pool.acquire().await.unwrap();
+        assert!(inbox::first_time(&mut c, "one", "e1").await.unwrap(), "the effect did not happen");
+        assert!(!inbox::first_time(&mut c, "one", "e1").await.unwrap());
+        assert!(inbox::first_time(&mut c, "two", "e1").await.unwrap(), "another consumer");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_feed_tells_each_committed_event_once_whatever_the_order_of_commits() {
+    with_database(|pool| async move {
+        enqueue(&pool, "a", 0).await;
+        let mut tail = Tail::default();
+        assert!(tail.read(&pool).await.unwrap().is_empty(), "what was there before is not news");
+        let mut early = pool.begin().await.unwrap();
+        let first = outbox::enqueue(&mut early, "task-events", "a", None, &json!({"n": 1})).await.unwrap();
+        enqueue(&pool, "b", 2).await;
+        let ids = async |tail: &mut Tail| -> Vec<Uuid> {
+            tail.read(&pool).await.unwrap().into_iter().map(|change| change.id).collect()
+        };
+        assert_eq!(ids(&mut tail).await.len(), 1, "the later one is committed first");
+        assert!(ids(&mut tail).await.is_empty());
+        early.commit().await.unwrap();
+        assert_eq!(ids(&mut tail).await, [first]);
+        assert!(ids(&mut tail).await.is_empty());
+    })
+    .await;
+}

@@ -1,0 +1,110 @@
+//! The table `notifications`.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::{FromRow, PgConnection};
+use todo_common::{
+    cursor::{self, Cursor},
+    problem::{FieldError, Problem},
+    tasks::{Page, UserId},
+};
+use uuid::Uuid;
+
+/// Something that a user is told, as the API shows it. The field names are relied on by users.
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
+pub(crate) struct Notification {
+    pub(crate) id: Uuid,
+    pub(crate) user_id: UserId,
+    pub(crate) task_id: Option<Uuid>,
+    pub(crate) title: String,
+    pub(crate) message: String,
+    pub(crate) method: String,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) read_at: Option<DateTime<Utc>>,
+    /// Not before this; lists show it from then on.
+    #[serde(skip)]
+    pub(crate) visible_at: DateTime<Utc>,
+}
+
+/// Something to tell a user.
+#[derive(Clone, Debug)]
+pub(crate) struct New {
+    pub(crate) user_id: UserId,
+    pub(crate) task_id: Option<Uuid>,
+    pub(crate) reminder_id: Option<Uuid>,
+    pub(crate) title: String,
+    pub(crate) message: String,
+    pub(crate) method: String,
+    /// When to show it; what is earlier than now is shown at once.
+    pub(crate) show_at: DateTime<Utc>,
+}
+
+impl New {
+    /// Stores it. Nothing if this reminder has been stored before.
+    pub(crate) async fn store(self, connection: &mut PgConnection) -> Result<Option<Notification>, sqlx::Error> {
+        sqlx::query_as(
+            "INSERT INTO notifications (id, user_id, task_id, reminder_id, title, message, method, visible_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, greatest($8, now()))
+             ON CONFLICT (reminder_id) DO NOTHING RETURNING *",
+        )
+        .bind(Uuid::now_v7())
+        .bind(self.user_id)
+        .bind(self.task_id)
+        .bind(self.reminder_id)
+        .bind(self.title)
+        .bind(self.message)
+        .bind(self.method)
+        .bind(self.show_at)
+        .fetch_optional(connection)
+        .await
+    }
+}
+
+/// A page of what this user may see by now, the newest first.
+pub(crate) async fn list(
+    connection: &mut PgConnection,
+    user: &UserId,
+    unread_only: bool,
+    cursor: Option<Cursor>,
+    limit: u32,
+) -> Result<Page<Notification>, Problem> {
+    let (value, id) = cursor.map(|cursor| (cursor.value, cursor.id)).unzip();
+    let mut items: Vec<Notification> = sqlx::query_as(
+        "SELECT * FROM notifications
+         WHERE user_id = $1 AND visible_at <= now() AND (NOT $2 OR read_at IS NULL)
+           AND ($3::text IS NULL OR (visible_at, id) < ($3::text::timestamptz, $4))
+         ORDER BY visible_at DESC, id DESC LIMIT $5",
+    )
+    .bind(user)
+    .bind(unread_only)
+    .bind(value)
+    .bind(id)
+    .bind(i64::from(limit) + 1)
+    .fetch_all(connection)
+    .await
+    .map_err(|error| {
+        if cursor::is_refused(&error) {
+            Problem::invalid(vec![FieldError::new("cursor", cursor::WRONG)])
+        } else {
+            error.into()
+        }
+    })?;
+    let has_more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    let next = |last: &Notification| Cursor { value: last.visible_at.to_rfc3339(), id: last.id }.encode();
+    let next_cursor = if has_more { items.last().map(next) } else { None };
+    Ok(Page { items, next_cursor })
+}
+
+/// Marks it as read; when it was first read stays.
+pub(crate) async fn mark_read(connection: &mut PgConnection, user: &UserId, id: Uuid) -> Result<Notification, Problem> {
+    sqlx::query_as(
+        "UPDATE notifications SET read_at = coalesce(read_at, now())
+         WHERE id = $1 AND user_id = $2 AND visible_at <= now() RETURNING *",
+    )
+    .bind(id)
+    .bind(user)
+    .fetch_optional(connection)
+    .await?
+    .ok_or_else(|| Problem::not_found("this user has no such notification"))
+}

@@ -1,0 +1,154 @@
+//! `POST /reminders`: the subscription of topic `reminders`.
+
+use axum::extract::State;
+use chrono::{DateTime, NaiveDate, Utc};
+use metrics::{counter, histogram};
+use sqlx::{FromRow, PgConnection};
+use todo_common::{
+    database::Database,
+    events::{CloudEvent, ReminderEvent, Reply},
+    inbox,
+    problem::Problem,
+};
+
+use crate::notification::{New, Notification};
+
+const CONSUMER: &str = "notification-service";
+/// Longest `notification_method` that makes sense.
+const METHOD: usize = 50;
+
+/// Stores a reminder, to be shown when it is time.
+pub(crate) async fn receive(State(database): State<Database>, event: CloudEvent<ReminderEvent>) -> Reply {
+    if !is_storable(&event.data) {
+        tracing::warn!(event_id = event.id, "a reminder has texts that cannot be stored and is dropped");
+        return Reply::Drop;
+    }
+    match handle(&database, &event).await {
+        Ok(outcome) => {
+            counter!("reminders_total", "outcome" => outcome.label()).increment(1);
+            Reply::Success
+        }
+        // The problem is in the log already.
+        Err(_) => Reply::Retry,
+    }
+}
+
+/// What became of a reminder.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Outcome {
+    /// It will be shown.
+    Stored(Box<Notification>),
+    /// It was handled before.
+    Duplicate,
+    /// The task was done, deleted or moved meanwhile.
+    Obsolete,
+}
+
+impl Outcome {
+    const fn label(&self) -> &'static str {
+        match self {
+            Self::Stored(_) => "stored",
+            Self::Duplicate => "duplicate",
+            Self::Obsolete => "obsolete",
+        }
+    }
+}
+
+/// The effect and its mark are one transaction.
+pub(crate) async fn handle(database: &Database, event: &CloudEvent<ReminderEvent>) -> Result<Outcome, Problem> {
+    let mut transaction = database.begin().await?;
+    if !inbox::first_time(&mut transaction, CONSUMER, &event.id).await? {
+        return Ok(Outcome::Duplicate);
+    }
+    let reminder = &event.data;
+    let outcome = match current_task(&mut transaction, reminder).await? {
+        None => Outcome::Obsolete,
+        Some(task) => {
+            let stored = notification(reminder, &task).store(&mut transaction).await?;
+            stored.map_or(Outcome::Duplicate, |stored| Outcome::Stored(Box::new(stored)))
+        }
+    };
+    transaction.commit().await?;
+    if matches!(outcome, Outcome::Stored(_)) {
+        let late = Utc::now() - reminder.remind_at;
+        histogram!("reminder_lateness_seconds").record(late.as_seconds_f64().max(0.0));
+    }
+    Ok(outcome)
+}
+
+/// What of the task is told.
+#[derive(FromRow)]
+struct CurrentTask {
+    title: String,
+    due_at: Option<DateTime<Utc>>,
+    due_date: Option<NaiveDate>,
+    time_zone: String,
+}
+
+/// The task, if it is still open and this is still one of its reminders. It is locked, so that whoever completes it now
+/// finds the notification and takes it back.
+async fn current_task(
+    connection: &mut PgConnection,
+    reminder: &ReminderEvent,
+) -> Result<Option<CurrentTask>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT title, due_at, due_date, time_zone FROM tasks
+         WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL AND completed_at IS NULL
+           AND ($3::uuid IS NULL OR EXISTS
+               (SELECT FROM task_reminders WHERE task_reminders.id = $3 AND task_id = $1 AND remind_at = $4))
+         FOR SHARE OF tasks",
+    )
+    .bind(reminder.task_id)
+    .bind(&reminder.user_id)
+    .bind(reminder.reminder_id)
+    .bind(reminder.remind_at)
+    .fetch_optional(connection)
+    .await
+}
+
+fn notification(reminder: &ReminderEvent, task: &CurrentTask) -> New {
+    New {
+        user_id: reminder.user_id.clone(),
+        task_id: Some(reminder.task_id),
+        reminder_id: reminder.reminder_id,
+        title: task.title.clone(),
+        message: message(task),
+        method: reminder.notification_method.clone(),
+        show_at: reminder.remind_at,
+    }
+}
+
+fn message(task: &CurrentTask) -> String {
+    match (task.due_at, task.due_date) {
+        (Some(at), _) => {
+            let zone = task.time_zone.parse().unwrap_or(chrono_tz::Tz::UTC);
+            format!("Due {} ({zone})", at.with_timezone(&zone).format("%Y-%m-%d %H:%M"))
+        }
+        (None, Some(day)) => format!("Due {day}"),
+        (None, None) => "Reminder".to_owned(),
+    }
+}
+
+/// The title is not taken from the event, only the method is.
+fn is_storable(reminder: &ReminderEvent) -> bool {
+    let method = &reminder.notification_method;
+    (1..=METHOD).contains(&method.chars().count()) && !method.contains('\0')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_says_the_time_in_the_users_zone() {
+        let task = |due_at: Option<&str>, due_date: Option<&str>| CurrentTask {
+            title: String::new(),
+            due_at: due_at.map(|text| text.parse().unwrap()),
+            due_date: due_date.map(|text| text.parse().unwrap()),
+            time_zone: "Europe/Berlin".to_owned(),
+        };
+        assert_eq!(message(&task(Some("2026-03-29T07:00:00Z"), None)), "Due 2026-03-29 09:00 (Europe/Berlin)");
+        assert_eq!(message(&task(None, Some("2026-03-29"))), "Due 2026-03-29");
+        assert_eq!(message(&task(None, None)), "Reminder");
+    }
+}

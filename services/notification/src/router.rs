@@ -1,0 +1,35 @@
+//! Which routes there are and who may call them.
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+use todo_common::{
+    auth,
+    config::Settings,
+    database::Database,
+    dead_letters,
+    events::{REMINDERS, REMINDERS_DEAD, Subscription, subscriptions},
+};
+
+use crate::{api, reminders, send};
+
+const SUBSCRIPTIONS: [Subscription; 2] = [
+    Subscription::new(REMINDERS, "/reminders", Some(REMINDERS_DEAD)),
+    Subscription::new(REMINDERS_DEAD, dead_letters::ROUTE, None),
+];
+
+/// All routes of this service.
+pub(crate) fn router(settings: &Settings, database: &Database) -> Router {
+    let for_dapr = Router::new()
+        .route("/dapr/subscribe", get(|| async { subscriptions(&SUBSCRIPTIONS) }))
+        .route("/reminders", post(reminders::receive))
+        .route("/send-notification", post(send::send))
+        .with_state(database.clone())
+        .merge(dead_letters::router(database.clone(), REMINDERS));
+    let for_people = Router::new()
+        .route("/api/notifications", get(api::list))
+        .route("/api/notifications/{id}/read", post(api::read))
+        .with_state(database.clone());
+    auth::require_app_token(for_dapr, settings).merge(for_people)
+}
