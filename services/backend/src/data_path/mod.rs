@@ -5,7 +5,7 @@ mod report;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{Json, Router, extract::State, routing::get};
@@ -50,17 +50,14 @@ impl DataPath {
     }
 
     async fn round(&self, database: &Database) {
-        self.note(Stage::Database("no answer yet".to_owned()));
-        let sent = match limited(send(database)).await {
+        let (pool, task_id) = match limited(send(database)).await {
             Ok(sent) => sent,
             Err(words) => return self.note(Stage::Database(words)),
         };
-        let (pool, task_id) = sent;
         let started = Instant::now();
         // When this is out of patience, the stage that was noted last says where the event is.
         if timeout(PATIENCE, self.watch(&pool, task_id)).await.is_ok() {
             let latency = started.elapsed();
-            metrics::histogram!("data_path_latency_seconds").record(latency.as_secs_f64());
             self.succeed(Success { at: Instant::now(), wall: Utc::now(), latency });
         }
         if let Err(error) = limited(purge(&pool, task_id)).await {
@@ -88,6 +85,9 @@ impl DataPath {
     }
 
     fn succeed(&self, success: Success) {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        metrics::histogram!("data_path_latency_seconds").record(success.latency.as_secs_f64());
+        metrics::gauge!("data_path_last_arrival_timestamp_seconds").set(since_epoch.as_secs_f64());
         let mut observation = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         observation.stage = Stage::Idle;
         observation.last = Some(success);
@@ -109,6 +109,8 @@ async fn send(database: &Database) -> Result<(PgPool, Uuid), Problem> {
 
 async fn purge(pool: &PgPool, task_id: Uuid) -> Result<(), Problem> {
     let mut transaction = pool.begin().await?;
+    // A relay that waits for a hanging broker holds the row; the connection must not be held for as long.
+    sqlx::query("SET LOCAL lock_timeout = '1s'").execute(&mut *transaction).await?;
     canary::purge(&mut transaction, task_id).await?;
     canary::purge_sent_before(&mut transaction, Utc::now() - LEFTOVER).await?;
     Ok(transaction.commit().await?)
@@ -129,11 +131,15 @@ impl Progress {
 }
 
 async fn look(pool: &PgPool, task_id: Uuid) -> Result<Option<Progress>, sqlx::Error> {
-    // An event that the relay has removed was published.
+    // An event that the relay has removed was published. A broker that hangs fails the relay's call later than this canary is given
+    // up, so the error may be that of an earlier event.
     sqlx::query_as(
         "SELECT canary.arrived_at IS NOT NULL AS arrived,
                 outbox.id IS NULL OR outbox.published_at IS NOT NULL AS published,
-                outbox.last_error
+                coalesce(outbox.last_error,
+                    (SELECT waiting.last_error FROM outbox AS waiting
+                     WHERE waiting.published_at IS NULL AND waiting.last_error IS NOT NULL ORDER BY waiting.seq DESC LIMIT 1)
+                ) AS last_error
          FROM canary LEFT JOIN outbox ON outbox.partition_key = canary.task_id::text
          WHERE canary.task_id = $1 LIMIT 1",
     )
