@@ -12,7 +12,8 @@ async fn main() -> ExitCode {
     match xtask::run(xtask::Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("\nerror: {error:#}");
+            // Our errors say what caused them themselves.
+            eprintln!("\nerror: {error}");
             ExitCode::FAILURE
         }
     }

@@ -44,6 +44,8 @@ impl Debian {
             .arg(format!("--include={}", self.packages))
             .args(["man", "locale", "doc"].map(|kind| format!("--dpkgopt=path-exclude=/usr/share/{kind}/*")))
             .arg("--dpkgopt=path-include=/usr/share/doc/*/copyright")
+            // Some packages, Java's among them, cannot be set up where this folder is missing.
+            .arg("--essential-hook=mkdir -p \"$1/usr/share/man/man1\"")
             .arg(settings::DEBIAN)
             .arg(&part);
         bootstrap.run().await.map_err(Error::step(format!("fetching Debian's packages for {}", self.name)))?;

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{docker_build, engine};
 use crate::{
-    cluster::{Cluster, Error, Settings, debian::Debian, settings, tools},
+    cluster::{Cluster, Error, Settings, debian::Debian, tools},
     progress::Progress,
 };
 
@@ -37,7 +37,7 @@ pub(super) const POSTGRES: StandIn = StandIn {
 /// Builds the image unless the engine has this very one, and puts it on the nodes.
 pub(super) async fn ensure(cluster: &Cluster, image: &StandIn, progress: &Progress) -> Result<(), Error> {
     let name = image.base.name;
-    let recipe = recipe(image)?;
+    let recipe = recipe(cluster, image)?;
     let engine = engine(cluster)?;
     let label = engine.command().args(["image", "inspect", "--format", "{{index .Config.Labels \"recipe\"}}"]);
     if label.arg(image.reference).run().await.is_ok_and(|found| found == recipe) {
@@ -71,11 +71,11 @@ fn assets(image: &StandIn) -> PathBuf {
 }
 
 /// Changes whenever what would be built does.
-fn recipe(image: &StandIn) -> Result<String, Error> {
+fn recipe(cluster: &Cluster, image: &StandIn) -> Result<String, Error> {
     let mut hash = Sha256::new();
     hash.update(image.base.recipe());
     if image.jars {
-        hash.update(settings::KAFKA);
+        hash.update(cluster.tools().kafka_built_from()?);
     }
     let mut files = Vec::new();
     tools::files_below(&assets(image), &mut files)?;

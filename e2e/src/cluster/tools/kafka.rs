@@ -6,17 +6,21 @@ use super::Error;
 use crate::{cluster::settings, command::Command, progress::Tail};
 
 /// The modules whose jars, with all that they need, make a broker and its tools.
-const ARTIFACTS: [&str; 2] = ["kafka_2.13", "kafka-tools"];
+const ARTIFACTS: [(&str, &str, &str); 3] = [
+    ("org.apache.kafka", "kafka_2.13", settings::KAFKA),
+    ("org.apache.kafka", "kafka-tools", settings::KAFKA),
+    // What the broker writes its log with; it is no dependency of it, but comes with it as it is published.
+    ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.24.3"),
+];
 
 pub(super) fn inputs() -> String {
     project()
 }
 
 fn project() -> String {
-    let version = settings::KAFKA;
-    let dependencies = ARTIFACTS.map(|artifact| {
+    let dependencies = ARTIFACTS.map(|(group, artifact, version)| {
         format!(
-            "<dependency><groupId>org.apache.kafka</groupId><artifactId>{artifact}</artifactId>\
+            "<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
              <version>{version}</version></dependency>"
         )
     });

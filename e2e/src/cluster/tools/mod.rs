@@ -210,6 +210,12 @@ impl Tools {
         self.folder(Tool::Kafka).join("libs")
     }
 
+    /// What the broker's jars were chosen by.
+    pub(crate) fn kafka_built_from(&self) -> Result<String, Error> {
+        let inputs = self.folder(Tool::Kafka).join(INPUTS);
+        std::fs::read_to_string(&inputs).map_err(Error::file(&inputs))
+    }
+
     pub(super) fn runc_fit(&self) -> PathBuf {
         self.folder(Tool::RuncFit).join("runc-fit")
     }
