@@ -2,7 +2,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{resources::Resources, rules};
+use super::{resources::Resources, rules, schema};
 
 /// How the Dapr sidecars behave.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
@@ -15,6 +15,7 @@ pub struct DaprSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracing: Option<TracingSpec>,
     /// Level of the sidecars' logs; `info` if absent.
+    #[schemars(schema_with = "schema::choice::<LogLevel>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_level: Option<LogLevel>,
     /// Resources of each sidecar.

@@ -88,6 +88,7 @@ pub struct KafkaAuthSpec {
 #[serde(rename_all = "camelCase")]
 pub struct ScramSpec {
     /// Kind of SCRAM; SCRAM-SHA-256 if absent.
+    #[schemars(schema_with = "schema::choice::<ScramMechanism>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mechanism: Option<ScramMechanism>,
     /// User name.

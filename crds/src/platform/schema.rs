@@ -61,10 +61,16 @@ pub(super) fn quantities(_: &mut SchemaGenerator) -> Schema {
         "maxProperties": 8,
         "additionalProperties": {
             "x-kubernetes-int-or-string": true,
-            "anyOf": [{"type": "integer"}, {"type": "string"}],
             "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$",
         },
     })
+}
+
+/// A choice of texts, without a description of its own, which would take the place of the field's.
+pub(super) fn choice<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = generator.subschema_for::<T>();
+    schema.remove("description");
+    schema
 }
 
 /// Annotations.

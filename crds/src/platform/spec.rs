@@ -101,6 +101,7 @@ pub struct TodoPlatformSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
     /// What becomes of embedded data when the platform is deleted; Retain if absent.
+    #[schemars(schema_with = "schema::choice::<DeletionPolicy>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
 }
@@ -110,6 +111,7 @@ pub struct TodoPlatformSpec {
 #[serde(rename_all = "camelCase")]
 pub struct StateStoreSpec {
     /// Version of Dapr's implementation; v1 if absent. They keep data in different tables, and none is moved.
+    #[schemars(schema_with = "schema::choice::<StateStoreVersion>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<StateStoreVersion>,
     /// What Dapr puts before each key: `none`, `appid`, `name`, `namespace` or a text; `none` if absent. With another one
@@ -155,6 +157,7 @@ pub struct RemindersSpec {
 #[serde(rename_all = "camelCase")]
 pub struct AuthSpec {
     /// Which way; disabled if absent.
+    #[schemars(schema_with = "schema::choice::<AuthMode>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<AuthMode>,
 }
