@@ -79,6 +79,10 @@ export class Api {
     return this.call("GET", "/api/notifications");
   }
 
+  markRead(id: string): Promise<unknown> {
+    return this.call("POST", `/api/notifications/${encodeURIComponent(id)}/read`);
+  }
+
   say(message: string, conversation: string | null): Promise<Answer> {
     const body = { user_id: this.user, message, ...(conversation === null ? {} : { conversation_id: conversation }) };
     return this.call("POST", "/api/chat", { body, timeout: CHAT_TIMEOUT_MS });

@@ -39,8 +39,9 @@ function start(user: string): void {
   });
 
   const api = new Api(user);
-  const tasks = new Tasks(api, new Report());
-  const notifications = new Notifications(api);
+  const report = new Report();
+  const tasks = new Tasks(api, report);
+  const notifications = new Notifications(api, report);
   const live = new Live(api.eventsUrl(), async () => {
     const results = await Promise.allSettled([tasks.refresh(), notifications.refresh()]);
     // Tasks decide whether there is a connection; notifications come from another service.

@@ -2,6 +2,7 @@
 
 import type { Api, Notification } from "./api";
 import { byId, element, timeText } from "./dom";
+import type { Report } from "./report";
 
 export class Notifications {
   private readonly list = byId<HTMLUListElement>("notification-list");
@@ -9,7 +10,10 @@ export class Notifications {
   private readonly unread = byId("unread");
   private turn = 0;
 
-  constructor(private readonly api: Api) {}
+  constructor(
+    private readonly api: Api,
+    private readonly report: Report,
+  ) {}
 
   /** Reads the notifications again and shows them. */
   async refresh(): Promise<void> {
@@ -23,6 +27,7 @@ export class Notifications {
     // Those that are shown already stay, so that a screen reader speaks new ones only.
     items.forEach((item, at) => {
       const row = known.get(item.id) ?? this.row(item);
+      if (item.read_at) row.querySelector("button")?.remove();
       known.delete(item.id);
       if (this.list.children[at] !== row) this.list.insertBefore(row, this.list.children[at] ?? null);
     });
@@ -38,6 +43,19 @@ export class Notifications {
     if (item.message !== item.title) row.append(element("span", { textContent: item.message }));
     row.append(element("div", { className: "note", textContent: timeText(item.created_at) }));
     row.dataset["notification"] = item.id;
+    if (!item.read_at) row.append(this.readButton(item));
     return row;
+  }
+
+  private readButton(item: Notification): HTMLButtonElement {
+    const button = element("button", { type: "button", textContent: "Mark as read" });
+    button.setAttribute("aria-label", `Mark as read: ${item.title}`);
+    button.addEventListener("click", () => {
+      void this.report.watch(async () => {
+        await this.api.markRead(item.id);
+        await this.refresh();
+      }, button);
+    });
+    return button;
   }
 }
