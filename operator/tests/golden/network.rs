@@ -1,0 +1,104 @@
+//! Who reaches whom.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::{DEFAULT, EXTERNAL, objects, resolve};
+
+fn policy(source: &str, name: &str) -> Value {
+    objects(&resolve(source, "{}"))[&format!("NetworkPolicy/{name}")]["spec"].clone()
+}
+
+/// `app` labels of the peers that are let in at `port`; `*` for everybody.
+fn let_in(policy: &Value, port: u16) -> BTreeSet<String> {
+    peers(&policy["ingress"], "from", port)
+}
+
+/// `app` labels of the peers that are reached at `port`; `*` for everywhere.
+fn let_out(policy: &Value, port: u16) -> BTreeSet<String> {
+    peers(&policy["egress"], "to", port)
+}
+
+fn peers(rules: &Value, direction: &str, port: u16) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for rule in rules.as_array().into_iter().flatten() {
+        if !rule["ports"].as_array().unwrap().iter().any(|p| p["port"] == port) {
+            continue;
+        }
+        match rule[direction].as_array() {
+            None => _ = found.insert("*".to_owned()),
+            Some(list) => found.extend(list.iter().map(|peer| {
+                let pod = peer["podSelector"]["matchLabels"]["app"].as_str();
+                let namespace = peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"].as_str();
+                pod.or(namespace).unwrap_or("address").to_owned()
+            })),
+        }
+    }
+    found
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+#[test]
+fn sidecars_reach_exactly_those_whom_their_apps_invoke() {
+    for (app, callers) in [
+        ("backend-service", &["frontend-service"][..]),
+        ("notification-service", &["backend-service", "frontend-service"]),
+        ("recurring-task-service", &["backend-service"]),
+        ("frontend-service", &[]),
+    ] {
+        assert_eq!(let_in(&policy(DEFAULT, app), 50002), set(callers), "{app}");
+    }
+    assert_eq!(let_out(&policy(DEFAULT, "frontend-service"), 50002), set(&["backend-service", "notification-service"]));
+    assert_eq!(let_out(&policy(DEFAULT, "recurring-task-service"), 50002), set(&[]));
+}
+
+#[test]
+fn the_page_is_for_everybody_and_nothing_else_is() {
+    assert_eq!(let_in(&policy(DEFAULT, "frontend-service"), 8080), set(&["*"]));
+    for (app, port) in [("backend-service", 8000), ("notification-service", 8001), ("recurring-task-service", 8002)] {
+        assert_eq!(let_in(&policy(DEFAULT, app), port), set(&[]), "{app}");
+    }
+}
+
+#[test]
+fn embedded_data_is_for_the_services_that_use_it() {
+    let users = ["backend-service", "notification-service", "recurring-task-service"];
+    assert_eq!(let_in(&policy(DEFAULT, "postgres"), 5432), set(&users));
+    let mut with_operator = set(&users);
+    with_operator.insert("todo-operator".to_owned());
+    assert_eq!(let_in(&policy(DEFAULT, "kafka"), 9092), with_operator);
+    for embedded in ["kafka", "postgres"] {
+        let policy = policy(DEFAULT, embedded);
+        assert!(policy.get("egress").is_none(), "{embedded} reaches nothing");
+        assert_eq!(policy["policyTypes"], json!(["Ingress", "Egress"]));
+    }
+}
+
+#[test]
+fn the_outside_is_reached_only_for_what_is_configured() {
+    for port in [443, 9093, 5432, 4317] {
+        assert_eq!(let_out(&policy(DEFAULT, "frontend-service"), port), set(&[]), "{port}");
+        assert_eq!(let_out(&policy(EXTERNAL, "backend-service"), port), set(&["*"]), "{port}");
+    }
+    assert_eq!(let_out(&policy(DEFAULT, "backend-service"), 5432), set(&["postgres"]));
+    assert_eq!(let_out(&policy(DEFAULT, "backend-service"), 9093), set(&[]));
+}
+
+#[test]
+fn the_operator_reaches_what_it_asks() {
+    for app in ["backend-service", "notification-service", "recurring-task-service", "frontend-service"] {
+        for port in [3501, 8081] {
+            assert!(let_in(&policy(DEFAULT, app), port).contains("todo-operator"), "{app} {port}");
+        }
+    }
+}
+
+#[test]
+fn without_network_policies_there_are_none() {
+    let made = objects(&resolve(DEFAULT, "{networkPolicy: {enabled: false}}"));
+    assert!(!made.keys().any(|key| key.starts_with("NetworkPolicy/")));
+}

@@ -1,0 +1,182 @@
+use std::{collections::BTreeSet, fs};
+
+use serde_json::Value;
+use todo_operator::{
+    build::{self, Policy, Wave},
+    cli::render::{document, render},
+};
+
+use crate::support::{DEFAULT, EXTERNAL, found, json, key, objects, platform, resolve, settings};
+
+const RICH: &str = "
+services:
+  backend: {autoscaling: {minReplicas: 2, maxReplicas: 5}, env: [{name: EXTRA, value: x}]}
+  frontend: {replicas: 3}
+networkPolicy: {enabled: true}
+deletionPolicy: Delete
+";
+
+fn yaml(source: &str, spec: &str) -> String {
+    build::desired(&resolve(source, spec)).objects.iter().map(|object| document(object).unwrap()).collect()
+}
+
+#[test]
+fn an_empty_spec_gives_exactly_these_objects() {
+    insta::assert_snapshot!(yaml(DEFAULT, "{}"));
+}
+
+#[test]
+fn an_external_kafka_and_postgresql_give_exactly_these_objects() {
+    insta::assert_snapshot!(yaml(EXTERNAL, "{}"));
+}
+
+#[test]
+fn the_same_platform_gives_the_same_objects() {
+    for (source, spec) in [(DEFAULT, "{}"), (EXTERNAL, "{}"), (DEFAULT, RICH)] {
+        assert_eq!(yaml(source, spec), yaml(source, spec));
+    }
+}
+
+#[test]
+fn no_object_is_made_twice() {
+    let desired = build::desired(&resolve(DEFAULT, RICH));
+    let keys: BTreeSet<_> = desired.objects.iter().map(key).collect();
+    assert_eq!(keys.len(), desired.objects.len());
+}
+
+#[test]
+fn objects_come_in_the_order_of_their_waves() {
+    let waves: Vec<Wave> = build::desired(&resolve(DEFAULT, "{}")).objects.iter().map(|object| object.wave).collect();
+    assert!(waves.is_sorted());
+    assert_eq!(waves.first(), Some(&Wave::Identity));
+    assert_eq!(waves.last(), Some(&Wave::Workload));
+}
+
+#[test]
+fn nothing_empty_is_ever_written() {
+    for (source, spec) in [(DEFAULT, "{}"), (EXTERNAL, "{}"), (DEFAULT, RICH)] {
+        for (key, object) in objects(&resolve(source, spec)) {
+            assert_nothing_empty(&key, &object);
+        }
+    }
+}
+
+fn assert_nothing_empty(path: &str, value: &Value) {
+    match value {
+        Value::Null => panic!("{path} is null"),
+        Value::String(text) => assert!(!text.is_empty(), "{path} is an empty text"),
+        Value::Array(list) => {
+            assert!(!list.is_empty(), "{path} is an empty list");
+            // The name of the core group is empty.
+            for (index, item) in list.iter().enumerate().filter(|_| !path.ends_with(".apiGroups")) {
+                assert_nothing_empty(&format!("{path}[{index}]"), item);
+            }
+        }
+        Value::Object(map) => {
+            assert!(!map.is_empty(), "{path} is an empty map");
+            for (name, item) in map {
+                assert_nothing_empty(&format!("{path}.{name}"), item);
+            }
+        }
+        Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Kinds and names of what stays when the resource goes.
+fn left_behind(spec: &str) -> Vec<String> {
+    let owned = |object: &build::Object| object.body.metadata.owner_references.is_some();
+    build::desired(&resolve(DEFAULT, spec)).objects.iter().filter(|object| !owned(object)).map(key).collect()
+}
+
+#[test]
+fn with_retain_data_and_the_secrets_to_it_stay_and_nothing_else() {
+    for spec in ["{}", "{deletionPolicy: Retain}"] {
+        assert_eq!(
+            left_behind(spec),
+            [
+                "Secret/kafka-password",
+                "Secret/kafka-username",
+                "Secret/postgres-connection",
+                "PersistentVolumeClaim/data-kafka-0",
+                "PersistentVolumeClaim/data-postgres-0",
+            ]
+        );
+    }
+}
+
+#[test]
+fn with_delete_nothing_stays() {
+    assert_eq!(left_behind("{deletionPolicy: Delete}"), [""; 0]);
+}
+
+#[test]
+fn what_is_retained_is_neither_pruned_nor_overwritten_by_policy() {
+    for object in build::desired(&resolve(DEFAULT, "{}")).objects {
+        let expected = match object.resource.kind.as_str() {
+            "Secret" => Policy::CreateOnce,
+            "PersistentVolumeClaim" => Policy::Retained,
+            _ => Policy::Apply,
+        };
+        assert_eq!(object.policy, expected, "{}", key(&object));
+    }
+}
+
+#[test]
+fn everything_bears_the_label_of_its_platform() {
+    for object in build::desired(&resolve(DEFAULT, RICH)).objects {
+        let labels = json(&object)["metadata"]["labels"].clone();
+        assert_eq!(labels["todoplatform.dev/platform"], "todo", "{}", key(&object));
+        assert_eq!(labels["app.kubernetes.io/managed-by"], "todo-operator", "{}", key(&object));
+    }
+}
+
+#[test]
+fn an_autoscaler_owns_the_number_of_replicas() {
+    let made = objects(&resolve(DEFAULT, RICH));
+    assert!(made["Deployment/backend-service"]["spec"].get("replicas").is_none());
+    assert_eq!(made["HorizontalPodAutoscaler/backend-service"]["spec"]["maxReplicas"], 5);
+    assert_eq!(made["Deployment/frontend-service"]["spec"]["replicas"], 3);
+}
+
+#[test]
+fn a_disruption_budget_is_made_where_there_are_two_pods() {
+    let made = objects(&resolve(DEFAULT, "{}"));
+    let budgets: Vec<_> = made.keys().filter(|key| key.starts_with("PodDisruptionBudget/")).collect();
+    assert_eq!(budgets, ["PodDisruptionBudget/backend-service"]);
+    let single = objects(&resolve(DEFAULT, "{services: {backend: {replicas: 1}}}"));
+    assert!(!single.contains_key("PodDisruptionBudget/backend-service"));
+}
+
+#[test]
+fn rendering_never_prints_the_value_of_a_secret() {
+    let validated = todo_operator::resolve::validate(&platform(DEFAULT, "{}"), &settings(), &found()).unwrap();
+    let text: String = build::desired(&validated).objects.iter().map(|object| document(object).unwrap()).collect();
+    for value in ["kafka-pw", "postgres-pw", "token-pw"] {
+        assert!(!text.contains(value), "{value}");
+        assert!(!text.contains(&base64(value)), "{value} in base64");
+    }
+    assert!(text.contains("keys: connection-string, database, password, username"));
+    assert!(!format!("{validated:?}").contains("postgres-pw"));
+}
+
+fn base64(text: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+#[test]
+fn a_file_with_other_documents_is_rendered_and_one_without_a_platform_refused() {
+    let dir = std::env::temp_dir().join(format!("todo-render-{}", std::process::id()));
+    fs::create_dir_all(&dir).unwrap();
+    let file = dir.join("platform.yaml");
+    fs::write(&file, format!("kind: Namespace\napiVersion: v1\nmetadata: {{name: x}}\n---\n{DEFAULT}")).unwrap();
+    let mut out = Vec::new();
+    render(&file, Some("elsewhere"), &settings(), &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("namespace: elsewhere") && !text.contains("namespace: todo\n"));
+
+    fs::write(&file, "kind: Namespace\n").unwrap();
+    let error = render(&file, None, &settings(), &mut Vec::new()).unwrap_err();
+    assert!(error.to_string().contains("0 documents of kind TodoPlatform"), "{error}");
+    fs::remove_dir_all(&dir).unwrap();
+}

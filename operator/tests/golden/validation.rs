@@ -1,0 +1,213 @@
+//! What is refused, and in which words.
+
+use std::{fs, path::Path};
+
+use todo_crds::platform::RESERVED_ENV;
+use todo_operator::{
+    cli::{render::render, render_local::render_local},
+    names::App,
+    resolve::{KafkaMode, Scale},
+};
+
+use crate::support::{DEFAULT, objects, resolve, settings, violations};
+
+/// A spec, and the one field and message that it gets.
+const WRONG: &[(&str, &str, &str)] = &[
+    ("{version: 'a:b'}", "spec.version", "cannot be the tag of an image"),
+    (
+        "{kafka: {embedded: {}, external: {brokers: ['a:1']}}}",
+        "spec.kafka",
+        "has embedded and external; give at most one",
+    ),
+    (
+        "{kafka: {strimzi: {}}}",
+        "spec.kafka.strimzi",
+        "not supported by this version of the operator; write embedded, or",
+    ),
+    ("{kafka: {external: {brokers: []}}}", "spec.kafka.external.brokers", "has 0; write between 1 and 16"),
+    (
+        "{kafka: {external: {brokers: ['a:1', kafka]}}}",
+        "spec.kafka.external.brokers[1]",
+        "write for example kafka:9092",
+    ),
+    ("{kafka: {external: {brokers: ['http://a:1']}}}", "spec.kafka.external.brokers[0]", "is not host:port"),
+    (
+        "{kafka: {external: {brokers: ['a:1'], auth: {mtls: {certificate: {secretKeyRef: {name: c, key: k}}, \
+         key: {secretKeyRef: {name: c, key: p}}}}}}}",
+        "spec.kafka.external.auth.mtls",
+        "needs TLS; write tls: {}",
+    ),
+    ("{kafka: {consumerGroup: '{namespace}'}}", "spec.kafka.consumerGroup", "without blanks and braces"),
+    ("{kafka: {maxMessageBytes: 10}}", "spec.kafka.maxMessageBytes", "must be between 1024 and 104857600"),
+    ("{kafka: {consumeRetryInterval: 1ns}}", "spec.kafka.consumeRetryInterval", "must be between 10ms and 60s"),
+    ("{kafka: {topics: {partitions: 0}}}", "spec.kafka.topics.partitions", "must be between 1 and 100"),
+    ("{kafka: {embedded: {storage: {size: 5}}}}", "spec.kafka.embedded.storage.size", "write for example 5Gi"),
+    ("{postgres: {embedded: {storage: {size: 1Mi}}}}", "spec.postgres.embedded.storage.size", "at least 1Gi"),
+    ("{postgres: {cloudNativePg: {}}}", "spec.postgres.cloudNativePg", "not supported by this version"),
+    (
+        "{postgres: {external: {connectionString: {secretKeyRef: {name: other/db, key: url}}}}}",
+        "spec.postgres.external.connectionString.secretKeyRef.name",
+        "is no name of an object",
+    ),
+    ("{stateStore: {keyPrefix: 'a||b'}}", "spec.stateStore.keyPrefix", "cannot be a prefix of keys"),
+    ("{reminders: {schedule: '61 * * * *'}}", "spec.reminders.schedule", "\"61\" is not between 0 and 59"),
+    ("{reminders: {window: -5m}}", "spec.reminders.window", "must be between 1s and 86400s"),
+    (
+        "{ai: {apiKey: {secretKeyRef: {name: a, key: 'b c'}}}}",
+        "spec.ai.apiKey.secretKeyRef.key",
+        "is no key of a Secret",
+    ),
+    (
+        "{ai: {apiKey: {secretKeyRef: {name: a, key: b}}, baseUrl: llm}}",
+        "spec.ai.baseUrl",
+        "is no http:// or https:// URL",
+    ),
+    ("{auth: {mode: oidc}}", "spec.auth.mode", "not supported by this version of the operator; write disabled"),
+    ("{auth: {mode: builtin}}", "spec.auth.mode", "not supported by this version of the operator; write disabled"),
+    ("{dapr: {tracing: {endpoint: 'collector:4317'}}}", "spec.dapr.tracing.endpoint", "is no http:// or https:// URL"),
+    (
+        "{dapr: {tracing: {endpoint: 'http://c:4317', samplingRate: '2'}}}",
+        "spec.dapr.tracing.samplingRate",
+        "is not between 0 and 1",
+    ),
+    ("{dapr: {sidecarResources: {limits: {gpu: 1}}}}", "spec.dapr.sidecarResources", "write cpu and memory only"),
+    ("{services: {frontend: {replicas: 0}}}", "spec.services.frontend.replicas", "must be between 1 and 100"),
+    (
+        "{services: {backend: {replicas: 2, autoscaling: {maxReplicas: 5}}}}",
+        "spec.services.backend",
+        "has replicas and autoscaling; give at most one",
+    ),
+    (
+        "{services: {backend: {autoscaling: {minReplicas: 6, maxReplicas: 5}}}}",
+        "spec.services.backend.autoscaling",
+        "has a minReplicas above maxReplicas",
+    ),
+    (
+        "{services: {backend: {autoscaling: {maxReplicas: 5}, resources: {limits: {memory: 1Gi}}}}}",
+        "spec.services.backend.resources",
+        "write requests: {cpu: 100m}",
+    ),
+    (
+        "{services: {backend: {resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}}}}",
+        "spec.services.backend.resources.limits.memory",
+        "is below the request",
+    ),
+    (
+        "{services: {backend: {resources: {requests: {cpu: much}}}}}",
+        "spec.services.backend.resources.requests.cpu",
+        "is no quantity",
+    ),
+    (
+        "{services: {recurringTask: {env: [{name: PORT, value: '1'}]}}}",
+        "spec.services.recurringTask.env[0].name",
+        "PORT is set by the operator",
+    ),
+    (
+        "{services: {backend: {env: [{name: A, value: x}, {name: A, value: y}]}}}",
+        "spec.services.backend.env[1].name",
+        "A is there twice",
+    ),
+    (
+        "{services: {backend: {podAnnotations: {dapr.io/app-id: x}}}}",
+        "spec.services.backend.podAnnotations",
+        "see spec.dapr for what can be chosen",
+    ),
+    ("{services: {backend: {image: ''}}}", "spec.services.backend.image", "is no image"),
+    ("{imagePullSecrets: [{name: 'A B'}]}", "spec.imagePullSecrets[0].name", "is no name of an object"),
+    ("{ingress: {host: 'todo..example'}}", "spec.ingress.host", "write for example todo.example.com"),
+    (
+        "{ingress: {host: todo.example.com, className: nginx, gateway: {name: main}}}",
+        "spec.ingress.gateway",
+        "has settings of an Ingress too",
+    ),
+    ("{monitoring: {dashboard: {}}}", "spec.monitoring.dashboard", "not supported by this version of the operator"),
+];
+
+#[test]
+fn a_wrong_value_is_refused_with_its_field_and_what_to_write() {
+    for (spec, path, message) in WRONG {
+        let found = violations(spec);
+        assert_eq!(found.len(), 1, "{spec}: {found:?}");
+        assert_eq!(found[0].path, *path, "{spec}");
+        assert!(found[0].message.contains(message), "{spec}: {}", found[0].message);
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let found = violations("{version: 'a:b', kafka: {strimzi: {}}, reminders: {schedule: never}}");
+    let paths: Vec<_> = found.iter().map(|violation| violation.path.as_str()).collect();
+    assert_eq!(paths, ["spec.version", "spec.kafka.strimzi", "spec.reminders.schedule"]);
+}
+
+#[test]
+fn no_message_tells_the_value_of_a_secret() {
+    let found = violations("{services: {backend: {env: [{name: PORT, value: hunter2}]}}}");
+    assert!(!format!("{found:?}").contains("hunter2"));
+}
+
+#[test]
+fn what_is_absent_is_the_specifications() {
+    let platform = resolve(DEFAULT, "{}");
+    assert_eq!(platform.version, "0.1.0");
+    assert!(matches!(&platform.kafka.mode, KafkaMode::Embedded(storage) if storage.size.0 == "5Gi"));
+    assert_eq!(platform.kafka.consumer_group, "todo-service-group");
+    assert_eq!(platform.kafka.max_message_bytes, 1_048_576);
+    assert_eq!(platform.kafka.consume_retry_interval, "100ms");
+    assert_eq!(platform.kafka.partitions, 3);
+    assert_eq!((platform.state_store.version.as_str(), platform.state_store.key_prefix.as_str()), ("v1", "none"));
+    assert_eq!((platform.reminders.schedule.as_str(), platform.reminders.window_seconds), ("*/5 * * * *", 300));
+    assert_eq!(platform.service(App::Backend).scale, Scale::Fixed(2));
+    assert!(platform.retain_data && platform.ai.is_none() && platform.exposure.is_none());
+}
+
+#[test]
+fn nothing_that_says_nothing_changes_anything() {
+    let wordy =
+        "{kafka: {embedded: {storage: {}, resources: {}}, topics: {}}, postgres: {embedded: {}}, stateStore: {},
+        reminders: {}, auth: {}, dapr: {sidecarResources: {}}, services: {backend: {resources: {}}, frontend: {}},
+        networkPolicy: {}, monitoring: {}, imagePullSecrets: []}";
+    assert_eq!(objects(&resolve(DEFAULT, wordy)), objects(&resolve(DEFAULT, "{}")));
+}
+
+#[test]
+fn every_variable_that_the_operator_sets_is_reserved() {
+    let rich = "{ai: {apiKey: {secretKeyRef: {name: a, key: b}}, baseUrl: 'http://llm', model: m},
+        dapr: {tracing: {endpoint: 'http://c:4317'}}}";
+    let made = objects(&resolve(DEFAULT, rich));
+    for app in App::ALL {
+        let template = &made[&format!("Deployment/{app}")]["spec"]["template"];
+        for variable in template["spec"]["containers"][0]["env"].as_array().unwrap() {
+            let name = variable["name"].as_str().unwrap();
+            assert!(name == "RUST_LOG" || RESERVED_ENV.contains(&name), "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_sample_is_rendered() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/samples");
+    let dir = std::env::temp_dir().join(format!("todo-samples-{}", std::process::id()));
+    let mut count = 0;
+    for entry in fs::read_dir(samples).unwrap() {
+        let file = entry.unwrap().path();
+        let mut out = Vec::new();
+        render(&file, None, &settings(), &mut out).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        assert!(String::from_utf8(out).unwrap().contains("name: backend-service"), "{}", file.display());
+        render_local(&file, &dir, &settings()).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        count += 1;
+    }
+    fs::remove_dir_all(&dir).unwrap();
+    assert!(count >= 4, "only {count} samples");
+}
+
+#[test]
+fn a_field_that_nobody_knows_is_refused_when_rendering() {
+    let file = std::env::temp_dir().join(format!("todo-unknown-{}.yaml", std::process::id()));
+    let text =
+        DEFAULT.replace("spec: {}", "spec: {kafak: {embedded: {}}, services: {backend: {replica: 3}}, dapr: {}}");
+    fs::write(&file, text).unwrap();
+    let error = render(&file, None, &settings(), &mut Vec::new()).unwrap_err().to_string();
+    fs::remove_file(&file).unwrap();
+    assert!(error.contains("spec.kafak: is no field") && error.contains("spec.services.backend.replica:"), "{error}");
+}
