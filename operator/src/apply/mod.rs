@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use futures::{FutureExt, StreamExt, stream};
 use kube::core::DynamicObject;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use crate::{
     class::{Class, bounded},
@@ -34,10 +34,10 @@ const TRUCE: &str = "another field manager takes its fields again and again";
 /// What became of a plan.
 #[derive(Clone, Debug, Default)]
 pub struct Applied {
-    /// How many objects were written.
-    pub written: usize,
-    /// How many objects were removed.
-    pub removed: usize,
+    /// Objects that were written.
+    pub written: Vec<Key>,
+    /// Objects that were removed, as nobody asks for them any more.
+    pub removed: Vec<Key>,
     /// Whether a Secret was made, so that what is known of them is out of date.
     pub secrets_changed: bool,
     /// What could not be written.
@@ -101,8 +101,8 @@ pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mu
         for removal in &plan.removals {
             match writer.delete(&removal.resource, &removal.key.name, &removal.uid).await {
                 Ok(()) => {
-                    info!(object = %removal.key, "removed, as nobody asks for it any more");
-                    applied.removed += 1;
+                    debug!(object = %removal.key, "removed");
+                    applied.removed.push(removal.key.clone());
                 }
                 Err(error) => applied.fail(&removal.key, &error),
             }
@@ -115,8 +115,8 @@ impl Applied {
     fn note(&mut self, step: &Step, outcome: Outcome) {
         match outcome {
             Outcome::Written => {
-                info!(object = %step.key, "applied");
-                self.written += 1;
+                debug!(object = %step.key, "applied");
+                self.written.push(step.key.clone());
                 self.secrets_changed |= step.key.kind == "Secret";
             }
             Outcome::Foreign(message) => {

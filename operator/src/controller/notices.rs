@@ -14,6 +14,9 @@ use crate::{
     runtime::events::Notice,
 };
 
+/// Reasons for not being ready that are no cause for worry.
+const ON_THE_WAY: [&str; 4] = ["NoBackend", "NoSidecars", "Starting", "Waiting"];
+
 /// Conditions that changed from `before` to `after`. `Ready` and `Degraded` carry the reasons of all others.
 pub(super) fn of_conditions(before: &[Condition], after: &[Condition]) -> Vec<Notice> {
     let mut notices = Vec::new();
@@ -28,7 +31,8 @@ pub(super) fn of_conditions(before: &[Condition], after: &[Condition]) -> Vec<No
         };
         if is_news {
             let reason = if is_good && type_ == condition::DEGRADED { "Recovered".to_owned() } else { new.reason };
-            notices.push(Notice { warning: !is_good, reason, action: "Reconcile", note: new.message });
+            let warning = !is_good && !ON_THE_WAY.contains(&reason.as_str());
+            notices.push(Notice { warning, reason, action: "Reconcile", note: new.message });
         }
     }
     notices

@@ -30,7 +30,7 @@ use crate::{
     dereference::{self, DereferenceError, Dereferenced, cluster::Injector},
     names::App,
     observe::{self, Infrastructure, Observed},
-    plan::{self, Gates, Identity, Live},
+    plan::{self, Gates, Identity, Key, Live},
     resolve::KafkaMode,
     runtime::{events::Notice, metrics},
     status::{self, Assessment, Stop},
@@ -138,8 +138,12 @@ impl Context {
         if applied.secrets_changed {
             memory.secrets = None;
         }
-        metrics::written("applied", applied.written);
-        metrics::written("removed", applied.removed);
+        metrics::written("applied", applied.written.len());
+        metrics::written("removed", applied.removed.len());
+        if !applied.written.is_empty() || !applied.removed.is_empty() {
+            let (written, removed) = (texts(&applied.written), texts(&applied.removed));
+            info!(namespace = %identity.namespace, platform = %identity.name, %written, %removed, "applied");
+        }
         metrics::conflicts(applied.conflicts.len());
         for notice in notices::of_conflicts(&applied.conflicts) {
             self.events.publish(platform, notice).await;
@@ -308,6 +312,10 @@ fn repaired(app: App, pod: &str) -> Notice {
         action: "DeletePod",
         note: format!("pod {pod} of {app} had no sidecar and was deleted, so that a new one gets one"),
     }
+}
+
+fn texts(keys: &[Key]) -> String {
+    keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 fn invalid(violations: &[crate::resolve::Violation]) -> Assessment {

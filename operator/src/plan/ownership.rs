@@ -160,8 +160,12 @@ mod tests {
         };
         let mut status = Status::failure("Apply failed with 1 conflict", "Conflict");
         status.details = Some(StatusDetails {
+            name: String::new(),
+            group: String::new(),
+            kind: String::new(),
+            uid: String::new(),
             causes: vec![cause(".spec.replicas"), cause(".spec.replicas")],
-            ..StatusDetails::default()
+            retry_after_seconds: 0,
         });
         let expected = FieldConflict { field: ".spec.replicas".to_owned(), manager: "kubectl-edit".to_owned() };
         assert_eq!(field_conflicts(&status), [expected]);
