@@ -56,7 +56,9 @@ export class Api {
   constructor(private readonly user: string) {}
 
   tasks(status: Status, cursor?: string): Promise<Page<Task>> {
-    return this.call("GET", "/api/tasks", { query: { status, cursor } });
+    // What was completed last is what somebody looks for.
+    const sort = status === "completed" ? "-updated_at" : "due";
+    return this.call("GET", "/api/tasks", { query: { status, sort, cursor } });
   }
 
   add(task: NewTask): Promise<Task> {
@@ -84,7 +86,8 @@ export class Api {
   }
 
   say(message: string, conversation: string | null): Promise<Answer> {
-    const body = { user_id: this.user, message, ...(conversation === null ? {} : { conversation_id: conversation }) };
+    // "Tomorrow at 9" is meant in the zone of whoever writes it.
+    const body = { user_id: this.user, message, time_zone: zone(), ...(conversation === null ? {} : { conversation_id: conversation }) };
     return this.call("POST", "/api/chat", { body, timeout: CHAT_TIMEOUT_MS });
   }
 
@@ -127,6 +130,11 @@ export class Api {
     if (!response.ok) throw new ApiError(words(response.status, parsed));
     return parsed as T;
   }
+}
+
+/** IANA name of the reader's time zone. */
+export function zone(): string {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
 function parse(text: string): unknown {

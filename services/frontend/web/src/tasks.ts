@@ -1,6 +1,6 @@
 /** The list of tasks and the form that adds one. */
 
-import type { Api, NewTask, Status, Task } from "./api";
+import { type Api, type NewTask, type Status, type Task, zone } from "./api";
 import { byId, dateText, element, timeText } from "./dom";
 import type { Report } from "./report";
 
@@ -153,7 +153,7 @@ function read(form: HTMLFormElement): NewTask {
   const repeat = field("repeat");
   return {
     title: field("title"),
-    time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    time_zone: zone(),
     ...(due === "" ? {} : { due_at: new Date(due).toISOString() }),
     ...(repeat === "" ? {} : { recurrence: { rrule: `FREQ=${repeat}` } }),
   };
