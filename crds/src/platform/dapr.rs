@@ -16,7 +16,7 @@ pub struct DaprSpec {
     pub tracing: Option<TracingSpec>,
     /// Level of the sidecars' logs; `info` if absent.
     #[schemars(schema_with = "schema::choice::<LogLevel>")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_level: Option<LogLevel>,
     /// Resources of each sidecar.
     #[x_kube(validation = Rule::new(

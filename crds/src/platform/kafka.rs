@@ -38,7 +38,7 @@ pub struct KafkaSpec {
     /// Wait after a consumer session failed; 100ms if absent.
     #[schemars(schema_with = "schema::duration")]
     #[x_kube(validation = rules::duration("10ms", "1m"))]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consume_retry_interval: Option<Duration>,
     /// The topics that the operator makes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,7 +89,7 @@ pub struct KafkaAuthSpec {
 pub struct ScramSpec {
     /// Kind of SCRAM; SCRAM-SHA-256 if absent.
     #[schemars(schema_with = "schema::choice::<ScramMechanism>")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mechanism: Option<ScramMechanism>,
     /// User name.
     pub username: SecretValue,

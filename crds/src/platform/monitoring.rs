@@ -31,7 +31,7 @@ pub struct ServiceMonitorSpec {
     /// How often metrics are read; Prometheus' own default if absent.
     #[schemars(schema_with = "schema::duration")]
     #[x_kube(validation = rules::duration("5s", "10m"))]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Duration>,
 }
 

@@ -18,7 +18,7 @@ pub struct PostgresSpec {
     /// A database that someone else runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalPostgresSpec>,
-    /// A cluster that the `CloudNativePG` operator runs.
+    /// A cluster that the CloudNativePG operator runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cloud_native_pg: Option<CloudNativePgSpec>,
 }
@@ -32,7 +32,7 @@ pub struct ExternalPostgresSpec {
     pub connection_string: SecretValue,
 }
 
-/// A cluster that the `CloudNativePG` operator runs.
+/// A cluster that the CloudNativePG operator runs.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CloudNativePgSpec {

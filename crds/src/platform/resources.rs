@@ -8,7 +8,7 @@ use super::{rules, schema};
 
 /// Size of an embedded volume where none is given.
 pub const EMBEDDED_STORAGE_SIZE: &str = "5Gi";
-/// Size of each volume of Strimzi and `CloudNativePG` where none is given.
+/// Size of each volume of Strimzi and CloudNativePG where none is given.
 pub const MANAGED_STORAGE_SIZE: &str = "20Gi";
 
 /// Something that runs in the platform's namespace in a single pod.
@@ -31,7 +31,7 @@ pub struct StorageSpec {
     /// class allows that.
     #[schemars(schema_with = "schema::size")]
     #[x_kube(validation = rules::volume_size())]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Quantity>,
     /// Storage class; the cluster's default if absent. It cannot be changed later.
     #[schemars(length(min = 1, max = 253))]

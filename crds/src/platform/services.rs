@@ -97,7 +97,7 @@ pub struct ServiceSpec {
     pub tolerations: Vec<Toleration>,
     /// Affinity of its pods, as in a pod.
     #[schemars(schema_with = "schema::affinity")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,
     /// Priority class of its pods.
     #[schemars(length(min = 1, max = 253))]

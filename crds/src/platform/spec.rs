@@ -102,7 +102,7 @@ pub struct TodoPlatformSpec {
     pub suspend: Option<bool>,
     /// What becomes of embedded data when the platform is deleted; Retain if absent.
     #[schemars(schema_with = "schema::choice::<DeletionPolicy>")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
 }
 
@@ -112,7 +112,7 @@ pub struct TodoPlatformSpec {
 pub struct StateStoreSpec {
     /// Version of Dapr's implementation; v1 if absent. They keep data in different tables, and none is moved.
     #[schemars(schema_with = "schema::choice::<StateStoreVersion>")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<StateStoreVersion>,
     /// What Dapr puts before each key: `none`, `appid`, `name`, `namespace` or a text; `none` if absent. With another one
     /// later what was stored is not found any more.
@@ -148,7 +148,7 @@ pub struct RemindersSpec {
     /// How far ahead each look goes; 5m if absent.
     #[schemars(schema_with = "schema::duration")]
     #[x_kube(validation = rules::duration("1s", "24h"))]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Duration>,
 }
 
@@ -158,7 +158,7 @@ pub struct RemindersSpec {
 pub struct AuthSpec {
     /// Which way; disabled if absent.
     #[schemars(schema_with = "schema::choice::<AuthMode>")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<AuthMode>,
 }
 

@@ -110,6 +110,32 @@ fn nothing_has_a_default_and_nothing_may_be_null() {
     }
 }
 
+/// Also what a `schema_with` makes required when nobody looks.
+#[test]
+fn only_what_makes_no_sense_without_is_required() {
+    let required: Vec<String> = properties()
+        .into_iter()
+        .filter(|(path, _)| path.starts_with("spec") && !path.contains(".affinity"))
+        .filter(|(path, _)| !path.ends_with("Ref") && !path.ends_with("[]"))
+        .filter_map(|(path, property)| Some(format!("{path}: {}", property.get("required")?)))
+        .filter(|line| !line.ends_with(r#": ["secretKeyRef"]"#) && !line.ends_with(r#".autoscaling: ["maxReplicas"]"#))
+        .collect();
+    assert_eq!(
+        required,
+        [
+            r#"spec.ai: ["apiKey"]"#,
+            r#"spec.dapr.tracing: ["endpoint"]"#,
+            r#"spec.ingress: ["host"]"#,
+            r#"spec.ingress.gateway: ["name"]"#,
+            r#"spec.kafka.external: ["brokers"]"#,
+            r#"spec.kafka.external.auth.mtls: ["certificate","key"]"#,
+            r#"spec.kafka.external.auth.plain: ["password","username"]"#,
+            r#"spec.kafka.external.auth.scram: ["password","username"]"#,
+            r#"spec.postgres.external: ["connectionString"]"#,
+        ]
+    );
+}
+
 #[test]
 fn no_field_names_another_namespace() {
     for (path, _) in properties().into_iter().filter(|(path, _)| path.starts_with("spec")) {

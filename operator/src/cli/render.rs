@@ -108,8 +108,54 @@ fn read(path: &Path) -> Result<TodoPlatform, RenderError> {
     }
     let count = platforms.len();
     match (platforms.pop(), count) {
-        (Some(platform), 1) => serde_yaml::from_value(platform).map_err(parse_error),
+        (Some(document), 1) => {
+            let platform: TodoPlatform = serde_yaml::from_value(document.clone()).map_err(parse_error)?;
+            refuse_unknown_fields(&document, &platform)?;
+            Ok(platform)
+        }
         _ => Err(RenderError::Count { path: path.to_owned(), count }),
+    }
+}
+
+/// An API server says of a field that it does not know; here nobody else would.
+fn refuse_unknown_fields(document: &serde_yaml::Value, platform: &TodoPlatform) -> Result<(), RenderError> {
+    let mut unknown = Vec::new();
+    if let Some(Ok(given)) = document.get("spec").map(serde_json::to_value) {
+        // What was read is written again, and has all fields that are known. Our own structs are always JSON.
+        let known = serde_json::to_value(&platform.spec).unwrap_or_default();
+        find_unknown("spec", &given, &known, &mut unknown);
+    }
+    if unknown.is_empty() { Ok(()) } else { Err(RenderError::Invalid(unknown)) }
+}
+
+fn find_unknown(path: &str, given: &Value, known: &Value, unknown: &mut Vec<Violation>) {
+    match (given, known) {
+        (Value::Object(given), Value::Object(known)) => {
+            for (name, value) in given {
+                let path = format!("{path}.{name}");
+                match known.get(name) {
+                    Some(known) => find_unknown(&path, value, known, unknown),
+                    None if says_nothing(value) => {}
+                    None => unknown.push(Violation { path, message: "is no field that is known here".to_owned() }),
+                }
+            }
+        }
+        (Value::Array(given), Value::Array(known)) => {
+            for (index, (given, known)) in given.iter().zip(known).enumerate() {
+                find_unknown(&format!("{path}[{index}]"), given, known, unknown);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What is left out when it is written again.
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
     }
 }
 
