@@ -1,1 +1,198 @@
+//! The routes, with a real database.
 
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, StatusCode},
+};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use todo_common::{
+    database::Database,
+    server,
+    tasks::{self, NewTask, Task, TaskPatch, UserId},
+    testing::{settings, with_database},
+};
+use tower::ServiceExt;
+use uuid::Uuid;
+
+use crate::router::router;
+
+fn app(database: &Database) -> Router {
+    server::layered(router(&settings(), database))
+}
+
+async fn call(app: &Router, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("content-type", "application/json")
+        .header("dapr-api-token", "token")
+        .body(if body.is_null() { Body::empty() } else { Body::from(body.to_string()) })
+        .unwrap();
+    let response = app.clone().oneshot(request).await.unwrap();
+    let status = response.status();
+    let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    (status, serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+async fn shown(app: &Router) -> Vec<Value> {
+    let (status, page) = call(app, "GET", "/api/notifications?user_id=ada", Value::Null).await;
+    assert_eq!(status, 200, "{page}");
+    page["items"].as_array().unwrap().clone()
+}
+
+/// A task of ada that is due at `due_at`, and its reminder.
+async fn task(pool: &PgPool, due_at: DateTime<Utc>) -> (Task, Uuid) {
+    let new = NewTask { due_at: Some(due_at), ..NewTask::titled("Buy groceries") };
+    let ada = UserId::new("ada").unwrap();
+    let task = tasks::create(&mut pool.acquire().await.unwrap(), &ada, new).await.unwrap();
+    let reminder = sqlx::query_scalar("UPDATE task_reminders SET claimed_at = now() WHERE task_id = $1 RETURNING id");
+    let reminder = reminder.bind(task.id).fetch_one(pool).await.unwrap();
+    (task, reminder)
+}
+
+fn event(id: &str, task: &Task, reminder: Uuid) -> Value {
+    json!({"specversion": "1.0", "id": id, "data": {
+        "task_id": task.id, "user_id": "ada", "title": "an older title", "due_at": task.due_at, "remind_at": task.due_at,
+        "notification_method": "push", "reminder_id": reminder,
+    }})
+}
+
+fn minutes(minutes: i64) -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(3) + TimeDelta::minutes(minutes)
+}
+
+#[tokio::test]
+async fn a_reminder_is_stored_once_and_shown_at_once_when_it_is_overdue() {
+    with_database(|pool| async move {
+        let app = app(&Database::ready(pool.clone()));
+        let (task, reminder) = task(&pool, minutes(-60)).await;
+        // Redelivered, and published twice under another id.
+        for id in ["e1", "e1", "e2"] {
+            let (_, reply) = call(&app, "POST", "/reminders", event(id, &task, reminder)).await;
+            assert_eq!(reply, json!({"status": "SUCCESS"}));
+        }
+        let shown = shown(&app).await;
+        assert_eq!(shown.len(), 1);
+        assert_eq!((&shown[0]["title"], &shown[0]["task_id"]), (&json!("Buy groceries"), &json!(task.id)));
+        assert!(shown[0].get("visible_at").is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reminder_is_not_shown_before_its_time() {
+    with_database(|pool| async move {
+        let app = app(&Database::ready(pool.clone()));
+        let (task, reminder) = task(&pool, minutes(5)).await;
+        call(&app, "POST", "/reminders", event("e1", &task, reminder)).await;
+        assert!(shown(&app).await.is_empty());
+        sqlx::query("UPDATE notifications SET visible_at = visible_at - interval '6 minutes'")
+            .execute(&pool)
+            .await
+            .unwrap();
+        assert_eq!(shown(&app).await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reminder_of_a_task_that_was_done_or_moved_is_not_stored() {
+    with_database(|pool| async move {
+        let app = app(&Database::ready(pool.clone()));
+        let ada = UserId::new("ada").unwrap();
+        let (done, done_reminder) = task(&pool, minutes(-1)).await;
+        let (moved, moved_reminder) = task(&pool, minutes(-1)).await;
+        let mut c = pool.acquire().await.unwrap();
+        tasks::complete(&mut c, &ada, done.id, None).await.unwrap();
+        let patch = TaskPatch { due_at: Some(Some(minutes(60))), ..TaskPatch::default() };
+        tasks::update(&mut c, &ada, moved.id, None, patch).await.unwrap();
+        for (id, task, reminder) in [("e1", &done, done_reminder), ("e2", &moved, moved_reminder)] {
+            let (_, reply) = call(&app, "POST", "/reminders", event(id, task, reminder)).await;
+            assert_eq!(reply, json!({"status": "SUCCESS"}));
+        }
+        assert!(shown(&app).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_specifications_reminder_needs_no_id() {
+    with_database(|pool| async move {
+        let app = app(&Database::ready(pool.clone()));
+        let (task, _) = task(&pool, minutes(-1)).await;
+        let bare = json!({"task_id": task.id, "user_id": "ada", "title": "a", "due_at": "2026-03-01T09:00:00",
+            "remind_at": "2026-03-01T08:55:00.123456", "notification_method": "push"});
+        for _ in 0..2 {
+            assert_eq!(call(&app, "POST", "/reminders", bare.clone()).await.1, json!({"status": "SUCCESS"}));
+        }
+        assert_eq!(shown(&app).await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_handled_is_dropped_and_its_dead_letter_is_kept_once() {
+    with_database(|pool| async move {
+        let app = app(&Database::ready(pool.clone()));
+        let poison = json!({"specversion": "1.0", "id": "e1", "data": {"task_id": 7}});
+        assert_eq!(call(&app, "POST", "/reminders", poison.clone()).await.1, json!({"status": "DROP"}));
+        for _ in 0..2 {
+            assert_eq!(call(&app, "POST", "/dead-letters", poison.clone()).await.1, json!({"status": "SUCCESS"}));
+        }
+        let kept: Vec<(String, String, Value)> =
+            sqlx::query_as("SELECT id, topic, payload FROM dead_letters").fetch_all(&pool).await.unwrap();
+        assert_eq!(kept, [("e1".to_owned(), "reminders".to_owned(), json!({"task_id": 7}))]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_database_an_event_is_tried_again() {
+    let app = app(&Database::new());
+    let reminder =
+        json!({"task_id": Uuid::now_v7(), "user_id": "ada", "title": "a", "remind_at": "2026-03-01T08:00:00Z"});
+    assert_eq!(call(&app, "POST", "/reminders", reminder).await.1, json!({"status": "RETRY"}));
+    assert_eq!(call(&app, "GET", "/api/notifications?user_id=ada", Value::Null).await.0, 503);
+}
+
+#[tokio::test]
+async fn a_sent_notification_is_listed_newest_first_and_can_be_read() {
+    with_database(|pool| async move {
+        let app = app(&Database::ready(pool));
+        for message in ["one", "two", "three"] {
+            let (status, sent) =
+                call(&app, "POST", "/send-notification", json!({"user_id": "ada", "message": message})).await;
+            assert_eq!((status.as_u16(), &sent["message"]), (200, &json!(message)));
+        }
+        let (_, page) = call(&app, "GET", "/api/notifications?user_id=ada&limit=2", Value::Null).await;
+        let messages: Vec<_> = page["items"].as_array().unwrap().iter().map(|item| item["message"].clone()).collect();
+        assert_eq!(messages, ["three", "two"]);
+        let next = format!("/api/notifications?user_id=ada&limit=2&cursor={}", page["next_cursor"].as_str().unwrap());
+        let (_, rest) = call(&app, "GET", &next, Value::Null).await;
+        assert_eq!((&rest["items"][0]["message"], &rest["next_cursor"]), (&json!("one"), &Value::Null));
+
+        let path = format!("/api/notifications/{}/read", rest["items"][0]["id"].as_str().unwrap());
+        assert_eq!(call(&app, "POST", &path, json!({"user_id": "bob"})).await.0, 404);
+        assert!(call(&app, "POST", &path, json!({"user_id": "ada"})).await.1["read_at"].is_string());
+        let (_, unread) = call(&app, "GET", "/api/notifications?user_id=ada&unread=true", Value::Null).await;
+        assert_eq!(unread["items"].as_array().unwrap().len(), 2);
+        assert_eq!(call(&app, "GET", "/api/notifications?user_id=ada&cursor=x", Value::Null).await.0, 422);
+        assert_eq!(call(&app, "GET", "/api/notifications", Value::Null).await.0, 422);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn dapr_is_told_what_to_deliver_where() {
+    let (_, answer) = call(&app(&Database::new()), "GET", "/dapr/subscribe", Value::Null).await;
+    assert_eq!(
+        answer,
+        json!([
+            {"pubsubname": "kafka-pubsub", "topic": "reminders", "route": "/reminders", "deadLetterTopic": "reminders-dead"},
+            {"pubsubname": "kafka-pubsub", "topic": "reminders-dead", "route": "/dead-letters"},
+        ])
+    );
+}

@@ -80,9 +80,7 @@ impl Draft {
     }
 
     fn checked(mut self, mut mistakes: Mistakes) -> Result<Self, TaskError> {
-        if let Some(trimmed) = Some(self.title.trim()).filter(|trimmed| *trimmed != self.title) {
-            self.title = trimmed.to_owned();
-        }
+        self.title = trimmed(&self.title);
         self.notes = self.notes.filter(|notes| !notes.trim().is_empty());
         self.tags = mistakes.tags(&self.tags);
         mistakes.text("title", &self.title, 1..=TITLE);
@@ -111,6 +109,10 @@ impl Draft {
         times.dedup();
         times
     }
+}
+
+fn trimmed(text: &str) -> String {
+    text.trim().to_owned()
 }
 
 /// The zone was checked when it was written; one that a later release of the zone data has dropped is UTC.

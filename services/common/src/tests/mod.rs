@@ -1,10 +1,12 @@
 //! What needs a database to be shown.
 
+mod dapr;
 mod database;
 mod lists;
 mod occurrences;
 mod outbox;
 mod reminders;
+mod server;
 mod tasks;
 
 use serde_json::Value;

@@ -38,6 +38,15 @@ impl Publish for &Broker {
     }
 }
 
+/// A broker that refuses one key.
+struct Picky;
+
+impl Publish for Picky {
+    async fn publish_event(&self, event: &OutboxEvent) -> Result<(), String> {
+        if event.partition_key == "bad" { Err("too large".to_owned()) } else { Ok(()) }
+    }
+}
+
 async fn enqueue(pool: &PgPool, key: &str, payload: i32) {
     outbox::enqueue(&mut pool.acquire().await.unwrap(), "task-events", key, None, &json!({"n": payload}))
         .await
@@ -105,12 +114,6 @@ async fn an_event_that_fails_does_not_hold_up_other_keys() {
     with_database(|pool| async move {
         for key in ["bad", "good"] {
             enqueue(&pool, key, 1).await;
-        }
-        struct Picky;
-        impl Publish for Picky {
-            async fn publish_event(&self, event: &OutboxEvent) -> Result<(), String> {
-                if event.partition_key == "bad" { Err("too large".to_owned()) } else { Ok(()) }
-            }
         }
         assert_eq!(round(&pool, &Picky).await.unwrap(), Round { published: 1, failed: 1 });
     })

@@ -1,0 +1,134 @@
+//! The client against a stand-in that answers as the real sidecar was seen to (dapr-facts, section 5).
+
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, Method, StatusCode, Uri},
+    response::{IntoResponse, Response},
+};
+use reqwest::Method as Verb;
+use serde_json::{Value, json};
+
+use crate::{
+    dapr::{Client, Error},
+    telemetry::trace_context,
+};
+
+#[derive(Clone, Debug)]
+struct Seen {
+    request: String,
+    content_type: Option<String>,
+    traceparent: Option<String>,
+    body: Value,
+}
+
+type Log = Arc<Mutex<Vec<Seen>>>;
+
+async fn answer(State(log): State<Log>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    log.lock().unwrap().push(Seen {
+        request: format!("{method} {uri}"),
+        content_type: header("content-type"),
+        traceparent: header("traceparent"),
+        body: body.clone(),
+    });
+    match uri.path() {
+        "/v1.0/publish/kafka-pubsub/away" => {
+            let body = json!({"errorCode": "ERR_PUBSUB_PUBLISH_MESSAGE", "message": "broker is away"});
+            (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(body)).into_response()
+        }
+        "/v1.0/state/statestore/there" => ([("etag", "7")], axum::Json(json!({"turns": 1}))).into_response(),
+        "/v1.0/state/statestore" => match body[0].get("etag") {
+            Some(etag) if etag == "7" => StatusCode::NO_CONTENT.into_response(),
+            Some(_) => StatusCode::CONFLICT.into_response(),
+            None => (StatusCode::INTERNAL_SERVER_ERROR, "no item was updated").into_response(),
+        },
+        "/v1.0/secrets/kubernetes-secrets/postgres-connection" => {
+            axum::Json(json!({"connection-string": "hunter2"})).into_response()
+        }
+        "/v1.0/invoke/notification-service/method/send-notification" => axum::Json(json!({"id": "n1"})).into_response(),
+        "/v1.0/publish/kafka-pubsub/task-events" | "/v1.0/state/statestore/missing" | "/v1.0/healthz/outbound" => {
+            StatusCode::NO_CONTENT.into_response()
+        }
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn sidecar() -> (Client, Log) {
+    let log = Log::default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = Router::new().fallback(answer).with_state(log.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (Client::new(&format!("http://{address}/")).unwrap(), log)
+}
+
+fn last(log: &Log) -> Seen {
+    log.lock().unwrap().last().unwrap().clone()
+}
+
+#[tokio::test]
+async fn an_event_is_published_as_json_with_its_id_key_and_trace() {
+    let (client, log) = sidecar().await;
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let payload = json!({"a": 1});
+    let publish = client.publish("kafka-pubsub", "task-events", "e 1", "task&1", &payload);
+    trace_context::scope(Some(parent), publish).await.unwrap();
+    let seen = last(&log);
+    assert_eq!(
+        seen.request,
+        "POST /v1.0/publish/kafka-pubsub/task-events?metadata.cloudevent.id=e+1&metadata.partitionKey=task%261"
+    );
+    assert_eq!(seen.content_type.as_deref(), Some("application/json"));
+    assert_eq!(seen.traceparent.as_deref(), Some(parent));
+    assert_eq!(seen.body, json!({"a": 1}));
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_is_told_in_daprs_words_and_may_be_tried_again() {
+    let (client, _) = sidecar().await;
+    let error = client.publish("kafka-pubsub", "away", "e1", "k", &json!({})).await.unwrap_err();
+    assert!(error.is_transient());
+    assert!(
+        error.to_string().ends_with("500 Internal Server Error ERR_PUBSUB_PUBLISH_MESSAGE: broker is away"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn state_is_saved_only_over_what_was_read() {
+    let (client, log) = sidecar().await;
+    let missing: Option<(Value, _)> = client.state_get("statestore", "missing").await.unwrap();
+    assert!(missing.is_none());
+    let (value, etag) = client.state_get::<Value>("statestore", "there").await.unwrap().unwrap();
+    assert_eq!(value, json!({"turns": 1}));
+    let hour = Some(std::time::Duration::from_hours(1));
+    client.state_save("statestore", "there", &json!({"turns": 2}), Some(&etag), hour).await.unwrap();
+    let options = json!({"concurrency": "first-write", "consistency": "strong"});
+    let item = json!({"key": "there", "value": {"turns": 2}, "options": options, "etag": "7", "metadata": {"ttlInSeconds": "3600"}});
+    assert_eq!(last(&log).body, json!([item]));
+    let created = client.state_save("statestore", "there", &json!({}), None, None).await;
+    assert!(matches!(created, Err(Error::Conflict)), "{created:?}");
+}
+
+#[tokio::test]
+async fn secrets_and_other_services_are_reached_through_the_sidecar() {
+    let (client, log) = sidecar().await;
+    let secret = client.secret("kubernetes-secrets", "postgres-connection").await.unwrap();
+    assert_eq!(secret["connection-string"].expose(), "hunter2");
+    assert!(!format!("{secret:?}").contains("hunter2"));
+    let answer =
+        client.invoke("notification-service", Verb::POST, "/send-notification", &json!({"user_id": "ada"})).await;
+    assert_eq!(answer.unwrap(), json!({"id": "n1"}));
+    assert!(client.outbound_ready().await);
+    client.state_get::<Value>("statestore", "../secrets/x").await.unwrap_err();
+    assert_eq!(
+        last(&log).request,
+        "GET /v1.0/state/statestore/..%2Fsecrets%2Fx?consistency=strong",
+        "a key cannot leave its place"
+    );
+}

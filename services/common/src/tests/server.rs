@@ -1,0 +1,71 @@
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, StatusCode, header},
+    routing::{get, post},
+};
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::{auth, problem::Json, server, tasks::NewTask, testing::settings};
+
+fn app() -> Router {
+    async fn panics() {
+        panic!("on purpose");
+    }
+    let for_dapr = auth::require_app_token(Router::new().route("/tick", post(|| async { "ticked" })), &settings());
+    let routes = Router::new()
+        .route("/tasks", post(|Json(new): Json<NewTask>| async move { Json(new) }))
+        .route("/panic", get(panics));
+    server::layered(routes.merge(for_dapr))
+}
+
+async fn ask(request: Request<Body>) -> (StatusCode, Value, String) {
+    let response = app().oneshot(request).await.unwrap();
+    let status = response.status();
+    let media = response.headers().get(header::CONTENT_TYPE).map_or("", |value| value.to_str().unwrap()).to_owned();
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or_default(), media)
+}
+
+fn json(body: impl Into<Body>) -> Request<Body> {
+    Request::post("/tasks").header("content-type", "application/json").body(body.into()).unwrap()
+}
+
+#[tokio::test]
+async fn everything_that_goes_wrong_is_a_problem() {
+    let get = |path: &str| Request::get(path).body(Body::empty()).unwrap();
+    let untyped = Request::post("/tasks").body(Body::from(r#"{"title":"a"}"#)).unwrap();
+    for (request, status, kind) in [
+        (get("/nowhere"), 404, "not-found"),
+        (get("/tasks"), 405, "method"),
+        (json("{"), 400, "bad-request"),
+        (json(r#"{"title": 1}"#), 422, "validation"),
+        (json(r#"{"title": "a", "recurrence": {"every": "day"}}"#), 422, "validation"),
+        (untyped, 415, "media-type"),
+        (json(vec![b' '; server::BODY_LIMIT + 1]), 413, "too-large"),
+        (get("/panic"), 500, "internal"),
+        (Request::post("/tick").body(Body::empty()).unwrap(), 401, "unauthorized"),
+    ] {
+        let path = request.uri().clone();
+        let (answered, body, media) = ask(request).await;
+        assert_eq!((answered.as_u16(), media.as_str()), (status, "application/problem+json"), "{path} {body}");
+        assert_eq!(body["type"], format!("urn:todoplatform:problem:{kind}"), "{path}");
+        assert_eq!(body["status"], status, "{path}");
+        assert!(!body["title"].as_str().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn only_the_sidecar_may_call_the_routes_for_dapr() {
+    for (token, status) in [("token", 200), ("tokem", 401), ("", 401), ("tokentoken", 401)] {
+        let request = Request::post("/tick").header("dapr-api-token", token).body(Body::empty()).unwrap();
+        assert_eq!(ask(request).await.0.as_u16(), status, "{token:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_good_request_goes_through() {
+    let (status, body, _) = ask(json(r#"{"title": "a", "user_id": "ada"}"#)).await;
+    assert_eq!((status, &body["title"]), (StatusCode::OK, &Value::from("a")));
+}
