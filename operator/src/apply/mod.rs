@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use futures::{FutureExt, StreamExt, stream};
 use kube::core::DynamicObject;
+use serde_json::json;
 use tracing::{debug, warn};
 
 use crate::{
@@ -188,8 +189,26 @@ async fn apply_one(
         Ok(()) => Outcome::Written,
         Err(error) => match error.status().map(field_conflicts) {
             Some(conflicts) if !conflicts.is_empty() => Outcome::Conflict(conflicts, Box::new(body)),
+            _ if error.class() == Class::Invalid && body.metadata.uid.is_some() => {
+                overwrite(writer, step, &body, error).await
+            }
             _ => Outcome::Failed(error),
         },
+    }
+}
+
+/// Puts right what an apply cannot: it adds our items to a list and leaves those of others, and both together may be
+/// invalid, for example two ports of a Service with one name. So all lists are made ours first.
+async fn overwrite(writer: &Writer, step: &Step, body: &DynamicObject, refused: WriteError) -> Outcome {
+    let mut patch = body.data.clone();
+    patch["metadata"] = json!({"uid": body.metadata.uid});
+    match writer.merge(&step.resource, &step.key.name, &patch).await {
+        Ok(()) => match writer.apply(&step.resource, body, true).await {
+            Ok(()) => Outcome::Written,
+            Err(error) => Outcome::Failed(error),
+        },
+        // What was refused first says more about what is wrong.
+        Err(_) => Outcome::Failed(refused),
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) async fn reconcile(platform: Arc<Guarded>, context: Arc<Context>) -> 
         // All platforms come again when this replica begins to lead.
         return Action::await_change();
     }
-    if !context.watches.are_complete() {
+    if !context.watches.may_begin() {
         return Action::requeue(NOT_YET);
     }
     let uid = platform.meta().uid.clone().unwrap_or_default();

@@ -4,8 +4,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Duration,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use futures::StreamExt;
@@ -46,6 +49,9 @@ const ASK_WHILE_MISSING: Duration = Duration::from_secs(15);
 /// How soon the cluster is asked again when all parts are there.
 const ASK_WHEN_COMPLETE: Duration = Duration::from_secs(60);
 
+/// How long passes wait for watches that do not begin.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// The watches and what they see.
 pub struct Watches {
     client: Client,
@@ -56,6 +62,8 @@ pub struct Watches {
     failing: Arc<Failing>,
     triggers: mpsc::Sender<ObjectRef<Guarded>>,
     cluster: watch::Sender<Cluster>,
+    asked: AtomicBool,
+    started: Instant,
     stop: CancellationToken,
 }
 
@@ -83,6 +91,8 @@ impl Watches {
             failing: Arc::default(),
             triggers,
             cluster: watch::Sender::default(),
+            asked: AtomicBool::new(false),
+            started: Instant::now(),
             stop,
         });
         for resource in base_kinds() {
@@ -103,9 +113,16 @@ impl Watches {
         self.cluster.subscribe()
     }
 
-    /// Whether all objects of all kinds that every cluster has are known.
+    /// Whether the cluster has been asked for its kinds and all objects of all of them are known.
     pub fn are_complete(&self) -> bool {
-        self.pods.is_complete() && self.kinds().values().all(|watched| watched.cache.is_complete())
+        self.asked.load(Ordering::Acquire)
+            && self.pods.is_complete()
+            && self.kinds().values().all(|watched| watched.cache.is_complete())
+    }
+
+    /// Whether passes may begin. A watch that fails for good holds up the objects of its kind, and nothing else.
+    pub fn may_begin(&self) -> bool {
+        self.are_complete() || self.started.elapsed() > PATIENCE
     }
 
     /// Watches that fail now, and why.
@@ -175,6 +192,7 @@ impl Watches {
                 () = self.stop.cancelled() => return,
             };
             self.follow(&before.served, &now.served);
+            self.asked.store(true, Ordering::Release);
             let complete = now.missing_dapr_kinds().is_empty()
                 && matches!(now.injector, Injector::Ready { .. } | Injector::Unknown);
             self.cluster.send_if_modified(|known| {
@@ -346,5 +364,38 @@ mod tests {
         }]);
         assert_eq!(platform_of(&metadata), Some(ObjectRef::new("owner").within("ns")));
         assert_eq!(platform_of(&ObjectMeta::default()), None);
+    }
+
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Rule {
+        api_groups: Vec<String>,
+        resources: Vec<String>,
+        verbs: Vec<String>,
+    }
+
+    fn verbs(rules: &[Rule], resource: &ApiResource) -> BTreeSet<String> {
+        let of = |rule: &&Rule| rule.api_groups.contains(&resource.group) && rule.resources.contains(&resource.plural);
+        rules.iter().filter(of).flat_map(|rule| rule.verbs.clone()).collect()
+    }
+
+    #[test]
+    fn the_chart_grants_what_is_done_with_each_kind_and_no_more() {
+        let rules: Vec<Rule> =
+            serde_yaml::from_str(include_str!("../../../helm/todo-operator/files/rules.yaml")).unwrap();
+        let set = |verbs: &[&str]| verbs.iter().map(|verb| (*verb).to_owned()).collect::<BTreeSet<_>>();
+        let whole = ["create", "delete", "get", "list", "patch", "watch"];
+        for resource in base_kinds().into_iter().chain(late_kinds()) {
+            let data = resource.kind == "PersistentVolumeClaim";
+            let expected = whole.into_iter().filter(|verb| !(data && *verb == "delete")).collect::<Vec<_>>();
+            assert_eq!(verbs(&rules, &resource), set(&expected), "{}", resource.kind);
+        }
+        let secrets = ApiResource::erase::<k8s_openapi::api::core::v1::Secret>(&());
+        assert_eq!(verbs(&rules, &secrets), set(&["create", "get", "patch"]), "Secrets are neither listed nor watched");
+        assert_eq!(verbs(&rules, &ApiResource::erase::<Pod>(&())), set(&["delete", "list", "watch"]));
+        let granted: usize = rules.iter().map(|rule| rule.resources.len()).sum();
+        // Secrets, pods, events, and the three of our own resource.
+        assert_eq!(granted, base_kinds().len() + late_kinds().len() + 6);
+        assert!(rules.iter().all(|rule| !format!("{:?}{:?}", rule.resources, rule.verbs).contains('*')));
     }
 }

@@ -4,7 +4,7 @@ use kube::core::DynamicObject;
 use serde_json::Value;
 
 use super::desired_hash_annotation;
-use crate::resolve::short_hash;
+use crate::resolve::{quantity, short_hash};
 
 /// Hash of an object that is to be applied.
 pub fn hash(body: &DynamicObject) -> String {
@@ -71,33 +71,7 @@ fn covered_list(wanted: &[Value], present: &[Value], place: Place) -> bool {
 }
 
 fn same_quantity(one: &str, other: &str) -> bool {
-    matches!((quantity(one), quantity(other)), (Some(one), Some(other)) if (one - other).abs() <= 1e-9 * one.abs())
-}
-
-/// Value of a quantity such as `500m`, `1Gi` or `1e3`.
-fn quantity(text: &str) -> Option<f64> {
-    const UNITS: [(&str, f64); 15] = [
-        ("Ki", 1024.0),
-        ("Mi", 1_048_576.0),
-        ("Gi", 1_073_741_824.0),
-        ("Ti", 1_099_511_627_776.0),
-        ("Pi", 1_125_899_906_842_624.0),
-        ("Ei", 1_152_921_504_606_846_976.0),
-        ("n", 1e-9),
-        ("u", 1e-6),
-        ("m", 1e-3),
-        ("k", 1e3),
-        ("M", 1e6),
-        ("G", 1e9),
-        ("T", 1e12),
-        ("P", 1e15),
-        ("E", 1e18),
-    ];
-    if let Ok(number) = text.parse() {
-        return Some(number);
-    }
-    let (unit, factor) = UNITS.iter().find(|(unit, _)| text.ends_with(unit))?;
-    text[..text.len() - unit.len()].parse::<f64>().ok().map(|number| number * factor)
+    matches!((quantity::value(one), quantity::value(other)), (Some(one), Some(other)) if (one - other).abs() <= 1e-9 * one.abs())
 }
 
 #[cfg(test)]

@@ -188,7 +188,8 @@ fn plan_apply(plan: &mut Plan, object: &Object, live: &Live, identity: &Identity
     let key = Key::of(object);
     let current = live.objects.get(&key);
     if !live.resources.contains_key(&key.kind) {
-        let reason = format!("the cluster has no {} yet", object.resource.api_version);
+        let reason =
+            format!("the cluster has no {} of {} that could be watched", key.kind, object.resource.api_version);
         return plan.held.push(Held { key, reason });
     }
     match current.map(|current| ownership::standing(identity, &current.metadata)) {

@@ -13,11 +13,16 @@ pub enum LogFormat {
     Text,
 }
 
-/// Begins to log to the standard error output. `RUST_LOG` chooses what is logged.
+/// What the libraries have to say belongs into a log only when something is wrong.
+const LIBRARIES: &str = "kube_client=warn,kube_runtime=warn,rskafka=error";
+
+/// Begins to log to the standard error output. `RUST_LOG` chooses what is logged: a level for the operator alone, or
+/// directives for whatever they name.
 pub fn install(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,kube_client=warn,kube_runtime=warn,rskafka=warn"));
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
+    let level = if wanted.is_empty() { "info" } else { &wanted };
+    let filter = if level.contains(['=', ',']) { level.to_owned() } else { format!("{level},{LIBRARIES}") };
+    let builder = fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr);
     // An error means that something logs already, as in tests; then its way is as good.
     let _ = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

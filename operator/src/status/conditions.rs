@@ -11,7 +11,7 @@ use super::{Assessment, Stop, is_infrastructure, words};
 use crate::{
     apply::topics::Topics,
     class::{Class, bounded},
-    dereference::cluster::{Injector, version_warning},
+    dereference::cluster::{DAPR_KINDS, Injector, version_warning},
     observe::{DataPath, Observed, State},
 };
 
@@ -165,7 +165,10 @@ fn dapr(observed: &Observed) -> Verdict {
 
 fn infrastructure(observed: &Observed) -> Verdict {
     const TYPE: &str = condition::INFRASTRUCTURE_READY;
-    if let Some((reason, message)) = unwritable(observed, is_infrastructure) {
+    let serves = observed.infrastructure.parts.values().all(|part| part.rollout.is_serving());
+    if let Some((reason, message)) =
+        unwritable(observed, serves, |kind, name| !is_dapr(kind) && is_infrastructure(name))
+    {
         return Verdict::no(TYPE, &reason, message);
     }
     let stuck = observed.infrastructure.parts.iter().find_map(|(name, part)| match &part.rollout.state {
@@ -208,12 +211,13 @@ fn infrastructure(observed: &Observed) -> Verdict {
 
 fn components(observed: &Observed) -> Verdict {
     const TYPE: &str = condition::COMPONENTS_READY;
-    const KINDS: [&str; 3] = ["Component", "Configuration", "Resiliency"];
-    if let Some((reason, message)) = unwritable_kind(observed, |kind| KINDS.contains(&kind)) {
+    let loaded =
+        observed.components.iter().all(|component| 0 < component.expected && component.loaded_by == component.expected);
+    if let Some((reason, message)) = unwritable(observed, loaded, |kind, _| is_dapr(kind)) {
         return Verdict::no(TYPE, &reason, message);
     }
-    if let Some(held) = observed.applied.held.iter().find(|held| KINDS.contains(&held.key.kind.as_str())) {
-        return Verdict::no(TYPE, "Waiting", format!("{} is not made yet: {}", held.key, held.reason));
+    if let Some(held) = observed.applied.held.iter().find(|held| is_dapr(&held.key.kind)).filter(|_| !loaded) {
+        return Verdict::no(TYPE, "Waiting", format!("{} waits: {}", held.key, held.reason));
     }
     if observed.components.iter().all(|component| component.expected == 0) {
         return Verdict::no(TYPE, "NoSidecars", "no sidecar runs yet that could load them");
@@ -236,8 +240,10 @@ fn components(observed: &Observed) -> Verdict {
 
 fn services(observed: &Observed) -> Verdict {
     const TYPE: &str = condition::SERVICES_READY;
-    let ours = |name: &str| !is_infrastructure(name);
-    if let Some((reason, message)) = unwritable(observed, ours) {
+    let serve = observed.services.iter().all(crate::observe::ServiceObserved::is_ready);
+    if let Some((reason, message)) =
+        unwritable(observed, serve, |kind, name| !is_dapr(kind) && !is_infrastructure(name))
+    {
         return Verdict::no(TYPE, &reason, message);
     }
     let without: Vec<String> = observed
@@ -255,7 +261,7 @@ fn services(observed: &Observed) -> Verdict {
     }
     let waiting = observed.applied.held.iter().find(|held| held.key.kind == "Deployment");
     if let Some(held) = waiting {
-        return Verdict::no(TYPE, "Waiting", format!("{} is not made yet: {}", held.key, held.reason));
+        return Verdict::no(TYPE, "Waiting", format!("{} waits: {}", held.key, held.reason));
     }
     let parts: Vec<String> = not_serving
         .iter()
@@ -345,22 +351,18 @@ fn degraded(observed: &Observed) -> Verdict {
         return Verdict::yes(TYPE, "OwnershipFight", message);
     }
     if let Some(held) = observed.applied.held.iter().find(|held| held.key.kind == "HTTPRoute") {
-        return Verdict::yes(TYPE, "GatewayApiMissing", format!("{} is not made: {}", held.key, held.reason));
+        return Verdict::yes(TYPE, "GatewayApiMissing", format!("{} waits: {}", held.key, held.reason));
     }
     Verdict::no(TYPE, "AsExpected", "nothing is wrong")
 }
 
-/// Why an object, by its name, cannot be written.
-fn unwritable(observed: &Observed, concerns: impl Fn(&str) -> bool) -> Option<(String, String)> {
-    const DAPR: [&str; 3] = ["Component", "Configuration", "Resiliency"];
-    unwritable_where(observed, |kind, name| !DAPR.contains(&kind) && concerns(name))
+fn is_dapr(kind: &str) -> bool {
+    DAPR_KINDS.contains(&kind)
 }
 
-fn unwritable_kind(observed: &Observed, concerns: impl Fn(&str) -> bool) -> Option<(String, String)> {
-    unwritable_where(observed, |kind, _| concerns(kind))
-}
-
-fn unwritable_where(observed: &Observed, concerns: impl Fn(&str, &str) -> bool) -> Option<(String, String)> {
+/// An object, by its kind and name, that cannot be as it should be. One of somebody else's always counts, as it may do
+/// anything; a write that failed only where it keeps something from working.
+fn unwritable(observed: &Observed, works: bool, concerns: impl Fn(&str, &str) -> bool) -> Option<(String, String)> {
     let applied = &observed.applied;
     let foreign = applied.foreign.iter().find(|foreign| concerns(&foreign.key.kind, &foreign.key.name));
     if let Some(foreign) = foreign {
@@ -370,10 +372,8 @@ fn unwritable_where(observed: &Observed, concerns: impl Fn(&str, &str) -> bool) 
         ));
     }
     let lasting = |class: Class| matches!(class, Class::Forbidden | Class::Invalid | Class::Bug);
-    let failure = applied
-        .failures
-        .iter()
-        .find(|failure| lasting(failure.class) && concerns(&failure.key.kind, &failure.key.name))?;
+    let mut failures = applied.failures.iter().filter(|failure| !works && lasting(failure.class));
+    let failure = failures.find(|failure| concerns(&failure.key.kind, &failure.key.name))?;
     Some((failure.class.reason().to_owned(), format!("cannot write {}: {}", failure.key, failure.message)))
 }
 
