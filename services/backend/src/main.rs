@@ -43,20 +43,8 @@ async fn main() -> anyhow::Result<()> {
     let data_path = DataPath::default();
 
     background.spawn("database", database.clone().run(settings.clone(), dapr.clone(), stop.clone()));
-    background.spawn(
-        "relay",
-        with_pool(database.clone(), stop.clone(), {
-            let (dapr, stop) = (dapr.clone(), stop.clone());
-            move |pool| relay::run(pool, dapr, stop)
-        }),
-    );
-    background.spawn(
-        "feed",
-        with_pool(database.clone(), stop.clone(), {
-            let (feed, stop) = (app.feed.clone(), stop.clone());
-            move |pool| feed.run(pool, stop)
-        }),
-    );
+    background.spawn("relay", publish_events(app.clone()));
+    background.spawn("feed", follow_changes(app.clone()));
     background.spawn("canary", data_path.clone().run(database.clone(), stop));
 
     let management = health::router(Some(database.clone()), dapr).merge(data_path.router(database));
@@ -65,13 +53,16 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs `work` as soon as there is a database, unless `stop` comes first.
-async fn with_pool<F: Future<Output = ()>>(
-    database: Database,
-    stop: tokio_util::sync::CancellationToken,
-    work: impl FnOnce(sqlx::PgPool) -> F,
-) {
-    if let Some(pool) = stop.run_until_cancelled(database.until_ready()).await {
-        work(pool).await;
+/// The outbox relay, in every replica: claims keep them out of each other's way.
+async fn publish_events(app: App) {
+    if let Some(pool) = app.stop.run_until_cancelled(app.database.until_ready()).await {
+        relay::run(pool, app.dapr, app.stop).await;
+    }
+}
+
+/// What the live views of this replica show.
+async fn follow_changes(app: App) {
+    if let Some(pool) = app.stop.run_until_cancelled(app.database.until_ready()).await {
+        app.feed.run(pool, app.stop).await;
     }
 }

@@ -36,6 +36,38 @@ async fn a_client_with_the_older_handshake_finds_the_tools() {
 }
 
 #[tokio::test]
+async fn a_client_of_the_stateless_version_discovers_the_server_and_calls_a_tool() {
+    with_backend(async |backend| {
+        let meta = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let send = async |method: &str, name: Option<&str>, mut params: Value| {
+            params["_meta"] = meta.clone();
+            let mut headers = vec![
+                ("host", "backend-service"),
+                ("accept", "application/json, text/event-stream"),
+                ("mcp-protocol-version", "2026-07-28"),
+                ("mcp-method", method),
+            ];
+            headers.extend(name.map(|name| ("mcp-name", name)));
+            let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+            let answer = backend.send_with(Method::POST, "/mcp", &headers, body).await;
+            assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+            answer.body
+        };
+        let found = send("server/discover", None, json!({})).await;
+        let versions = found["result"]["supportedVersions"].as_array().cloned().unwrap_or_default();
+        assert!(versions.contains(&json!("2026-07-28")), "{found}");
+        let arguments = json!({"name": "create_task", "arguments": {"user_id": "ada", "title": "a"}});
+        let created = send("tools/call", Some("create_task"), arguments).await;
+        assert_eq!(created["result"]["structuredContent"]["status"], "created", "{created}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn tools_create_list_complete_and_delete_as_the_specification_says() {
     with_backend(async |backend| {
         let created = call(&backend, "create_task", json!({"user_id": "ada", "title": "a", "description": "b"})).await;

@@ -37,12 +37,14 @@ async fn a_stale_etag_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_patch_keeps_and_a_put_resets_what_it_does_not_name() {
+async fn a_patch_keeps_what_it_does_not_name_and_a_put_resets_it() {
     with_backend(async |backend| {
         let id = backend.create(json!({"user_id": "ada", "title": "a", "notes": "n", "priority": "high"})).await;
         let path = format!("/api/tasks/{id}");
         let patched = backend.send(Method::PATCH, &path, json!({"user_id": "ada", "title": "b"})).await.body;
         assert_eq!((&patched["title"], &patched["notes"]), (&json!("b"), &json!("n")));
+        let without = backend.send(Method::PATCH, &path, json!({"user_id": "ada", "notes": null})).await.body;
+        assert_eq!((&without["title"], &without["notes"]), (&json!("b"), &Value::Null));
         let put = backend.send(Method::PUT, &path, json!({"user_id": "ada", "title": "c"})).await.body;
         assert_eq!((&put["title"], &put["notes"], &put["priority"]), (&json!("c"), &Value::Null, &json!("none")));
     })

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
 use todo_common::{
     problem::Problem,
-    tasks::{self, Sort, Task, TaskError, TaskFilter, UserId},
+    tasks::{self, Sort, TaskError, TaskFilter, UserId},
 };
 
 use crate::app::App;
@@ -38,39 +38,20 @@ impl From<TaskError> for Error {
     }
 }
 
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        Problem::from(error).into()
-    }
-}
-
 /// Calls a tool for `user`. The result is what the tool's output schema says.
 pub(crate) async fn call(app: &App, user: &UserId, tool: Tool, arguments: Map<String, Value>) -> Result<Value, Error> {
     let arguments = Arguments::new(arguments);
-    if tool == Tool::ListTasks {
-        let filter = arguments.filter()?;
-        return list(app, user, &filter).await;
-    }
     let mut transaction = app.database.begin().await?;
-    let (status, task) = change(&mut transaction, user, tool, arguments).await?;
-    app.database.commit(transaction).await?;
-    Ok(json!({"task_id": task.id, "status": status, "title": task.title}))
+    let result = run(&mut transaction, user, tool, arguments).await?;
+    if !tool.hints().read_only {
+        app.database.commit(transaction).await?;
+    }
+    Ok(result)
 }
 
-async fn list(app: &App, user: &UserId, filter: &TaskFilter) -> Result<Value, Error> {
-    let filter = TaskFilter { sort: Sort::CreatedAt, limit: Some(MOST_TASKS), ..filter.clone() };
-    let mut connection = app.database.pool()?.acquire().await?;
-    let page = tasks::list(&mut connection, user, &filter).await?;
-    Ok(json!({"tasks": page.items, "count": page.items.len(), "more": page.next_cursor.is_some()}))
-}
-
-async fn change(
-    connection: &mut PgConnection,
-    user: &UserId,
-    tool: Tool,
-    arguments: Arguments,
-) -> Result<(&'static str, Task), Error> {
-    let outcome = match tool {
+async fn run(connection: &mut PgConnection, user: &UserId, tool: Tool, arguments: Arguments) -> Result<Value, Error> {
+    let (status, task) = match tool {
+        Tool::ListTasks => return list(connection, user, arguments.filter()?).await,
         Tool::CreateTask => ("created", tasks::create(connection, user, arguments.new_task()?).await?),
         Tool::CompleteTask => ("completed", tasks::complete(connection, user, arguments.task_id()?, None).await?),
         Tool::DeleteTask => ("deleted", tasks::delete(connection, user, arguments.task_id()?, None).await?),
@@ -78,7 +59,12 @@ async fn change(
             let id = arguments.task_id()?;
             ("updated", tasks::update(connection, user, id, None, arguments.patch()?).await?)
         }
-        Tool::ListTasks => return Err(Error::Failed(Problem::internal())),
     };
-    Ok(outcome)
+    Ok(json!({"task_id": task.id, "status": status, "title": task.title}))
+}
+
+async fn list(connection: &mut PgConnection, user: &UserId, filter: TaskFilter) -> Result<Value, Error> {
+    let filter = TaskFilter { sort: Sort::CreatedAt, limit: Some(MOST_TASKS), ..filter };
+    let page = tasks::list(connection, user, &filter).await?;
+    Ok(json!({"tasks": page.items, "count": page.items.len(), "more": page.next_cursor.is_some()}))
 }
