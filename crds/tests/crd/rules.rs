@@ -9,7 +9,8 @@ use crate::schema::schema;
 #[serde(deny_unknown_fields)]
 struct Case {
     /// What is tried.
-    case: String,
+    #[serde(rename = "case")]
+    what: String,
     /// Name of the platform; `todo` if absent.
     name: Option<String>,
     /// The spec before, if this is a change of it.
@@ -42,8 +43,8 @@ fn check(file: &str) {
             Err(errors) => errors.to_string(),
         };
         match &case.refused {
-            Some(message) => assert!(said.contains(message), "{}: {said:?}", case.case),
-            None => assert_eq!(said, "", "{}", case.case),
+            Some(message) => assert!(said.contains(message), "{}: {said:?}", case.what),
+            None => assert_eq!(said, "", "{}", case.what),
         }
     }
 }

@@ -73,7 +73,7 @@ fn every_text_list_and_map_is_bounded() {
             }
             Some("array") => assert!(has("maxItems"), "{path} is an unbounded list"),
             Some("object") if has("additionalProperties") => {
-                assert!(has("maxProperties"), "{path} is an unbounded map")
+                assert!(has("maxProperties"), "{path} is an unbounded map");
             }
             Some("object") => assert!(has("properties"), "{path} takes anything"),
             Some("integer") => {

@@ -66,7 +66,7 @@ pub enum RenderError {
 }
 
 fn list(violations: &[Violation]) -> String {
-    violations.iter().map(|violation| format!("\n  {violation}")).collect()
+    violations.iter().fold(String::new(), |list, violation| list + "\n  " + &violation.to_string())
 }
 
 /// Prints the objects of the platform in `file`, in apply order. Values of Secrets are never printed, the generated

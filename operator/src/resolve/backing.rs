@@ -27,7 +27,7 @@ pub(super) fn kafka(checks: &mut Checks, spec: Option<&api::KafkaSpec>, settings
         checks.take("spec.kafka.maxMessageBytes", check::number(bytes, MESSAGE_BYTES.0, MESSAGE_BYTES.1))
     });
     let retry = spec.consume_retry_interval.and_then(|interval| {
-        let (least, most) = (Duration::from_millis(10), Duration::from_secs(60));
+        let (least, most) = (Duration::from_millis(10), Duration::from_mins(1));
         checks.take("spec.kafka.consumeRetryInterval", check::duration(interval, least, most))
     });
     let partitions = spec.topics.as_ref().and_then(|topics| topics.partitions).unwrap_or(defaults::PARTITIONS);

@@ -111,7 +111,7 @@ fn reminders(checks: &mut Checks, spec: Option<&api::RemindersSpec>) -> Reminder
     let schedule = spec.and_then(|spec| spec.schedule.clone()).unwrap_or_else(|| defaults::SCHEDULE.to_owned());
     checks.test("spec.reminders.schedule", schedule::check(&schedule));
     let window_seconds = spec.and_then(|spec| spec.window).and_then(|window| {
-        let most = Duration::from_secs(24 * 60 * 60);
+        let most = Duration::from_hours(24);
         checks.take("spec.reminders.window", check::duration(window, Duration::from_secs(1), most))
     });
     Reminders {

@@ -1,11 +1,20 @@
 //! What the operator makes of a platform, held whole: a difference in these snapshots is a difference in the clusters
 //! of everybody who upgrades.
 
+// Marked, so that helpers may unwrap as tests do.
+#[cfg(test)]
 mod frozen;
+#[cfg(test)]
 mod hash;
+#[cfg(test)]
 mod network;
+#[cfg(test)]
 mod objects;
+#[cfg(test)]
 mod pod_security;
+#[cfg(test)]
 mod specification;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod validation;
