@@ -94,12 +94,13 @@ pub async fn run(settings: &Settings, app: Router, management: Router, backgroun
 
 /// `::` takes IPv4 as well and is what a cluster with IPv6 only needs; some kernels have no IPv6 at all.
 async fn bind(port: u16) -> io::Result<TcpListener> {
-    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+    let bound = match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
             TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await
         }
         other => other,
-    }
+    };
+    bound.map_err(|error| io::Error::new(error.kind(), format!("listening on port {port}: {error}")))
 }
 
 /// The limits and manners that every service's routes have; [`run`] applies it, tests may.

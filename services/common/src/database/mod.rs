@@ -106,7 +106,8 @@ impl Database {
         Ok(())
     }
 
-    /// Connects (going on trying), then passes on commits as notifications and removes old rows, until `stop`.
+    /// Connects (going on trying), then passes on commits as notifications and removes old rows, until `stop`. The pool
+    /// stays open, because handlers that are being drained need it.
     pub async fn run(self, settings: Settings, dapr: dapr::Client, stop: CancellationToken) {
         let Some(Some(pool)) = stop.run_until_cancelled(self.establish(&settings, &dapr)).await else { return };
         tokio::select! {
@@ -114,7 +115,6 @@ impl Database {
             () = self.pass_on_commits(&pool) => {}
             () = crate::inbox::keep_clean(&pool) => {}
         }
-        self.close().await;
     }
 
     async fn establish(&self, settings: &Settings, dapr: &dapr::Client) -> Option<PgPool> {
@@ -140,13 +140,6 @@ impl Database {
             if let Err(error) = outbox::wake(pool).await {
                 tracing::debug!(%error, "the relays were not woken; their timers will do");
             }
-        }
-    }
-
-    async fn close(&self) {
-        if let State::Ready(pool) = self.state() {
-            // Waits for connections in use, which handlers that are being drained still need.
-            pool.close().await;
         }
     }
 }

@@ -4,7 +4,10 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use sqlx::PgPool;
-use tokio::{sync::broadcast, time::sleep};
+use tokio::{
+    sync::broadcast,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -14,6 +17,8 @@ use super::wake::Waker;
 const CAPACITY: usize = 1024;
 /// Longest time without looking, because a notification can be lost.
 const TIMER: Duration = Duration::from_secs(1);
+/// Longest read, for a database whose host is gone without a word.
+const READ_LIMIT: Duration = Duration::from_secs(10);
 
 /// One event, as soon as it is committed by any replica or service.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,17 +55,18 @@ impl Feed {
             let mut waker = Waker::new(pool.clone());
             let mut tail = Tail::default();
             loop {
-                match tail.read(&pool).await {
-                    Ok(changes) => {
+                match timeout(READ_LIMIT, tail.read(&pool)).await {
+                    Ok(Ok(changes)) => {
                         for change in changes {
                             // Without a view there is nobody to tell.
                             let _ = self.sender.send(Arc::new(change));
                         }
                     }
-                    Err(error) => {
+                    Ok(Err(error)) => {
                         tracing::warn!(%error, "live views cannot read what is new");
                         sleep(TIMER).await;
                     }
+                    Err(_) => tracing::warn!("live views get no answer from the database"),
                 }
                 waker.wait(TIMER).await;
             }

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use futures::future::join_all;
 use metrics::{counter, gauge};
 use sqlx::PgPool;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{OutboxEvent, claim, wake::Waker};
@@ -18,6 +18,8 @@ const BATCH: i64 = 64;
 const TIMER: Duration = Duration::from_millis(500);
 /// Pause after a round in which nothing worked.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Longest round: longer than a batch may take, for a database whose host is gone without a word.
+const ROUND_LIMIT: Duration = Duration::from_secs(30);
 const MEASURING: Duration = Duration::from_secs(5);
 const CLEANING: Duration = Duration::from_secs(30);
 
@@ -58,12 +60,16 @@ pub async fn run(pool: PgPool, publisher: impl Publish, stop: CancellationToken)
 async fn publish_all(pool: &PgPool, publisher: &impl Publish, stop: &CancellationToken) {
     let mut waker = Waker::new(pool.clone());
     while !stop.is_cancelled() {
-        let pause = match round(pool, publisher).await {
-            Ok(Round { published: 1.., .. }) => continue,
-            Ok(Round { failed: 0, .. }) => None,
-            Ok(_) => Some(PAUSE),
-            Err(error) => {
+        let pause = match timeout(ROUND_LIMIT, round(pool, publisher)).await {
+            Ok(Ok(Round { published: 1.., .. })) => continue,
+            Ok(Ok(Round { failed: 0, .. })) => None,
+            Ok(Ok(_)) => Some(PAUSE),
+            Ok(Err(error)) => {
                 tracing::warn!(%error, "the relay cannot use the database");
+                Some(PAUSE)
+            }
+            Err(_) => {
+                tracing::warn!("the relay gets no answer from the database");
                 Some(PAUSE)
             }
         };
