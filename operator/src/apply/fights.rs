@@ -11,7 +11,7 @@ use crate::plan::{Key, ownership::FieldConflict};
 /// So many times within [`WINDOW`] is a fight.
 const ROUNDS: usize = 3;
 /// See [`ROUNDS`].
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 /// How long an object is left to the other one after a fight.
 const TRUCE: Duration = Duration::from_mins(5);
 /// How long a conflict is shown after it happened.

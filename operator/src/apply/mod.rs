@@ -39,7 +39,7 @@ pub struct Applied {
     pub written: Vec<Key>,
     /// Objects that were removed, as nobody asks for them any more.
     pub removed: Vec<Key>,
-    /// Whether a Secret was made, so that what is known of them is out of date.
+    /// Whether a Secret was made, is on its way out or is not what it was, so that they have to be read anew.
     pub secrets_changed: bool,
     /// What could not be written.
     pub failures: Vec<Failure>,
@@ -75,15 +75,15 @@ enum Outcome {
 /// Carries out `plan`.
 pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mut Fights) -> Applied {
     let mut applied = Applied { held: plan.held, foreign: plan.foreign, ..Applied::default() };
+    applied.secrets_changed = applied.held.iter().any(|held| held.key.kind == "Secret");
     let now = Instant::now();
     let (left_alone, mut steps): (Vec<_>, Vec<_>) =
         plan.steps.into_iter().partition(|step| fights.is_truce(&step.key, now));
     applied.held.extend(left_alone.into_iter().map(|step| Held { key: step.key, reason: TRUCE.to_owned() }));
     steps.sort_by_key(|step| step.wave);
     for wave in steps.chunk_by(|one, other| one.wave == other.wave) {
-        let writes: Vec<_> =
-            wave.iter().map(|step| run(writer, identity, step).map(move |done| (step, done))).collect();
-        let outcomes: Vec<_> = stream::iter(writes).buffer_unordered(CONCURRENCY).collect().await;
+        let calls: Vec<_> = wave.iter().map(|step| run(writer, identity, step).map(move |done| (step, done))).collect();
+        let outcomes: Vec<_> = stream::iter(calls).buffer_unordered(CONCURRENCY).collect().await;
         for (step, outcome) in outcomes {
             let outcome = match outcome {
                 Outcome::Conflict(conflicts, body) => {
@@ -134,6 +134,7 @@ impl Applied {
         let (class, message) = (error.class(), bounded(&error.to_string(), MESSAGE));
         metrics::error(class);
         warn!(object = %key, %class, error = %message, "cannot write");
+        self.secrets_changed |= key.kind == "Secret";
         self.failures.push(Failure { key: key.clone(), class, message });
     }
 }

@@ -120,7 +120,12 @@ impl Operator {
             |_, never, _| match *never {},
             Arc::clone(&context),
         );
-        passes.for_each(|result| future::ready(note(&result))).await;
+        passes
+            .for_each(|result| {
+                note(&result);
+                future::ready(())
+            })
+            .await;
     }
 }
 

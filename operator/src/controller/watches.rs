@@ -47,7 +47,7 @@ use crate::{
 /// How soon the cluster is asked again for parts that are not there yet.
 const ASK_WHILE_MISSING: Duration = Duration::from_secs(15);
 /// How soon the cluster is asked again when all parts are there.
-const ASK_WHEN_COMPLETE: Duration = Duration::from_secs(60);
+const ASK_WHEN_COMPLETE: Duration = Duration::from_mins(1);
 
 /// How long passes wait for watches that do not begin.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -298,7 +298,7 @@ fn explain(error: &watcher::Error) -> (Class, String) {
         | watcher::Error::WatchStartFailed(error)
         | watcher::Error::WatchFailed(error) => (Class::of(error), words(error)),
         watcher::Error::WatchError(status) => (Class::Transient, status.message.clone()),
-        other => (Class::Transient, other.to_string()),
+        watcher::Error::NoResourceVersion => (Class::Bug, error.to_string()),
     }
 }
 

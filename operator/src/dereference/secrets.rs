@@ -22,10 +22,10 @@ use crate::{
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Secrets read at the same time.
 const CONCURRENCY: usize = 8;
-/// How long a complete read is good for, give or take [`JITTER`].
-const FRESH: Duration = Duration::from_secs(10);
+/// How long a complete read is good for; up to [`JITTER`] longer.
+const FRESH: Duration = Duration::from_secs(9);
 /// How long a read is good for in which something was missing.
-const FRESH_INCOMPLETE: Duration = Duration::from_secs(3);
+const FRESH_INCOMPLETE: Duration = Duration::from_secs(2);
 /// Keeps many platforms from reading at the same moment.
 const JITTER: Duration = Duration::from_secs(2);
 /// Port of a PostgreSQL whose connection string names none.
@@ -88,8 +88,8 @@ pub async fn read(
         read.secrets.insert(name, LiveSecret { metadata, keys });
     }
     let fresh = if wanted.iter().all(|key| read.digests.contains_key(key)) { FRESH } else { FRESH_INCOMPLETE };
-    let jitter = JITTER.mul_f64(rand::rng().random_range(-1.0..1.0_f64).abs());
-    read.good_until = Some(Instant::now() + fresh - JITTER / 2 + jitter);
+    let jitter = JITTER.mul_f64(rand::rng().random_range(0.0..1.0));
+    read.good_until = Some(Instant::now() + fresh + jitter);
     Ok(read)
 }
 

@@ -97,7 +97,8 @@ fn sum_up(reports: Vec<(String, Result<Report, String>)>) -> DataPath {
                 slot.get_or_insert((reason(&report.reason), message));
             }
             Err(why) => {
-                broken.get_or_insert(("BackendSilent".to_owned(), format!("pod {pod} {why} on its management port")));
+                let message = format!("pod {pod} {why} on its management port");
+                broken.get_or_insert_with(|| ("BackendSilent".to_owned(), message));
             }
         }
     }
@@ -125,14 +126,14 @@ fn is_running(pod: &Pod) -> bool {
 mod tests {
     use super::*;
 
-    fn report(verified: bool, reason: &str) -> Result<Report, String> {
-        Ok(Report {
+    fn report(verified: bool, reason: &str) -> Report {
+        Report {
             verified,
             latency_ms: Some(20.0),
             age_seconds: Some(3.0),
             reason: reason.to_owned(),
             message: "words".to_owned(),
-        })
+        }
     }
 
     fn of(reports: &[Result<Report, String>]) -> DataPath {
@@ -142,14 +143,14 @@ mod tests {
     #[test]
     fn a_backend_that_starts_does_no_harm_beside_one_with_proof_and_a_broken_one_does() {
         let verified = DataPath::Verified { age_seconds: 3.0, latency_ms: 20.0 };
-        assert_eq!(of(&[report(true, "Verified"), report(false, "Starting")]), verified);
+        assert_eq!(of(&[Ok(report(true, "Verified")), Ok(report(false, "Starting"))]), verified);
         let broken = DataPath::Broken { reason: "Stale".to_owned(), message: "pod p1: words".to_owned() };
-        assert_eq!(of(&[report(true, "Verified"), report(false, "Stale")]), broken);
+        assert_eq!(of(&[Ok(report(true, "Verified")), Ok(report(false, "Stale"))]), broken);
         assert!(matches!(
-            of(&[report(true, "Verified"), Err("cannot be reached".to_owned())]),
+            of(&[Ok(report(true, "Verified")), Err("cannot be reached".to_owned())]),
             DataPath::Broken { .. }
         ));
-        assert!(matches!(of(&[report(false, "Starting")]), DataPath::Broken { .. }));
+        assert!(matches!(of(&[Ok(report(false, "Starting"))]), DataPath::Broken { .. }));
         assert!(matches!(of(&[]), DataPath::Unknown(_)));
     }
 

@@ -1,13 +1,16 @@
 //! What is not made before something else is there. Only for what does not exist yet: what runs is never taken down
 //! because something that it once needed has vanished.
 
-use super::{Foreign, Gates};
+use super::{Gates, Plan};
 use crate::build::{Object, Wave};
 
 /// Why an object may not be made yet.
-pub(super) fn closed(object: &Object, gates: &Gates, foreign: &[Foreign]) -> Option<String> {
-    if let Some(foreign) = foreign.iter().find(|foreign| foreign.wave < object.wave) {
+pub(super) fn closed(object: &Object, gates: &Gates, plan: &Plan) -> Option<String> {
+    if let Some(foreign) = plan.foreign.iter().find(|foreign| foreign.wave < object.wave) {
         return Some(format!("{} is not the operator's", foreign.key));
+    }
+    if let Some(secret) = plan.held.iter().find(|held| held.key.kind == "Secret" && object.wave > Wave::Identity) {
+        return Some(format!("{}: {}", secret.key, secret.reason));
     }
     match object.resource.kind.as_str() {
         // One missing Secret stops every sidecar that has the component in scope.

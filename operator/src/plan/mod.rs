@@ -200,7 +200,7 @@ fn plan_apply(plan: &mut Plan, object: &Object, live: &Live, identity: &Identity
         Some(Standing::Ours) | None => {}
     }
     if current.is_none()
-        && let Some(reason) = gate::closed(object, gates, &plan.foreign)
+        && let Some(reason) = gate::closed(object, gates, plan)
     {
         return plan.held.push(Held { key, reason });
     }
@@ -256,12 +256,16 @@ fn plan_secret(plan: &mut Plan, object: &Object, live: &Live, identity: &Identit
     let key = Key::of(object);
     let action = match live.secrets.get(&key.name) {
         None => Action::Create(Box::new(object.body.clone())),
-        Some(current) if ownership::is_labelled(identity, &current.metadata) => match relabelled(object, current) {
-            Some(patch) => Action::Relabel(patch),
-            None => return,
+        Some(current) => match ownership::standing(identity, &current.metadata) {
+            // Soon gone: what begins to use it would be restarted with the value of the next one.
+            Standing::Leaving(reason) => return plan.held.push(Held { key, reason }),
+            // Used as it is.
+            Standing::Foreign(_) => return,
+            Standing::Ours => match relabelled(object, current) {
+                Some(patch) => Action::Relabel(patch),
+                None => return,
+            },
         },
-        // Somebody else's: used as it is.
-        Some(_) => return,
     };
     plan.steps.push(Step { wave: object.wave, key, resource: object.resource.clone(), action });
 }

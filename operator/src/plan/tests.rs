@@ -299,6 +299,19 @@ fn a_secret_of_somebody_else_is_used_as_it_is_and_ours_follows_the_deletion_poli
 }
 
 #[test]
+fn a_secret_that_goes_with_an_earlier_platform_is_waited_for_before_anything_uses_it() {
+    let desired = default();
+    let mut live = empty(&desired);
+    let mut earlier =
+        desired.objects.iter().find(|object| object.name() == "todo-app-token").unwrap().body.metadata.clone();
+    earlier.owner_references.as_mut().unwrap()[0].uid = "earlier".to_owned();
+    live.secrets.insert("todo-app-token".to_owned(), LiveSecret { metadata: earlier, keys: BTreeSet::new() });
+    let plan = plan(&desired, &live, &identity(), &open());
+    assert!(plan.held.iter().any(|held| held.key.to_string() == "Secret/todo-app-token"));
+    assert!(plan.steps.iter().all(|step| step.wave == Wave::Identity), "{:?}", written(&plan));
+}
+
+#[test]
 fn all_objects_carry_the_label_that_the_watches_select_by() {
     for object in default().objects {
         let labels = object.body.metadata.labels.clone().unwrap_or_default();

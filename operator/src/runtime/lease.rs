@@ -47,16 +47,10 @@ impl Leadership {
     /// Returns when this process begins to lead.
     pub async fn gained(&mut self) {
         // An error means that the election has ended, and then nobody begins to lead.
-        if self.0.wait_for(|until| until.is_none()).await.is_ok() && self.0.wait_for(Option::is_some).await.is_ok() {
+        if self.0.wait_for(Option::is_none).await.is_ok() && self.0.wait_for(Option::is_some).await.is_ok() {
             return;
         }
-        std::future::pending().await
-    }
-
-    /// Leads for good; for a process without election.
-    pub fn always() -> Self {
-        let far = Instant::now() + Duration::from_secs(100 * 365 * 24 * 3600);
-        Self(watch::channel(Some(far)).1)
+        std::future::pending::<()>().await;
     }
 }
 
@@ -213,11 +207,7 @@ impl Campaign {
         let ours = before.holder_identity.as_deref() == Some(&self.candidate.identity);
         let transitions = before.lease_transitions.unwrap_or_default();
         Lease {
-            metadata: lease.map(|lease| lease.metadata).unwrap_or_else(|| ObjectMeta {
-                name: Some(self.candidate.lease.clone()),
-                namespace: Some(self.candidate.namespace.clone()),
-                ..ObjectMeta::default()
-            }),
+            metadata: lease.map_or_else(|| self.metadata(None), |lease| lease.metadata),
             spec: Some(LeaseSpec {
                 holder_identity: Some(self.candidate.identity.clone()),
                 lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
@@ -229,15 +219,19 @@ impl Campaign {
         }
     }
 
+    fn metadata(&self, resource_version: Option<String>) -> ObjectMeta {
+        ObjectMeta {
+            name: Some(self.candidate.lease.clone()),
+            namespace: Some(self.candidate.namespace.clone()),
+            resource_version,
+            ..ObjectMeta::default()
+        }
+    }
+
     /// Gives the Lease back, so that the next leader need not wait. The version makes sure that it is still ours.
     async fn release(&self) {
         let lease = Lease {
-            metadata: ObjectMeta {
-                name: Some(self.candidate.lease.clone()),
-                namespace: Some(self.candidate.namespace.clone()),
-                resource_version: self.version.clone(),
-                ..ObjectMeta::default()
-            },
+            metadata: self.metadata(self.version.clone()),
             spec: Some(LeaseSpec {
                 holder_identity: Some(String::new()),
                 lease_duration_seconds: Some(1),
