@@ -2,15 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use kube::CustomResourceExt;
-use todo_crds::platform::TodoPlatform;
-
 const CRD: &str = "todoplatforms.todoplatform.dev.yaml";
 
 /// Writes them, or only says which are not current.
 pub(super) async fn run(check: bool) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let crd = serde_yaml::to_string(&TodoPlatform::crd())?;
+    let crd = serde_yaml::to_string(&todo_crds::platform::crd())?;
     let files: [(PathBuf, &str); 2] =
         [(root.join("crds/yaml").join(CRD), &crd), (root.join("helm/todo-operator/files").join(CRD), &crd)];
     let mut stale = Vec::new();

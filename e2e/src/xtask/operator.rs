@@ -25,7 +25,9 @@ pub(super) async fn ensure(cluster: &Cluster, progress: &Progress) -> anyhow::Re
     let install = cluster.helm().args(["upgrade", "--install", NAME]).arg(chart);
     // The same tag may stand for another image than the last time; the pod has to notice.
     let content = format!("podAnnotations.todoplatform\\.dev/image={image}");
-    let install = install.args(["--namespace", NAME, "--wait", "--timeout", "3m", "--set-string", &content]);
+    // The CRD may be there already, from `todo-operator crd` or a release that was removed.
+    let install = install.args(["--take-ownership", "--namespace", NAME, "--wait", "--timeout", "3m"]);
+    let install = install.args(["--set-string", &content]);
     let installed = install.limit(Duration::from_mins(4)).log(cluster.settings().log("operator-install")).run().await;
     if installed.is_err() {
         let kubectl = || cluster.kubectl().args(["-n", NAME]);
