@@ -14,6 +14,7 @@ use serde_json::json;
 use tracing::{debug, warn};
 
 use crate::{
+    build::Wave,
     class::{Class, bounded},
     plan::{
         Action, Foreign, Held, Identity, Key, Plan, Standing, Step,
@@ -80,8 +81,8 @@ pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mu
     let (left_alone, mut steps): (Vec<_>, Vec<_>) =
         plan.steps.into_iter().partition(|step| fights.is_truce(&step.key, now));
     applied.held.extend(left_alone.into_iter().map(|step| Held { key: step.key, reason: TRUCE.to_owned() }));
-    steps.sort_by_key(|step| step.wave);
-    for wave in steps.chunk_by(|one, other| one.wave == other.wave) {
+    steps.sort_by_key(turn);
+    for wave in steps.chunk_by(|one, other| turn(one) == turn(other)) {
         let calls: Vec<_> = wave.iter().map(|step| run(writer, identity, step).map(move |done| (step, done))).collect();
         let outcomes: Vec<_> = stream::iter(calls).buffer_unordered(CONCURRENCY).collect().await;
         for (step, outcome) in outcomes {
@@ -110,6 +111,11 @@ pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mu
         }
     }
     applied
+}
+
+/// When a step is done. The API server refuses a `RoleBinding` to a Role that is not there yet.
+fn turn(step: &Step) -> (Wave, bool) {
+    (step.wave, step.key.kind == "RoleBinding")
 }
 
 impl Applied {

@@ -45,6 +45,8 @@ pub struct ComponentObserved {
     pub expected: i32,
     /// Why one has not.
     pub message: Option<String>,
+    /// Whether that is only because a sidecar is just starting.
+    pub starting: bool,
 }
 
 /// Answers of sidecars that are still good, by pod.
@@ -56,6 +58,8 @@ pub struct DaprdMemory(HashMap<String, (String, Instant, Answer)>);
 enum Answer {
     /// The components that it has loaded.
     Loaded(Vec<Loaded>),
+    /// Why it says nothing yet.
+    Starting(String),
     /// Why it says nothing.
     Silent(String),
 }
@@ -143,26 +147,30 @@ fn has_loaded(answer: &Answer, component: &Component) -> bool {
 }
 
 fn sum_up(component: &Component, sidecars: &[Sidecar<'_>], answers: &[Answer]) -> ComponentObserved {
-    let (mut loaded_by, mut expected, mut message) = (0, 0, None);
+    let (mut loaded_by, mut expected) = (0, 0);
+    let (mut late, mut broken) = (None, None);
     for (sidecar, answer) in sidecars.iter().zip(answers).filter(|(sidecar, _)| in_scope(component, sidecar.app)) {
         expected += 1;
         if has_loaded(answer, component) {
             loaded_by += 1;
-        } else if message.is_none() {
-            let why = match answer {
-                Answer::Silent(why) => why,
-                Answer::Loaded(_) => "the sidecar runs without it",
-            };
-            message = Some(bounded(&format!("pod {}: {why}", sidecar.name()), MESSAGE));
+            continue;
         }
+        let (slot, why) = match answer {
+            Answer::Starting(why) => (&mut late, why.as_str()),
+            Answer::Silent(why) => (&mut broken, why.as_str()),
+            Answer::Loaded(_) => (&mut broken, "the sidecar runs without it"),
+        };
+        slot.get_or_insert_with(|| bounded(&format!("pod {}: {why}", sidecar.name()), MESSAGE));
     }
+    let starting = broken.is_none() && late.is_some();
     ComponentObserved {
         name: component.metadata.name.clone().unwrap_or_default(),
         type_: component.spec.type_.clone(),
         version: component.spec.version.clone(),
         loaded_by,
         expected,
-        message,
+        message: broken.or(late),
+        starting,
     }
 }
 
@@ -170,15 +178,23 @@ async fn ask(http: &Http, pod: &Pod) -> Answer {
     let status = pod.status.as_ref();
     let Some(address) = status.and_then(|status| status.pod_ip.as_deref()).and_then(|ip| ip.parse::<IpAddr>().ok())
     else {
-        return Answer::Silent("the pod has no address yet".to_owned());
+        return Answer::Starting("the pod has no address yet".to_owned());
     };
+    let is_new = is_new(pod);
     if let Some(why) = ended(pod) {
-        return Answer::Silent(why);
+        return if is_new { Answer::Starting(why) } else { Answer::Silent(why) };
     }
     match http.get::<Metadata>(address, DAPR_PUBLIC_PORT, "/v1.0/metadata").await {
         Ok(metadata) => Answer::Loaded(metadata.components),
+        Err(why) if is_new => Answer::Starting(format!("its sidecar starts ({why})")),
         Err(why) => Answer::Silent(format!("its sidecar {why}")),
     }
+}
+
+/// Whether the sidecar has never ended and was never ready since.
+fn is_new(pod: &Pod) -> bool {
+    let mut containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    containers.find(|container| container.name == DAPRD).is_none_or(|daprd| !daprd.ready && daprd.restart_count == 0)
 }
 
 /// Why the sidecar does not run, in its own words if it left some.
@@ -243,6 +259,17 @@ mod tests {
         let observed = sum_up(&state_store(), &sidecars, &answers);
         assert_eq!((observed.loaded_by, observed.expected), (1, 2), "the notification service is not in scope");
         assert_eq!(observed.message.as_deref(), Some("pod backend-2: the sidecar runs without it"));
+    }
+
+    #[test]
+    fn a_sidecar_that_only_starts_is_told_from_one_that_fails() {
+        let pods = [pod("backend-1"), pod("backend-2")];
+        let sidecars = [0, 1].map(|n| Sidecar { app: App::Backend, pod: &pods[n], incarnation: String::new() });
+        let starting = Answer::Starting("no address yet".to_owned());
+        let only_late = sum_up(&state_store(), &sidecars, &[starting.clone(), loaded("v1")]);
+        assert_eq!((only_late.starting, only_late.loaded_by), (true, 1));
+        let broken = sum_up(&state_store(), &sidecars, &[starting, Answer::Silent("it ended".to_owned())]);
+        assert_eq!((broken.starting, broken.message.as_deref()), (false, Some("pod backend-2: it ended")));
     }
 
     #[test]

@@ -234,7 +234,11 @@ fn components(observed: &Observed) -> Verdict {
     if missing.is_empty() {
         Verdict::yes(TYPE, "Loaded", "every sidecar has loaded every component in its scope")
     } else {
-        Verdict::no(TYPE, "NotLoaded", words::sentences(&missing))
+        let late = |component: &crate::observe::ComponentObserved| {
+            component.loaded_by == component.expected || component.starting
+        };
+        let reason = if observed.components.iter().all(late) { "Starting" } else { "NotLoaded" };
+        Verdict::no(TYPE, reason, words::sentences(&missing))
     }
 }
 

@@ -33,6 +33,7 @@ fn working() -> Observed {
             loaded_by: 4,
             expected: 4,
             message: None,
+            starting: false,
         }],
         services: App::ALL
             .map(|app| ServiceObserved {
