@@ -187,13 +187,14 @@ impl Context {
     ) -> Observed {
         let resolved = dereferenced.resolved;
         let (live, pods) = (self.watches.live(&resolved.namespace), self.watches.pods(&resolved.namespace));
-        let (components, data_path) = observe::ask(&self.http, &resolved, &pods, &mut memory.daprd).await;
+        let services = observe::services(&resolved, &live, &pods);
+        let (components, data_path) = observe::ask(&self.http, &resolved, &services, &pods, &mut memory.daprd).await;
         Observed {
             missing_secrets: dereferenced.missing,
             cluster: self.watches.cluster().borrow().clone(),
             infrastructure,
             components,
-            services: observe::services(&resolved, &live, &pods),
+            services,
             data_path,
             applied: memory.applied.clone(),
             disputes: memory.fights.disputes(Instant::now()),

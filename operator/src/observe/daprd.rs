@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,7 +13,6 @@ use todo_crds::dapr::Component;
 
 use super::{
     http::{CONCURRENCY, Http},
-    pods_of,
     rollout::last_line,
     sidecar::{DAPRD, has_one},
 };
@@ -91,16 +89,15 @@ struct Sidecar<'a> {
 pub(super) async fn components(
     http: &Http,
     platform: &Resolved,
-    pods: &[Arc<Pod>],
+    pods: &[(App, &Pod)],
     memory: &mut DaprdMemory,
     now: Instant,
 ) -> Vec<ComponentObserved> {
     let components = component::all(platform);
-    let sidecars: Vec<Sidecar<'_>> = App::ALL
-        .into_iter()
-        .filter(|app| components.iter().any(|component| in_scope(component, *app)))
-        .flat_map(|app| pods_of(pods, app.id()).into_iter().filter(|pod| has_one(pod)).map(move |pod| (app, pod)))
-        .map(|(app, pod)| Sidecar { app, pod, incarnation: incarnation(pod) })
+    let sidecars: Vec<Sidecar<'_>> = pods
+        .iter()
+        .filter(|(app, pod)| has_one(pod) && components.iter().any(|component| in_scope(component, *app)))
+        .map(|(app, pod)| Sidecar { app: *app, pod, incarnation: incarnation(pod) })
         .collect();
     memory.0.retain(|name, (incarnation, good_until, _)| {
         let same = |sidecar: &Sidecar<'_>| sidecar.name() == name && sidecar.incarnation == *incarnation;

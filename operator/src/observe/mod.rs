@@ -157,11 +157,25 @@ pub fn url(platform: &Resolved) -> String {
 pub async fn ask(
     http: &Http,
     platform: &Resolved,
+    services: &[ServiceObserved],
     pods: &[Arc<Pod>],
     memory: &mut DaprdMemory,
 ) -> (Vec<ComponentObserved>, DataPath) {
-    let backends = pods_of(pods, App::Backend.id());
-    tokio::join!(daprd::components(http, platform, pods, memory, Instant::now()), data_path::read(http, &backends))
+    let serving: Vec<(App, &Pod)> = services.iter().flat_map(|service| serving(service, pods)).collect();
+    let backends: Vec<&Pod> = serving.iter().filter(|(app, _)| *app == App::Backend).map(|(_, pod)| *pod).collect();
+    tokio::join!(daprd::components(http, platform, &serving, memory, Instant::now()), data_path::read(http, &backends))
+}
+
+/// The pods of a service that people get answers from. While there are enough that are ready, one that only comes up,
+/// or cannot, takes no part yet.
+fn serving<'a>(service: &ServiceObserved, pods: &'a [Arc<Pod>]) -> Vec<(App, &'a Pod)> {
+    let pods = pods_of(pods, service.app.id()).into_iter();
+    pods.filter(|pod| !service.rollout.is_serving() || is_ready(pod)).map(|pod| (service.app, pod)).collect()
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// How long until the data path has to be looked at again: at once when it may have gone stale, else after `usual`.
@@ -178,4 +192,31 @@ fn pods_of<'a>(pods: &'a [Arc<Pod>], component: &str) -> Vec<&'a Pod> {
             pod.metadata.labels.as_ref().and_then(|labels| labels.get("app")).is_some_and(|app| app == component)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pod_that_cannot_come_up_takes_no_part_while_enough_others_serve() {
+        let pod = |name: &str, ready: &str| {
+            let pod = json!({
+                "metadata": {"name": name, "labels": {"app": "backend-service"}},
+                "status": {"conditions": [{"type": "Ready", "status": ready}]},
+            });
+            Arc::new(serde_json::from_value::<Pod>(pod).unwrap())
+        };
+        let pods = [pod("old", "True"), pod("new", "False")];
+        let names = |ready| {
+            let rollout = Rollout { desired: 1, ready, state: State::Progressing(String::new()) };
+            let (app, image, without_sidecar) = (App::Backend, String::new(), Vec::new());
+            let service = ServiceObserved { app, image, rollout, sidecars: 2, without_sidecar };
+            serving(&service, &pods).into_iter().filter_map(|(_, pod)| pod.metadata.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(1), ["old"]);
+        assert_eq!(names(0), ["old", "new"]);
+    }
 }
