@@ -29,7 +29,7 @@ use crate::{
     class::Class,
     dereference::{self, DereferenceError, Dereferenced, cluster::Injector},
     names::App,
-    observe::{self, Infrastructure, Observed},
+    observe::{self, DataPath, Infrastructure, Observed},
     plan::{self, Gates, Identity, Key, Live},
     resolve::KafkaMode,
     runtime::{events::Notice, metrics},
@@ -166,7 +166,8 @@ impl Context {
         } else {
             topics::Topics::Unknown
         };
-        Infrastructure { parts, topics }
+        let external_kafka = matches!(resolved.kafka.mode, KafkaMode::External(_));
+        Infrastructure { parts, topics, external_kafka }
     }
 
     fn gates(&self, dereferenced: &Dereferenced, infrastructure: &Infrastructure) -> Gates {
@@ -189,6 +190,9 @@ impl Context {
         let (live, pods) = (self.watches.live(&resolved.namespace), self.watches.pods(&resolved.namespace));
         let services = observe::services(&resolved, &live, &pods);
         let (components, data_path) = observe::ask(&self.http, &resolved, &services, &pods, &mut memory.daprd).await;
+        if let DataPath::Verified { age_seconds, latency_ms } = data_path {
+            metrics::data_path(&resolved.namespace, &resolved.name, latency_ms, age_seconds);
+        }
         Observed {
             missing_secrets: dereferenced.missing,
             cluster: self.watches.cluster().borrow().clone(),

@@ -296,7 +296,10 @@ fn explain(error: &watcher::Error) -> (Class, String) {
     match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => (Class::of(error), words(error)),
+        | watcher::Error::WatchFailed(error) => match Class::of(error) {
+            Class::Missing => (Class::Missing, "the cluster has no such kind; install its CRD".to_owned()),
+            class => (class, words(error)),
+        },
         watcher::Error::WatchError(status) => (Class::Transient, status.message.clone()),
         watcher::Error::NoResourceVersion => (Class::Bug, error.to_string()),
     }

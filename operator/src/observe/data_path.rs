@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use serde::Deserialize;
 
 use super::http::{CONCURRENCY, Http};
-use crate::{class::bounded, names::MANAGEMENT_PORT, runtime::metrics};
+use crate::{class::bounded, names::MANAGEMENT_PORT};
 
 /// Age of the last success at which the backend calls it stale, in seconds.
 const STALE_SECONDS: f64 = 12.0;
@@ -66,11 +66,7 @@ pub(super) async fn read(http: &Http, backends: &[&Pod]) -> DataPath {
         .filter(|pod| is_running(pod))
         .map(|pod| async move { (pod.metadata.name.clone().unwrap_or_default(), ask(http, pod).await) })
         .collect();
-    let data_path = sum_up(stream::iter(questions).buffered(CONCURRENCY).collect().await);
-    if let DataPath::Verified { age_seconds, latency_ms } = data_path {
-        metrics::data_path(latency_ms, age_seconds);
-    }
-    data_path
+    sum_up(stream::iter(questions).buffered(CONCURRENCY).collect().await)
 }
 
 async fn ask(http: &Http, pod: &Pod) -> Result<Report, String> {

@@ -58,6 +58,8 @@ pub struct Infrastructure {
     pub parts: BTreeMap<&'static str, Part>,
     /// Whether the topics are there.
     pub topics: Topics,
+    /// Whether somebody else runs Kafka. The services may reach it where the operator cannot, so they wait for nothing.
+    pub external_kafka: bool,
 }
 
 /// An embedded part.
@@ -70,9 +72,10 @@ pub struct Part {
 }
 
 impl Infrastructure {
-    /// Whether all of it can be used.
+    /// Whether the services may be started.
     pub fn is_ready(&self) -> bool {
-        self.parts.values().all(|part| part.rollout.is_serving()) && self.topics == Topics::Present
+        let parts = self.parts.values().all(|part| part.rollout.is_serving());
+        parts && (self.external_kafka || self.topics == Topics::Present)
     }
 }
 

@@ -1,5 +1,5 @@
 //! Metrics. Their labels are few and fixed; none carries a name that a user chose, except the platform's own in the
-//! gauge of its conditions.
+//! gauges of its conditions and of its data path.
 
 use std::time::Duration;
 
@@ -101,10 +101,10 @@ pub fn condition(namespace: &str, name: &str, type_: &str, status: &str) {
     gauge!(CONDITION, &labels).set(value);
 }
 
-/// The data path works.
-pub fn data_path(latency_ms: f64, age_seconds: f64) {
+/// The data path of a platform works.
+pub fn data_path(namespace: &str, name: &str, latency_ms: f64, age_seconds: f64) {
     histogram!(LATENCY).record(latency_ms / 1000.0);
-    gauge!(AGE).set(age_seconds);
+    gauge!(AGE, "namespace" => namespace.to_owned(), "name" => name.to_owned()).set(age_seconds);
 }
 
 /// Whether this replica leads.

@@ -193,7 +193,13 @@ fn infrastructure(observed: &Observed) -> Verdict {
     {
         return Verdict::no(TYPE, reason, message.clone());
     }
+    let proven = matches!(observed.data_path, DataPath::Verified { .. });
     match &observed.infrastructure.topics {
+        Topics::Unreachable(_) | Topics::Unknown if proven => Verdict::yes(
+            TYPE,
+            "Ready",
+            "events go through Kafka, although the operator itself cannot ask it for its topics",
+        ),
         Topics::Present => Verdict::yes(TYPE, "Ready", "Kafka has the topics, and what is embedded runs"),
         Topics::Missing(topics) => {
             let message = format!(
@@ -205,7 +211,7 @@ fn infrastructure(observed: &Observed) -> Verdict {
         Topics::Unreachable(why) => {
             Verdict::no(TYPE, "KafkaUnreachable", format!("Kafka cannot be asked for its topics: {why}"))
         }
-        Topics::Unknown => Verdict::no(TYPE, "Starting", "Kafka has not been asked for its topics yet"),
+        Topics::Unknown => Verdict::no(TYPE, "Waiting", "Kafka has not been asked for its topics yet"),
     }
 }
 

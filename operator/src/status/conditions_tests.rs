@@ -25,7 +25,11 @@ fn working() -> Observed {
             served: ["Component", "Configuration", "Resiliency"].map(str::to_owned).into(),
             injector: Injector::Ready { version: Some("1.16.14".to_owned()), drops_capabilities: true },
         },
-        infrastructure: Infrastructure { parts: [part("kafka"), part("postgres")].into(), topics: Topics::Present },
+        infrastructure: Infrastructure {
+            parts: [part("kafka"), part("postgres")].into(),
+            topics: Topics::Present,
+            external_kafka: false,
+        },
         components: vec![ComponentObserved {
             name: "kafka-pubsub".to_owned(),
             type_: "pubsub.kafka".to_owned(),
@@ -128,7 +132,10 @@ fn what_is_wrong_is_named_and_makes_the_platform_not_ready() {
             &["no topic reminders and task-events"],
         ),
         (
-            |o| o.infrastructure.topics = Topics::Unreachable("connection refused".to_owned()),
+            |o| {
+                o.infrastructure.topics = Topics::Unreachable("connection refused".to_owned());
+                o.data_path = DataPath::Broken { reason: "NotPublished".to_owned(), message: "x".to_owned() };
+            },
             condition::INFRASTRUCTURE_READY,
             "KafkaUnreachable",
             &["connection refused"],
@@ -273,6 +280,15 @@ fn a_setting_of_dapr_that_pod_security_does_not_admit_is_named() {
     for type_ in [condition::DAPR_READY, condition::SERVICES_READY] {
         assert!(find(&verdicts, type_).2.contains("sidecarDropALLCapabilities=true"));
     }
+}
+
+#[test]
+fn a_broker_that_the_operator_cannot_ask_but_that_carries_events_is_good_enough() {
+    let verdicts = of_platform(|observed| {
+        observed.infrastructure.external_kafka = true;
+        observed.infrastructure.topics = Topics::Unreachable("no route".to_owned());
+    });
+    assert_eq!(find(&verdicts, condition::READY).0, Some(true));
 }
 
 #[test]
