@@ -55,6 +55,12 @@ impl fmt::Display for Class {
     }
 }
 
+/// Whether a write was refused because its namespace is being deleted. Nothing is wrong then, and nothing is to be done.
+pub fn is_namespace_leaving(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    status.details.iter().flat_map(|details| &details.causes).any(|cause| cause.reason == "NamespaceTerminating")
+}
+
 /// What the API server said, without the debug form of its answer that kube's own text repeats.
 pub fn words(error: &kube::Error) -> String {
     match error {

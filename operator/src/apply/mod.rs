@@ -15,7 +15,7 @@ use tracing::{debug, warn};
 
 use crate::{
     build::Wave,
-    class::{Class, bounded},
+    class::{Class, bounded, is_namespace_leaving},
     plan::{
         Action, Foreign, Held, Identity, Key, Plan, Standing, Step,
         ownership::{FieldConflict, field_conflicts, is_own_manager, standing},
@@ -130,6 +130,9 @@ impl Applied {
                 self.foreign.push(Foreign { key: step.key.clone(), wave: step.wave, message });
             }
             Outcome::Held(reason) => self.held.push(Held { key: step.key.clone(), reason }),
+            Outcome::Failed(WriteError::Api(error)) if is_namespace_leaving(&error) => {
+                self.held.push(Held { key: step.key.clone(), reason: "the namespace is being deleted".to_owned() });
+            }
             Outcome::Failed(error) => self.fail(&step.key, &error),
             // Settled before.
             Outcome::Conflict(..) => {}

@@ -12,10 +12,8 @@ use crate::{
         ownership::{FieldConflict, is_labelled},
     },
     runtime::events::Notice,
+    status::conditions::ON_THE_WAY,
 };
-
-/// Reasons for not being ready that are no cause for worry.
-const ON_THE_WAY: [&str; 4] = ["NoBackend", "NoSidecars", "Starting", "Waiting"];
 
 /// Conditions that changed from `before` to `after`. `Ready` and `Degraded` carry the reasons of all others.
 pub(super) fn of_conditions(before: &[Condition], after: &[Condition]) -> Vec<Notice> {

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use crate::{
-    class::{bounded, words},
+    class::{bounded, is_namespace_leaving, words},
     labels::MANAGED_BY,
 };
 
@@ -52,6 +52,7 @@ impl Events {
         };
         match timeout(DEADLINE, self.0.publish(&event, &platform.object_ref(&()))).await {
             Ok(Ok(())) => {}
+            Ok(Err(error)) if is_namespace_leaving(&error) => {}
             Ok(Err(error)) => warn!(reason = %event.reason, error = %words(&error), "cannot publish an event"),
             Err(_) => warn!(reason = %event.reason, "cannot publish an event in time"),
         }

@@ -15,6 +15,9 @@ use crate::{
     observe::{DataPath, Observed, State},
 };
 
+/// Reasons for which something does not hold yet and will by itself.
+pub const ON_THE_WAY: [&str; 4] = ["NoBackend", "NoSidecars", "Starting", "Waiting"];
+
 /// What is to be said about one type of condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -90,14 +93,15 @@ fn of_observed(observed: &Observed, suspended: bool) -> Vec<Verdict> {
     verdicts
 }
 
-/// The first that does not hold is why the platform is not ready: each needs those before it. Two name the cause where
-/// others only name its effect.
+/// Why the platform is not ready: the first that does not hold, as each needs those before it; but sooner one that will
+/// not hold by itself than one that is only on the way.
 fn ready(observed: &Observed, needed: &[Verdict]) -> Verdict {
     let broken: Vec<&Verdict> = needed.iter().filter(|verdict| verdict.status != Some(true)).collect();
     // What serves goes on to serve while Dapr's control plane or a Secret is gone, and the data path proves it.
     let only_for_new = |verdict: &Verdict| [condition::DAPR_READY, condition::SECRETS_READY].contains(&verdict.type_);
     let hindering: Vec<&Verdict> = broken.iter().copied().filter(|verdict| !only_for_new(verdict)).collect();
-    if let (Some(_), Some(cause)) = (hindering.first(), broken.first()) {
+    let firm = broken.iter().find(|verdict| !ON_THE_WAY.contains(&verdict.reason.as_str()));
+    if let (Some(_), Some(cause)) = (hindering.first(), firm.or_else(|| broken.first())) {
         return Verdict::no(condition::READY, &cause.reason, cause.message.clone());
     }
     let message = if observed.unauthenticated {

@@ -235,6 +235,20 @@ fn the_cause_and_not_its_effect_is_why_a_platform_is_not_ready() {
 }
 
 #[test]
+fn what_will_not_come_by_itself_is_named_before_what_is_only_on_the_way() {
+    let verdicts = of_platform(|observed| {
+        let message = "pod backend-1 cannot be scheduled: Insufficient cpu".to_owned();
+        let state = State::Stuck { reason: "Unschedulable".to_owned(), message };
+        observed.services[0].rollout = Rollout { desired: 1, ready: 0, state };
+        observed.components[0].loaded_by = 0;
+        observed.components[0].starting = true;
+        observed.data_path = DataPath::Unknown("nobody to ask".to_owned());
+    });
+    assert_eq!(find(&verdicts, condition::COMPONENTS_READY).1, "Starting");
+    assert_eq!(find(&verdicts, condition::READY).1, "Unschedulable");
+}
+
+#[test]
 fn a_stuck_rollout_while_old_pods_serve_is_degraded_and_ready() {
     let verdicts = of_platform(|observed| {
         let state = State::Stuck { reason: "ImagePullBackOff".to_owned(), message: "pod x".to_owned() };
