@@ -12,18 +12,20 @@ use crate::shared;
 #[tokio::test]
 async fn a_second_platform_in_the_namespace_is_refused_and_the_first_is_untouched() {
     shared::with("conflict", async |first, _| {
-        let versions = async || {
+        // Of what the pods are: other scenarios change other things of the shared platform.
+        let templates = async || {
             let list = first.namespace.api::<Deployment>().list(&ListParams::default()).await?;
-            Ok::<_, anyhow::Error>(list.iter().map(|one| (one.name_any(), one.metadata.generation)).collect::<Vec<_>>())
+            let template = |one: Deployment| (one.uid(), one.spec.map(|spec| spec.template));
+            Ok::<_, anyhow::Error>(list.into_iter().map(template).collect::<Vec<_>>())
         };
-        let before = versions().await?;
+        let before = templates().await?;
         let second = Platform::apply(&first.namespace, "second", json!({"kafka": {"consumerGroup": "x"}})).await?;
         let refused = second.wait("Ready", "False", Duration::from_secs(20)).await?;
         assert_eq!(refused.reason, "Conflict", "{}", refused.message);
         assert!(refused.message.contains(&first.name), "{}", refused.message);
         let untouched = async || {
             let ready = first.condition("Ready").await?.is_some_and(|one| one.status == "True");
-            Ok(ready && versions().await? == before)
+            Ok(ready && templates().await? == before)
         };
         wait::throughout("the first platform is untouched", Duration::from_secs(10), untouched).await?;
         second.delete().await

@@ -54,15 +54,15 @@ async fn the_page_adds_a_task_and_shows_it_and_the_chat_line_adds_another() {
         client.goto(&page.url("/")).await?;
         let wait = Duration::from_secs(20);
         let find = async |css: &str| client.wait().at_most(wait).for_element(Locator::Css(css)).await;
-        find("#user-name").await?.send_keys(&user).await?;
-        find("#user-save").await?.click().await?;
+        find("#name").await?.send_keys(&user).await?;
+        find("#start").await?.click().await?;
 
         find("#new-title").await?.send_keys("buy milk").await?;
         find("#add").await?.click().await?;
         let shows = async |text: &str| {
             let text = text.to_owned();
             until(&format!("the page shows {text}"), wait, async || {
-                let list = client.find(Locator::Css("#tasks")).await?.text().await?;
+                let list = client.find(Locator::Css("#task-list")).await?.text().await?;
                 Ok(list.contains(&text).then_some(()))
             })
             .await

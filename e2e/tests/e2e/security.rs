@@ -134,7 +134,7 @@ async fn a_bad_request_is_told_what_is_wrong_with_it() {
             (json!({"title": "x"}), "user_id"),
             (json!({"user_id": "$canary", "title": "x"}), "user_id"),
             (json!({"user_id": "ada", "title": ""}), "title"),
-            (json!({"user_id": "ada", "title": "x", "recurrence": {"rrule": "FREQ=SECONDLY"}}), "rrule"),
+            (json!({"user_id": "ada", "title": "x", "recurrence": {"rrule": "FREQ=SECONDLY"}}), "FREQ must be"),
             (Value::String("no object".to_owned()), ""),
         ] {
             let answer = page.post("/api/tasks", &body).await?;

@@ -40,28 +40,29 @@ pub const fn replicas(app: App) -> i32 {
     }
 }
 
-/// Resources of a service's container. No limit of CPU: it would only slow down what could run.
+/// Resources of a service's container. No limit of CPU: it would only slow down what could run. The requests are little
+/// more than what is used at rest, so that several platforms fit on a small node.
 pub fn service_resources(app: App) -> ResourceRequirements {
     match app {
-        App::Backend => resources("50m", "48Mi", "256Mi"),
-        App::Notification | App::RecurringTask => resources("20m", "32Mi", "192Mi"),
-        App::Frontend => resources("20m", "24Mi", "128Mi"),
+        App::Backend => resources("25m", "48Mi", "256Mi"),
+        App::Notification | App::RecurringTask => resources("10m", "32Mi", "192Mi"),
+        App::Frontend => resources("10m", "24Mi", "128Mi"),
     }
 }
 
 /// Resources of a sidecar.
 pub fn sidecar_resources() -> ResourceRequirements {
-    resources("20m", "96Mi", "512Mi")
+    resources("10m", "96Mi", "512Mi")
 }
 
 /// Resources of embedded Kafka.
 pub fn kafka_resources() -> ResourceRequirements {
-    resources("100m", "512Mi", "1Gi")
+    resources("50m", "512Mi", "1Gi")
 }
 
 /// Resources of embedded PostgreSQL.
 pub fn postgres_resources() -> ResourceRequirements {
-    resources("50m", "128Mi", "1Gi")
+    resources("25m", "128Mi", "1Gi")
 }
 
 fn resources(cpu: &str, memory: &str, memory_limit: &str) -> ResourceRequirements {

@@ -10,7 +10,7 @@ use todo_crds::platform::{ComponentStatus, OwnershipConflict, ServiceStatus, Tod
 use crate::{
     apply::Dispute,
     names,
-    observe::{Observed, Rollout},
+    observe::{Observed, ServiceObserved},
 };
 pub use conditions::Verdict;
 
@@ -86,25 +86,17 @@ fn components(observed: &Observed) -> Vec<ComponentStatus> {
     observed.components.iter().map(component).collect()
 }
 
+/// The four services; what is embedded is told by `InfrastructureReady`.
 fn services(observed: &Observed) -> Vec<ServiceStatus> {
-    let status = |name: &str, image: &str, rollout: &Rollout, sidecars: i32, message: Option<String>| ServiceStatus {
-        name: name.to_owned(),
-        image: image.to_owned(),
-        replicas: rollout.desired,
-        ready: rollout.ready,
-        sidecars,
-        message,
+    let status = |service: &ServiceObserved| ServiceStatus {
+        name: service.app.id().to_owned(),
+        image: service.image.clone(),
+        replicas: service.rollout.desired,
+        ready: service.rollout.ready,
+        sidecars: service.sidecars,
+        message: words::service(service),
     };
-    let parts = observed
-        .infrastructure
-        .parts
-        .iter()
-        .map(|(name, part)| status(name, &part.image, &part.rollout, 0, part.rollout.message().map(str::to_owned)));
-    let services = observed.services.iter().map(|service| {
-        let message = words::service(service);
-        status(service.app.id(), &service.image, &service.rollout, service.sidecars, message)
-    });
-    services.chain(parts).collect()
+    observed.services.iter().map(status).collect()
 }
 
 fn dispute(dispute: &Dispute) -> OwnershipConflict {

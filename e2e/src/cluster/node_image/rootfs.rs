@@ -35,7 +35,7 @@ const MASKED: [&str; 10] = [
 ];
 
 /// Units of ours.
-const ENABLED: [&str; 3] = ["containerd.service", "kubelet.service", "open-volumes.path"];
+const ENABLED: [&str; 3] = ["containerd.service", "kubelet.service", "open-volumes.service"];
 
 /// Changes whenever the unpacked base would.
 pub(super) fn recipe() -> String {
