@@ -31,6 +31,7 @@ impl Namespace {
     ///
     /// # Panics
     /// As the scenario does, and when it returns an error.
+    #[expect(clippy::panic, reason = "a scenario fails by panicking, as every test does")]
     pub async fn with<Fut>(scenario: &str, run: impl FnOnce(Self) -> Fut)
     where
         Fut: Future<Output = anyhow::Result<()>>,

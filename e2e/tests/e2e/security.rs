@@ -33,9 +33,9 @@ async fn a_secret_that_is_not_named_is_refused_to_every_service() {
     .await;
 }
 
-async fn invoke(platform: &Platform, caller: &str, callee: &str, path: &str) -> anyhow::Result<u16> {
+async fn invoke(platform: &Platform, caller: &str, app: &str, path: &str) -> anyhow::Result<u16> {
     let sidecar = platform.sidecar(caller).await?;
-    let answer = sidecar.post(&format!("/v1.0/invoke/{callee}/method{path}"), &json!({"user_id": "x"})).await?;
+    let answer = sidecar.post(&format!("/v1.0/invoke/{app}/method{path}"), &json!({"user_id": "x"})).await?;
     Ok(answer.status.as_u16())
 }
 
@@ -43,7 +43,7 @@ async fn invoke(platform: &Platform, caller: &str, callee: &str, path: &str) -> 
 async fn an_operation_that_is_not_allowed_is_refused_to_every_caller() {
     shared::with("access", async |platform, user| {
         for caller in SERVICES {
-            for (callee, path) in [
+            for (app, path) in [
                 ("backend-service", "/reminder-cron"),
                 ("backend-service", "/dapr/subscribe"),
                 ("notification-service", "/reminders"),
@@ -51,19 +51,19 @@ async fn an_operation_that_is_not_allowed_is_refused_to_every_caller() {
                 ("recurring-task-service", "/task-events"),
                 ("frontend-service", "/"),
             ] {
-                if caller != callee {
-                    assert_eq!(invoke(&platform, caller, callee, path).await?, 403, "{caller} calls {callee}{path}");
+                if caller != app {
+                    assert_eq!(invoke(&platform, caller, app, path).await?, 403, "{caller} calls {app}{path}");
                 }
             }
         }
         // Each allowed operation is for its callers alone.
-        for (caller, callee, path) in [
+        for (caller, app, path) in [
             ("frontend-service", "notification-service", "/send-notification"),
             ("recurring-task-service", "notification-service", "/send-notification"),
             ("frontend-service", "recurring-task-service", "/process-completion"),
             ("notification-service", "backend-service", "/api/tasks"),
         ] {
-            assert_eq!(invoke(&platform, caller, callee, path).await?, 403, "{caller} calls {callee}{path}");
+            assert_eq!(invoke(&platform, caller, app, path).await?, 403, "{caller} calls {app}{path}");
         }
         let sidecar = platform.sidecar("backend-service").await?;
         let path = "/v1.0/invoke/notification-service/method/send-notification";
