@@ -2,6 +2,9 @@
 
 // Marked, so that helpers may unwrap as tests do.
 #[cfg(test)]
+#[path = "../cel/mod.rs"]
+mod cel;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod schema;
