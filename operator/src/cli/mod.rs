@@ -1,9 +1,18 @@
 //! The command line.
 
+mod changes;
+mod client;
 mod crd;
+mod diff;
+mod entries;
+mod findings;
+mod preflight;
 pub mod render;
 pub mod render_local;
 pub mod run;
+mod skew;
+mod status;
+mod tree;
 
 use std::{io, path::PathBuf, process::ExitCode};
 
@@ -27,6 +36,12 @@ enum Command {
     Crd,
     /// Print the objects of a platform as YAML in apply order, without a cluster and without values of Secrets.
     Render(RenderArgs),
+    /// Print what the operator would change if a platform were applied: 0 if nothing, 1 if something, 2 on an error.
+    Diff(diff::DiffArgs),
+    /// Say whether a cluster has what the operator needs, and what to do about what is missing.
+    Preflight(preflight::PreflightArgs),
+    /// Print a platform with its conditions, components, services and pods; 0 if it is Ready.
+    Status(status::StatusArgs),
 }
 
 #[derive(Debug, Args)]
@@ -44,22 +59,30 @@ struct RenderArgs {
 
 /// Reads the command line and does what it says. What went wrong is printed.
 pub fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Run(args) => run(*args),
-        Command::Crd => crd::print(&mut io::stdout().lock()),
-        Command::Render(args) => render(&args),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("todo-operator: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let command = Cli::parse().command;
+    // With 1, `diff` says that there are differences.
+    let failure = if matches!(command, Command::Diff(_)) { ExitCode::from(entries::ERROR) } else { ExitCode::FAILURE };
+    execute(command).unwrap_or_else(|error| {
+        eprintln!("todo-operator: {error:#}");
+        failure
+    })
 }
 
-fn run(args: run::RunArgs) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run::run(args))
+fn execute(command: Command) -> anyhow::Result<ExitCode> {
+    let out = &mut io::stdout();
+    match command {
+        Command::Run(args) => block_on(run::run(*args))?,
+        Command::Crd => crd::print(out)?,
+        Command::Render(args) => render(&args)?,
+        Command::Diff(args) => return block_on(diff::run(args, out)),
+        Command::Preflight(args) => return block_on(preflight::run(args, out)),
+        Command::Status(args) => return block_on(status::run(args, out)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
 fn render(args: &RenderArgs) -> anyhow::Result<()> {

@@ -96,7 +96,8 @@ pub(super) fn resolve_file(file: &Path, namespace: Option<&str>, settings: &Sett
     resolve::validate(&platform, settings, &Found::default()).map_err(RenderError::Invalid)
 }
 
-fn read(path: &Path) -> Result<TodoPlatform, RenderError> {
+/// The one platform in a file.
+pub(super) fn read(path: &Path) -> Result<TodoPlatform, RenderError> {
     let text = fs::read_to_string(path).map_err(|source| RenderError::Read { path: path.to_owned(), source })?;
     let parse_error = |source| RenderError::Parse { path: path.to_owned(), source };
     let mut platforms = Vec::new();

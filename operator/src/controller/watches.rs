@@ -317,7 +317,8 @@ fn platform_of(metadata: &ObjectMeta) -> Option<ObjectRef<Guarded>> {
     Some(ObjectRef::new(&name).within(metadata.namespace.as_deref()?))
 }
 
-fn base_kinds() -> Vec<ApiResource> {
+/// Kinds of objects that every cluster has.
+pub(crate) fn base_kinds() -> Vec<ApiResource> {
     vec![
         ApiResource::erase::<ConfigMap>(&()),
         ApiResource::erase::<Deployment>(&()),
@@ -334,7 +335,8 @@ fn base_kinds() -> Vec<ApiResource> {
     ]
 }
 
-fn late_kinds() -> Vec<ApiResource> {
+/// Kinds of objects whose CRDs may come later.
+pub(crate) fn late_kinds() -> Vec<ApiResource> {
     let http_route = GroupVersionKind::gvk("gateway.networking.k8s.io", "v1", "HTTPRoute");
     vec![
         ApiResource::erase::<Component>(&()),

@@ -176,7 +176,8 @@ fn serving<'a>(service: &ServiceObserved, pods: &'a [Arc<Pod>]) -> Vec<(App, &'a
     pods.filter(|pod| !service.rollout.is_serving() || is_ready(pod)).map(|pod| (service.app, pod)).collect()
 }
 
-fn is_ready(pod: &Pod) -> bool {
+/// Whether a pod is ready.
+pub(crate) fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }

@@ -96,15 +96,16 @@ fn refused(workload: &DynamicObject) -> Option<(String, String)> {
 }
 
 fn stuck_pod(pods: &[&Pod]) -> Option<(String, String)> {
-    let mut found: Vec<_> = pods.iter().filter_map(|pod| stuck(pod)).collect();
+    let name = |pod: &Pod| pod.metadata.name.clone().unwrap_or_default();
+    let stuck = |pod: &&Pod| trouble(pod).map(|(reason, why)| (reason, format!("pod {} {why}", name(pod))));
+    let mut found: Vec<_> = pods.iter().filter_map(stuck).collect();
     // The same pod is named each time, so that a status does not change without need.
     found.sort();
     found.into_iter().next()
 }
 
-/// Why a pod will not become ready by itself.
-fn stuck(pod: &Pod) -> Option<(String, String)> {
-    let name = pod.metadata.name.as_deref().unwrap_or_default();
+/// Why a pod will not become ready by itself: in one word, and in words to be put after its name.
+pub(crate) fn trouble(pod: &Pod) -> Option<(String, String)> {
     let status = pod.status.as_ref()?;
     let unscheduled = status.conditions.iter().flatten().find(|condition| {
         condition.type_ == "PodScheduled"
@@ -113,12 +114,12 @@ fn stuck(pod: &Pod) -> Option<(String, String)> {
     });
     if let Some(condition) = unscheduled {
         let why = condition.message.as_deref().unwrap_or("no node takes it");
-        return Some(("Unschedulable".to_owned(), format!("pod {name} cannot be scheduled: {why}")));
+        return Some(("Unschedulable".to_owned(), format!("cannot be scheduled: {why}")));
     }
     let containers = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
     containers.filter(|container| !container.ready).find_map(|container| {
         let (reason, why) = container_trouble(container)?;
-        Some((reason, format!("pod {name} container {}: {why}", container.name)))
+        Some((reason, format!("container {}: {why}", container.name)))
     })
 }
 

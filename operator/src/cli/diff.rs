@@ -1,0 +1,204 @@
+//! `todo-operator diff`: what the operator would change if this platform were applied. Nothing is written: the API server
+//! is asked by dry runs. Values of Secrets are neither sent nor shown.
+
+use std::{collections::BTreeMap, io, path::PathBuf, process::ExitCode, sync::Arc};
+
+use anyhow::Context;
+use clap::Args;
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ListParams, Patch, PatchParams, PostParams},
+    core::{ApiResource, DynamicObject, TypeMeta},
+};
+use serde_json::Value;
+use todo_crds::platform::TodoPlatform;
+
+use super::{
+    changes, client,
+    entries::{self, Entry, What},
+    render,
+    tree::Paint,
+};
+use crate::{
+    build,
+    class::{Class, words},
+    controller::watches::{base_kinds, late_kinds},
+    dereference::{
+        self, Dereferenced,
+        cluster::{self, Cluster},
+    },
+    labels::MANAGED_BY,
+    plan::{self, Action, Gates, Identity, Key, Live, Step},
+    resolve::Settings,
+};
+
+/// Questions at the same time.
+const CONCURRENCY: usize = 8;
+
+#[derive(Args, Debug)]
+pub(super) struct DiffArgs {
+    /// File with one `TodoPlatform`; other documents in it are passed over.
+    #[arg(short, long, value_name = "FILE")]
+    file: PathBuf,
+    /// Namespace, in place of the one in the file; that of the kubeconfig's context if absent in both.
+    #[arg(short, long)]
+    namespace: Option<String>,
+    /// Namespace of the operator, whose settings are taken.
+    #[arg(long, env = "OPERATOR_NAMESPACE", default_value_t = Settings::default().operator_namespace)]
+    operator_namespace: String,
+}
+
+/// Prints what would change. The exit code is 0 if nothing would, 1 if something would, 2 if that cannot be told.
+pub(super) async fn run(args: DiffArgs, out: &mut impl io::Write) -> anyhow::Result<ExitCode> {
+    let mut wanted = render::read(&args.file)?;
+    let client = client::connect(None).await?;
+    let namespace =
+        args.namespace.or_else(|| wanted.namespace()).unwrap_or_else(|| client.default_namespace().to_owned());
+    wanted.metadata.namespace = Some(namespace.clone());
+    let settings = settings(&client, &args.operator_namespace).await;
+    let cluster = Asker { client, namespace };
+
+    let (platform, own) = cluster.platform(&wanted).await?;
+    let mut entries = vec![own];
+    if platform.spec.suspend == Some(true) {
+        let held = What::Held("suspended: the operator changes nothing".to_owned());
+        entries.push(Entry { key: "all other objects".to_owned(), what: held });
+    } else {
+        entries.extend(cluster.objects(&platform, &settings).await?);
+    }
+    let (text, code) = entries::report(&entries, Paint::for_output());
+    out.write_all(text.as_bytes()).context("cannot write to the output")?;
+    Ok(code)
+}
+
+/// What the operator of the cluster was started with; the usual settings if it cannot be found.
+async fn settings(client: &Client, namespace: &str) -> Settings {
+    let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let labels = ListParams::default().labels(&format!("app.kubernetes.io/name={MANAGED_BY}"));
+    let found = api.list(&labels).await.ok().and_then(|list| list.items.into_iter().next());
+    let Some(deployment) = found else {
+        eprintln!("todo-operator: found no operator in namespace {namespace}; taking the usual settings");
+        return Settings::default();
+    };
+    entries::settings_of(&deployment)
+}
+
+/// Asks the API server about one namespace.
+struct Asker {
+    client: Client,
+    namespace: String,
+}
+
+impl Asker {
+    /// The platform as the API server would store it, and how that differs from what it has.
+    async fn platform(&self, wanted: &TodoPlatform) -> anyhow::Result<(TodoPlatform, Entry)> {
+        let (name, namespace) = (wanted.name_any(), &self.namespace);
+        let api: Api<TodoPlatform> = Api::namespaced(self.client.clone(), namespace);
+        let list = api.list(&ListParams::default()).await;
+        let list = list.map_err(|error| client::cannot("list TodoPlatforms", &error))?;
+        let oldest = list.items.iter().min_by_key(|one| one.creation_timestamp().map(|time| time.0));
+        if let Some(other) = oldest.filter(|oldest| oldest.name_any() != name) {
+            anyhow::bail!("namespace {namespace} is TodoPlatform {}'s, and for one platform", other.name_any());
+        }
+        let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+        let before = list.items.into_iter().find(|one| one.name_any() == name);
+        let after = match &before {
+            // The whole spec is the file's; what is not in there is gone.
+            Some(before) => {
+                let mut changed = before.clone();
+                changed.spec = wanted.spec.clone();
+                api.replace(&name, &dry_run, &changed).await
+            }
+            None => api.create(&dry_run, wanted).await,
+        };
+        let after = after.map_err(|error| anyhow::anyhow!("TodoPlatform {name} is refused: {}", words(&error)))?;
+        let what = match &before {
+            Some(before) => What::of_change(changes::between(&untyped(before)?, &untyped(&after)?)),
+            None => What::Created(None),
+        };
+        Ok((after, Entry { key: format!("TodoPlatform/{name}"), what }))
+    }
+
+    /// The objects of a platform, as far as the operator would do something about them.
+    async fn objects(&self, platform: &TodoPlatform, settings: &Settings) -> anyhow::Result<Vec<Entry>> {
+        let found = dereference::dereference(&self.client, platform, settings, &mut None).await?;
+        let identity = Identity {
+            namespace: self.namespace.clone(),
+            name: platform.name_any(),
+            uid: platform.uid().unwrap_or_default(),
+        };
+        let live = self.live(&found, settings).await?;
+        // What only waits for a while is looked at as if the wait were over.
+        let gates = Gates {
+            missing_secrets: found.missing.iter().map(|missing| missing.secret.clone()).collect(),
+            dapr_ready: true,
+            infrastructure_ready: true,
+        };
+        let plan = plan::plan(&build::desired(&found.resolved), &live, &identity, &gates);
+        let calls: Vec<_> = plan.steps.iter().map(|step| self.step(step, &live)).collect();
+        let mut entries: Vec<Entry> = stream::iter(calls).buffered(CONCURRENCY).collect().await;
+        entries.extend(entries::without_a_step(&plan));
+        Ok(entries)
+    }
+
+    /// What exists of the platform, as the operator's watches would have it.
+    async fn live(&self, found: &Dereferenced, settings: &Settings) -> anyhow::Result<Live> {
+        let served = cluster::read(&self.client, &settings.dapr_namespace, &Cluster::default()).await.served;
+        let late = late_kinds().into_iter().filter(|kind| served.contains(&kind.kind));
+        let mut resources: BTreeMap<_, _> = base_kinds().into_iter().chain(late).map(|r| (r.kind.clone(), r)).collect();
+        let lists = resources.values().map(|resource| self.list(resource));
+        let lists: Vec<_> = stream::iter(lists.collect::<Vec<_>>()).buffered(CONCURRENCY).try_collect().await?;
+        resources.insert("Secret".to_owned(), ApiResource::erase::<Secret>(&()));
+        let objects = lists.into_iter().flatten().collect();
+        Ok(Live { objects, resources, secrets: found.secrets.clone() })
+    }
+
+    async fn list(&self, resource: &ApiResource) -> anyhow::Result<Vec<(Key, Arc<DynamicObject>)>> {
+        let labels = ListParams::default().labels(&format!("app.kubernetes.io/managed-by={MANAGED_BY}"));
+        let list = self.api(resource).list(&labels).await;
+        let list = list.map_err(|error| client::cannot(&format!("list {}", resource.plural), &error))?;
+        let keyed = |mut object: DynamicObject| {
+            // Items of a list do not say what they are.
+            object.types = Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() });
+            (Key::of_live(&resource.kind, &object), Arc::new(object))
+        };
+        Ok(list.items.into_iter().map(keyed).collect())
+    }
+
+    async fn step(&self, step: &Step, live: &Live) -> Entry {
+        let before = live.objects.get(&step.key);
+        let what = match &step.action {
+            Action::Apply { body, .. } => match (self.try_apply(&step.resource, body).await, before) {
+                (Ok(after), Some(before)) => What::of_change(changes::between(before, &after)),
+                (Ok(_), None) => What::Created(None),
+                // Where its Role is not there yet either.
+                (Err(error), None) if step.key.kind == "RoleBinding" && Class::of(&error) == Class::Missing => {
+                    What::Created(None)
+                }
+                (Err(error), _) => What::Refused(words(&error)),
+            },
+            Action::Create(body) => What::Created(Some(entries::keys(body))),
+            Action::Relabel(patch) => {
+                let metadata = live.secrets.get(&step.key.name).map(|secret| secret.metadata.clone());
+                What::of_change(entries::relabelling(&metadata.unwrap_or_default(), patch))
+            }
+        };
+        Entry { key: step.key.to_string(), what }
+    }
+
+    async fn try_apply(&self, resource: &ApiResource, body: &DynamicObject) -> kube::Result<DynamicObject> {
+        let params = PatchParams { dry_run: true, force: true, ..PatchParams::apply(MANAGED_BY) };
+        self.api(resource).patch(&body.name_any(), &params, &Patch::Apply(body)).await
+    }
+
+    fn api(&self, resource: &ApiResource) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, resource)
+    }
+}
+
+fn untyped(platform: &TodoPlatform) -> anyhow::Result<DynamicObject> {
+    let value: Value = serde_json::to_value(platform)?;
+    Ok(serde_json::from_value(value)?)
+}

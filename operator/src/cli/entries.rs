@@ -1,0 +1,219 @@
+//! What `diff` prints: one entry for each object about which something is to be said. Pure.
+
+use std::{fmt::Write as _, process::ExitCode};
+
+use clap::builder::styling::AnsiColor;
+use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::core::DynamicObject;
+use serde_json::{Value, json};
+
+use super::{
+    changes::{self, Change},
+    tree::{Paint, Tree},
+};
+use crate::{plan::Plan, resolve::Settings};
+
+/// Something would change.
+const CHANGES: u8 = 1;
+/// It cannot be told what would change.
+pub(super) const ERROR: u8 = 2;
+
+/// An object and what would become of it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Entry {
+    /// Kind and name.
+    pub(super) key: String,
+    /// What would become of it.
+    pub(super) what: What,
+}
+
+/// What would become of an object.
+#[derive(Debug, PartialEq)]
+pub(super) enum What {
+    /// It would be made; with what is to be said about it.
+    Created(Option<String>),
+    /// Fields of it would change.
+    Changed(Change),
+    /// It would be deleted.
+    Removed,
+    /// Nothing until something else is so.
+    Held(String),
+    /// The API server would refuse it.
+    Refused(String),
+    /// It is as it should be.
+    Same,
+}
+
+impl What {
+    /// From a comparison.
+    pub(super) fn of_change(change: Option<Change>) -> Self {
+        change.map_or(Self::Same, Self::Changed)
+    }
+}
+
+impl Entry {
+    fn tree(&self, paint: Paint) -> Option<Tree> {
+        let line = |colour, sign: &str, words: String| paint.paint(colour, &format!("{sign} {}{words}", self.key));
+        Some(match &self.what {
+            What::Same => return None,
+            What::Created(said) => {
+                let said = said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
+                Tree::leaf(line(AnsiColor::Green, "+", said))
+            }
+            What::Removed => Tree::leaf(line(AnsiColor::Red, "-", String::new())),
+            What::Changed(change) => {
+                let anew = if change.touches(&["spec", "template"]) { " (its pods start anew)" } else { "" };
+                Tree::new(line(AnsiColor::Yellow, "~", anew.to_owned()), change.trees(paint))
+            }
+            What::Held(reason) => Tree::leaf(line(AnsiColor::Cyan, "…", format!(": {reason}"))),
+            What::Refused(said) => Tree::leaf(line(AnsiColor::Red, "✘", format!(": refused: {said}"))),
+        })
+    }
+}
+
+/// What is printed and the exit code. A single `-` says that there is nothing.
+pub(super) fn report(entries: &[Entry], paint: Paint) -> (String, ExitCode) {
+    let mut text = String::new();
+    for tree in entries.iter().filter_map(|entry| entry.tree(paint)) {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{tree}");
+    }
+    if text.is_empty() {
+        text.push_str("-\n");
+    }
+    (text, ExitCode::from(code(entries)))
+}
+
+fn code(entries: &[Entry]) -> u8 {
+    let code = |entry: &Entry| match entry.what {
+        What::Same | What::Held(_) => 0,
+        What::Created(_) | What::Changed(_) | What::Removed => CHANGES,
+        What::Refused(_) => ERROR,
+    };
+    entries.iter().map(code).max().unwrap_or_default()
+}
+
+/// What a plan has beside its steps.
+pub(super) fn without_a_step(plan: &Plan) -> Vec<Entry> {
+    let held = plan.held.iter().map(|held| (&held.key, What::Held(format!("not made yet: {}", held.reason))));
+    let foreign = plan.foreign.iter().map(|one| (&one.key, What::Held(format!("left alone: {}", one.message))));
+    let removed = plan.removals.iter().map(|removal| (&removal.key, What::Removed));
+    held.chain(foreign).chain(removed).map(|(key, what)| Entry { key: key.to_string(), what }).collect()
+}
+
+/// The keys of a Secret, without their values.
+pub(super) fn keys(secret: &DynamicObject) -> String {
+    let keys = secret.data.get("data").and_then(Value::as_object);
+    let keys: Vec<&str> = keys.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+    format!("with keys {}", keys.join(", "))
+}
+
+/// What a merge patch changes in the labels and owners of a Secret.
+pub(super) fn relabelling(metadata: &ObjectMeta, patch: &Value) -> Option<Change> {
+    let before = ObjectMeta {
+        labels: metadata.labels.clone(),
+        owner_references: metadata.owner_references.clone(),
+        ..ObjectMeta::default()
+    };
+    // Our own patch always has the form of metadata.
+    let wanted: ObjectMeta = serde_json::from_value(patch["metadata"].clone()).unwrap_or_default();
+    let mut labels = before.labels.clone().unwrap_or_default();
+    labels.extend(wanted.labels.unwrap_or_default());
+    let after = ObjectMeta { labels: Some(labels), owner_references: wanted.owner_references, ..ObjectMeta::default() };
+    let object = |metadata| DynamicObject { types: None, metadata, data: json!({}) };
+    changes::between(&object(before), &object(after))
+}
+
+/// The settings that an operator's Deployment starts it with.
+pub(super) fn settings_of(operator: &Deployment) -> Settings {
+    let mut settings = Settings::default();
+    let pod = operator.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let variables =
+        pod.into_iter().flat_map(|pod| &pod.containers).flat_map(|container| container.env.iter().flatten());
+    for variable in variables {
+        let Some(value) = variable.value.as_deref() else { continue };
+        let setting = match variable.name.as_str() {
+            "IMAGE_REGISTRY" => &mut settings.image_registry,
+            "OPERATOR_VERSION" => &mut settings.operator_version,
+            "KAFKA_IMAGE" => &mut settings.kafka_image,
+            "POSTGRES_IMAGE" => &mut settings.postgres_image,
+            "OPERATOR_NAMESPACE" => &mut settings.operator_namespace,
+            "DAPR_NAMESPACE" => &mut settings.dapr_namespace,
+            "MONITORING_NAMESPACE" => &mut settings.monitoring_namespace,
+            _ => continue,
+        };
+        value.trim_end_matches('/').clone_into(setting);
+    }
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(what: What) -> Entry {
+        Entry { key: "Deployment/a".to_owned(), what }
+    }
+
+    fn restarting() -> Change {
+        let object = |image: &str| -> DynamicObject {
+            let template = json!({"spec": {"containers": [{"name": "app", "image": image}]}});
+            serde_json::from_value(json!({
+                "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": {"template": template},
+            }))
+            .unwrap()
+        };
+        changes::between(&object("x:1"), &object("x:2")).unwrap()
+    }
+
+    #[test]
+    fn every_entry_has_a_sign_and_the_worst_one_gives_the_exit_code() {
+        for (what, text, expected) in [
+            (What::Same, "-\n", 0),
+            (What::Held("no Secret".to_owned()), "… Deployment/a: no Secret\n", 0),
+            (What::Created(None), "+ Deployment/a\n", 1),
+            (What::Removed, "- Deployment/a\n", 1),
+            (
+                What::Changed(restarting()),
+                "~ Deployment/a (its pods start anew)\n└─ ~ spec.template.spec.containers[app].image: \"x:1\" → \"x:2\"\n",
+                1,
+            ),
+            (What::Refused("no".to_owned()), "✘ Deployment/a: refused: no\n", 2),
+        ] {
+            let entries = [entry(What::Same), entry(what)];
+            assert_eq!((report(&entries, Paint::PLAIN).0.as_str(), code(&entries)), (text, expected));
+        }
+        assert_eq!(code(&[entry(What::Refused(String::new())), entry(What::Removed)]), 2);
+    }
+
+    #[test]
+    fn of_a_secret_only_keys_and_labels_are_shown() {
+        let secret: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "data": {"password": "aHVudGVyMg=="},
+        }))
+        .unwrap();
+        assert_eq!(keys(&secret), "with keys password");
+        let metadata = ObjectMeta { labels: Some([("x".to_owned(), "y".to_owned())].into()), ..ObjectMeta::default() };
+        let patch = json!({"metadata": {"uid": "1", "labels": {"a": "b"}, "ownerReferences": null}});
+        let change = relabelling(&metadata, &patch).unwrap();
+        assert_eq!(Tree::new("", change.trees(Paint::PLAIN)).to_string(), "\n└─ + metadata.labels.a: \"b\"\n");
+    }
+
+    #[test]
+    fn the_settings_are_those_of_the_operator_that_runs() {
+        let operator: Deployment = serde_json::from_value(json!({"spec": {"selector": {}, "template": {"spec": {
+            "containers": [{"name": "operator", "env": [
+                {"name": "IMAGE_REGISTRY", "value": "example.com/todo/"},
+                {"name": "DAPR_NAMESPACE", "value": "dapr"},
+                {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            ]}],
+        }}}}))
+        .unwrap();
+        let expected = Settings {
+            image_registry: "example.com/todo".to_owned(),
+            dapr_namespace: "dapr".to_owned(),
+            ..Settings::default()
+        };
+        assert_eq!(settings_of(&operator), expected);
+    }
+}
