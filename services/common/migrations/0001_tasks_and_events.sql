@@ -76,6 +76,8 @@ CREATE TABLE outbox (
 );
 
 CREATE INDEX outbox_waiting   ON outbox (seq)           WHERE published_at IS NULL;
+-- Whether an earlier event of the same key waits.
+CREATE INDEX outbox_heads     ON outbox (topic, partition_key, seq) WHERE published_at IS NULL;
 CREATE INDEX outbox_published ON outbox (published_at)  WHERE published_at IS NOT NULL;
 CREATE INDEX outbox_by_xid    ON outbox (xid);
 CREATE INDEX outbox_by_key    ON outbox (partition_key);

@@ -1,16 +1,28 @@
-//! Events that could not be handled, kept where a person finds them.
+//! Events that could not be handled: tried once more, because what was in the way may be gone, and then kept where a person
+//! finds them.
 
-use axum::{Router, body::Bytes, extract::State, routing::post};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
+    http::StatusCode,
+    routing::post,
+};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use crate::{
     database::Database,
     events::{CloudEvent, Reply},
+    problem::Problem,
+    tasks::UserId,
 };
 
 /// Route to subscribe dead-letter topics with.
 pub const ROUTE: &str = "/dead-letters";
+/// Largest body: the largest message that the broker takes (4 MiB), in its envelope.
+const LIMIT: usize = 5 * 1024 * 1024;
 
 /// Keeps an event once, however often it comes.
 pub async fn store(
@@ -32,19 +44,55 @@ pub async fn store(
     .map(drop)
 }
 
-/// `POST /dead-letters`: keeps what arrives on the dead-letter topic of this service. `topic` is where it was published first.
-pub fn router(database: Database, topic: &'static str) -> Router {
-    Router::new().route(ROUTE, post(receive)).with_state((database, topic))
+/// `POST /dead-letters`: gives what arrives on the dead-letter topic of this service to `handle`, which is the service's own
+/// way to handle it, and keeps what that refuses. `topic` is where it was published first.
+pub fn router<T, F>(
+    database: Database,
+    topic: &'static str,
+    handle: impl Fn(Database, CloudEvent<T>) -> F + Clone + Send + Sync + 'static,
+) -> Router
+where
+    T: DeserializeOwned + Send + 'static,
+    F: Future<Output = Result<(), Problem>> + Send + 'static,
+{
+    let receive = async move |State(database): State<Database>, body: Result<Bytes, BytesRejection>| {
+        let body = match body {
+            Ok(body) => body,
+            Err(error) => return untaken(&error, topic),
+        };
+        match again(&database, &body, handle).await {
+            Ok(()) => Reply::Success,
+            Err(None) => Reply::Retry,
+            Err(Some(error)) => keep(&database, topic, &body, &error).await,
+        }
+    };
+    Router::new().route(ROUTE, post(receive)).layer(DefaultBodyLimit::max(LIMIT)).with_state(database)
 }
 
-async fn receive(State((database, topic)): State<(Database, &'static str)>, body: Bytes) -> Reply {
-    let event = CloudEvent::<Value>::parse(&body).unwrap_or_else(|_| CloudEvent::bare(&body, unreadable(&body)));
+/// What cannot be read will not be so at the next time, and would hold up what comes after it.
+fn untaken(error: &BytesRejection, topic: &'static str) -> Reply {
+    tracing::error!(%error, topic, "the body of a dead letter cannot be taken");
+    if error.status() == StatusCode::PAYLOAD_TOO_LARGE { Reply::Drop } else { Reply::Retry }
+}
+
+/// Handles the event once more. The error is why it cannot be handled, or nothing if it can perhaps later.
+async fn again<T: DeserializeOwned, F: Future<Output = Result<(), Problem>>>(
+    database: &Database,
+    body: &[u8],
+    handle: impl Fn(Database, CloudEvent<T>) -> F,
+) -> Result<(), Option<String>> {
+    // Not serde's own text, which quotes the payload.
+    let event = CloudEvent::parse(body).map_err(|_| Some("it cannot be read".to_owned()))?;
+    handle(database.clone(), event).await.map_err(|problem| (!problem.is_away()).then(|| problem.sentence()))
+}
+
+async fn keep(database: &Database, topic: &'static str, body: &[u8], reason: &str) -> Reply {
+    let event = CloudEvent::<Value>::parse(body).unwrap_or_else(|_| CloudEvent::bare(body, unreadable(body)));
+    if event.data.get("user_id").is_some_and(|user| user == UserId::canary().as_str()) {
+        return Reply::Success;
+    }
     let Ok(pool) = database.pool() else { return Reply::Retry };
-    let kept = async {
-        let mut connection = pool.acquire().await?;
-        store(&mut connection, &event.id, topic, &event.data, None).await
-    };
-    match kept.await {
+    match store_payload_or_text(&pool, topic, &event, body, reason).await {
         Ok(()) => {
             metrics::counter!("dead_letters_total", "topic" => topic).increment(1);
             tracing::error!(event_id = event.id, topic, "an event could not be handled and is kept in dead_letters");
@@ -54,6 +102,23 @@ async fn receive(State((database, topic)): State<(Database, &'static str)>, body
             tracing::warn!(%error, topic, "a dead letter could not be kept yet");
             Reply::Retry
         }
+    }
+}
+
+/// Keeps the payload, or the text of the event where PostgreSQL's JSON cannot hold that.
+async fn store_payload_or_text(
+    pool: &PgPool,
+    topic: &str,
+    event: &CloudEvent<Value>,
+    body: &[u8],
+    reason: &str,
+) -> Result<(), sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    match store(&mut connection, &event.id, topic, &event.data, Some(reason)).await {
+        Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code.starts_with("22")) => {
+            store(&mut connection, &event.id, topic, &unreadable(body), Some(reason)).await
+        }
+        result => result,
     }
 }
 

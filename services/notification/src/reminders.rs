@@ -8,7 +8,7 @@ use todo_common::{
     database::Database,
     events::{CloudEvent, ReminderEvent, Reply},
     inbox,
-    problem::Problem,
+    problem::{FieldError, Problem},
 };
 
 use crate::notification::{New, Notification};
@@ -19,18 +19,21 @@ const METHOD: usize = 50;
 
 /// Stores a reminder, to be shown when it is time.
 pub(crate) async fn receive(State(database): State<Database>, event: CloudEvent<ReminderEvent>) -> Reply {
-    if !is_storable(&event.data) {
-        tracing::warn!(event_id = event.id, "a reminder has texts that cannot be stored and is dropped");
+    if let Err(refusal) = storable(&event.data) {
+        tracing::warn!(event_id = event.id, reason = refusal.sentence(), "a reminder is dropped");
         return Reply::Drop;
     }
     match handle(&database, &event).await {
-        Ok(outcome) => {
-            counter!("reminders_total", "outcome" => outcome.label()).increment(1);
-            Reply::Success
-        }
+        Ok(_) => Reply::Success,
         // The problem is in the log already.
         Err(_) => Reply::Retry,
     }
+}
+
+/// The same for a reminder that comes back as a dead letter.
+pub(crate) async fn revive(database: Database, event: CloudEvent<ReminderEvent>) -> Result<(), Problem> {
+    storable(&event.data)?;
+    handle(&database, &event).await.map(drop)
 }
 
 /// What became of a reminder.
@@ -58,6 +61,7 @@ impl Outcome {
 pub(crate) async fn handle(database: &Database, event: &CloudEvent<ReminderEvent>) -> Result<Outcome, Problem> {
     let mut transaction = database.begin().await?;
     if !inbox::first_time(&mut transaction, CONSUMER, &event.id).await? {
+        counter!("reminders_total", "outcome" => Outcome::Duplicate.label()).increment(1);
         return Ok(Outcome::Duplicate);
     }
     let reminder = &event.data;
@@ -69,6 +73,7 @@ pub(crate) async fn handle(database: &Database, event: &CloudEvent<ReminderEvent
         }
     };
     transaction.commit().await?;
+    counter!("reminders_total", "outcome" => outcome.label()).increment(1);
     if matches!(outcome, Outcome::Stored(_)) {
         let late = Utc::now() - reminder.remind_at;
         histogram!("reminder_lateness_seconds").record(late.as_seconds_f64().max(0.0));
@@ -86,24 +91,33 @@ struct CurrentTask {
 }
 
 /// The task, if it is still open and this is still one of its reminders. It is locked, so that whoever completes it now
-/// finds the notification and takes it back.
+/// finds the notification and takes it back. The lock may wait for somebody who is moving the task; only a statement that
+/// begins after it sees which reminders are left.
 async fn current_task(
     connection: &mut PgConnection,
     reminder: &ReminderEvent,
 ) -> Result<Option<CurrentTask>, sqlx::Error> {
-    sqlx::query_as(
+    let task: Option<CurrentTask> = sqlx::query_as(
         "SELECT title, due_at, due_date, time_zone FROM tasks
-         WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL AND completed_at IS NULL
-           AND ($3::uuid IS NULL OR EXISTS
-               (SELECT FROM task_reminders WHERE task_reminders.id = $3 AND task_id = $1 AND remind_at = $4))
-         FOR SHARE OF tasks",
+         WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL AND completed_at IS NULL FOR SHARE",
     )
     .bind(reminder.task_id)
     .bind(&reminder.user_id)
-    .bind(reminder.reminder_id)
-    .bind(reminder.remind_at)
-    .fetch_optional(connection)
-    .await
+    .fetch_optional(&mut *connection)
+    .await?;
+    let is_current = task.is_some() && is_scheduled(connection, reminder).await?;
+    Ok(task.filter(|_| is_current))
+}
+
+/// Whether the task still has this reminder. One without id is believed.
+async fn is_scheduled(connection: &mut PgConnection, reminder: &ReminderEvent) -> Result<bool, sqlx::Error> {
+    let Some(id) = reminder.reminder_id else { return Ok(true) };
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM task_reminders WHERE id = $1 AND task_id = $2 AND remind_at = $3)")
+        .bind(id)
+        .bind(reminder.task_id)
+        .bind(reminder.remind_at)
+        .fetch_one(connection)
+        .await
 }
 
 fn notification(reminder: &ReminderEvent, task: &CurrentTask) -> New {
@@ -130,9 +144,13 @@ fn message(task: &CurrentTask) -> String {
 }
 
 /// The title is not taken from the event, only the method is.
-fn is_storable(reminder: &ReminderEvent) -> bool {
+fn storable(reminder: &ReminderEvent) -> Result<(), Problem> {
     let method = &reminder.notification_method;
-    (1..=METHOD).contains(&method.chars().count()) && !method.contains('\0')
+    if (1..=METHOD).contains(&method.chars().count()) && !method.contains('\0') {
+        return Ok(());
+    }
+    let message = format!("must have 1 to {METHOD} characters, without the character zero");
+    Err(Problem::invalid(vec![FieldError::new("notification_method", message)]))
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub(crate) fn router(settings: &Settings, database: &Database) -> Router {
         .route("/reminders", post(reminders::receive))
         .route("/send-notification", post(send::send))
         .with_state(database.clone())
-        .merge(dead_letters::router(database.clone(), REMINDERS));
+        .merge(dead_letters::router(database.clone(), REMINDERS, reminders::revive));
     let for_people = Router::new()
         .route("/api/notifications", get(api::list))
         .route("/api/notifications/{id}/read", post(api::read))

@@ -60,6 +60,11 @@ fn event(id: &str, task: &Task, reminder: Uuid) -> Value {
     }})
 }
 
+/// The ids and payloads of the dead letters.
+async fn kept(pool: &PgPool) -> Vec<(String, Value)> {
+    sqlx::query_as("SELECT id, payload FROM dead_letters ORDER BY id").fetch_all(pool).await.unwrap()
+}
+
 fn minutes(minutes: i64) -> DateTime<Utc> {
     Utc::now().trunc_subsecs(3) + TimeDelta::minutes(minutes)
 }
@@ -145,6 +150,80 @@ async fn what_cannot_be_handled_is_dropped_and_its_dead_letter_is_kept_once() {
         let kept: Vec<(String, String, Value)> =
             sqlx::query_as("SELECT id, topic, payload FROM dead_letters").fetch_all(&pool).await.unwrap();
         assert_eq!(kept, [("e1".to_owned(), "reminders".to_owned(), json!({"task_id": 7}))]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_can_be_handled_by_now_is_handled_and_not_kept() {
+    with_database(|pool| async move {
+        let app = app(&Database::ready(pool.clone()));
+        let (task, reminder) = task(&pool, minutes(-1)).await;
+        let (_, reply) = call(&app, "POST", "/dead-letters", event("e1", &task, reminder)).await;
+        assert_eq!(reply, json!({"status": "SUCCESS"}));
+        assert_eq!(shown(&app).await.len(), 1);
+        assert_eq!(kept(&pool).await, []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_tried_again_while_the_database_is_away() {
+    let app = app(&Database::new());
+    let reminder =
+        json!({"task_id": Uuid::now_v7(), "user_id": "ada", "title": "a", "remind_at": "2026-03-01T08:00:00Z"});
+    for letter in [reminder, json!({"task_id": 7})] {
+        assert_eq!(call(&app, "POST", "/dead-letters", letter).await.1, json!({"status": "RETRY"}));
+    }
+}
+
+#[tokio::test]
+async fn every_dead_letter_can_be_kept() {
+    with_database(|pool| async move {
+        let app = app(&Database::ready(pool.clone()));
+        let zero = json!({"specversion": "1.0", "id": "e1", "data": {"title": "a\u{0}b"}});
+        let wrong_id = json!({"specversion": "1.0", "id": "e\u{0}2", "data": {"task_id": 7}});
+        let large = json!({"specversion": "1.0", "id": "e3", "data": {"title": "x".repeat(4 << 20)}});
+        for letter in [zero, wrong_id, large] {
+            assert_eq!(call(&app, "POST", "/dead-letters", letter).await.1, json!({"status": "SUCCESS"}));
+        }
+        let kept = kept(&pool).await;
+        assert_eq!(kept.len(), 3);
+        assert!(kept.iter().any(|(_, payload)| payload.as_str().is_some_and(|text| text.contains("a\\u0000b"))));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_canarys_dead_letter_is_not_kept() {
+    with_database(|pool| async move {
+        let app = app(&Database::ready(pool.clone()));
+        let canary = json!({"specversion": "1.0", "id": "e1", "data": {"task_id": 7, "user_id": "$canary"}});
+        assert_eq!(call(&app, "POST", "/dead-letters", canary).await.1, json!({"status": "SUCCESS"}));
+        assert_eq!(kept(&pool).await, []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reminder_of_a_task_that_is_being_moved_waits_for_that() {
+    with_database(|pool| async move {
+        let app = app(&Database::ready(pool.clone()));
+        let (task, reminder) = task(&pool, minutes(-1)).await;
+        let mut moving = pool.begin().await.unwrap();
+        let patch = TaskPatch { due_at: Some(Some(minutes(60))), ..TaskPatch::default() };
+        tasks::update(&mut moving, &UserId::new("ada").unwrap(), task.id, None, patch).await.unwrap();
+        let mover: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *moving).await.unwrap();
+        let receiving = async { call(&app, "POST", "/reminders", event("e1", &task, reminder)).await.1 };
+        let commit = async {
+            let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)))";
+            while !sqlx::query_scalar::<_, bool>(waits).bind(mover).fetch_one(&pool).await.unwrap() {}
+            moving.commit().await.unwrap();
+        };
+        let (reply, ()) = tokio::join!(receiving, commit);
+        assert_eq!(reply, json!({"status": "SUCCESS"}));
+        let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM notifications").fetch_one(&pool).await.unwrap();
+        assert_eq!(stored, 0);
     })
     .await;
 }

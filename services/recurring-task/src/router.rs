@@ -26,6 +26,6 @@ pub(crate) fn router(settings: &Settings, database: &Database) -> Router {
         .route("/task-events", post(task_events::receive))
         .route("/process-completion", post(completion::process))
         .with_state(database.clone())
-        .merge(dead_letters::router(database.clone(), TASK_EVENTS));
+        .merge(dead_letters::router(database.clone(), TASK_EVENTS, task_events::revive));
     auth::require_app_token(routes, settings)
 }

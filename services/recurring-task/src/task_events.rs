@@ -22,6 +22,11 @@ pub(crate) async fn receive(State(database): State<Database>, event: CloudEvent<
     }
 }
 
+/// The same for an event that comes back as a dead letter.
+pub(crate) async fn revive(database: Database, event: CloudEvent<TaskEvent>) -> Result<(), Problem> {
+    handle(&database, &event).await.map(drop)
+}
+
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {

@@ -40,8 +40,10 @@ impl<T: DeserializeOwned> CloudEvent<T> {
             return Ok(Self::bare(body, serde_json::from_value(body_value)?));
         }
         let envelope: Envelope = serde_json::from_value(body_value)?;
-        if envelope.id.is_empty() || envelope.id.len() > 256 {
-            return Err(serde_json::Error::custom("the event's id must have 1 to 256 bytes"));
+        if !(1..=256).contains(&envelope.id.len()) || envelope.id.chars().any(char::is_control) {
+            return Err(serde_json::Error::custom(
+                "the event's id must have 1 to 256 bytes, without control characters",
+            ));
         }
         // A publisher without a JSON content type gets its object wrapped as a string.
         let data = match &envelope.data {
@@ -159,6 +161,7 @@ mod tests {
             json!({
                 "specversion": "1.0", "id": "", "data": {},
             }),
+            json!({"specversion": "1.0", "id": "e\u{0}1", "data": {}}),
         ] {
             assert!(parse::<TaskEvent>(&body).is_err(), "{body}");
         }

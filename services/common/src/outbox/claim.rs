@@ -6,24 +6,19 @@ use uuid::Uuid;
 
 use super::OutboxEvent;
 
-/// Oldest waiting events that are looked at; a backlog of any size costs no more.
-const WINDOW: i64 = 1000;
-
-/// Claims the oldest waiting event of each of up to `limit` partition keys. Later events of a key wait until that one is
-/// published, whoever does it; keys whose oldest event another relay has claimed are passed over.
+/// Claims the oldest waiting event of each of up to `limit` partition keys of a topic. Later events of a key wait until that
+/// one is published, whoever does it; keys whose oldest event another relay has claimed, or is to be tried later, are
+/// passed over.
 pub(super) async fn claim(connection: &mut PgConnection, limit: i64) -> Result<Vec<OutboxEvent>, sqlx::Error> {
     sqlx::query_as(
-        "WITH waiting AS (
-             SELECT id, seq, partition_key FROM outbox WHERE published_at IS NULL ORDER BY seq LIMIT $1
-         ), oldest AS (
-             SELECT DISTINCT ON (partition_key) id FROM waiting ORDER BY partition_key, seq
-         )
-         SELECT id, seq, topic, partition_key, payload, traceparent, attempts FROM outbox
-         WHERE id IN (SELECT id FROM oldest)
-           AND published_at IS NULL AND (retry_at IS NULL OR retry_at <= clock_timestamp())
-         ORDER BY seq LIMIT $2 FOR UPDATE SKIP LOCKED",
+        "SELECT id, seq, topic, partition_key, payload, traceparent, attempts FROM outbox
+         WHERE published_at IS NULL AND (retry_at IS NULL OR retry_at <= clock_timestamp())
+           AND NOT EXISTS
+               (SELECT FROM outbox AS earlier
+                WHERE earlier.topic = outbox.topic AND earlier.partition_key = outbox.partition_key
+                  AND earlier.seq < outbox.seq AND earlier.published_at IS NULL)
+         ORDER BY seq LIMIT $1 FOR UPDATE OF outbox SKIP LOCKED",
     )
-    .bind(WINDOW)
     .bind(limit)
     .fetch_all(connection)
     .await

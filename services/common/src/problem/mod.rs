@@ -102,6 +102,11 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The service made a mistake")
     }
 
+    /// Whether the same may work later, because something that is needed is away.
+    pub fn is_away(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE
+    }
+
     /// HTTP status.
     pub const fn status(&self) -> StatusCode {
         self.status

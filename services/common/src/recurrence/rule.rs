@@ -10,6 +10,10 @@ use crate::tasks::to_instant;
 const LIMIT: usize = 500;
 /// No date is after this year.
 const LAST_YEAR: i32 = 2200;
+/// Times on one day; without a limit, a rule of a few hundred characters has a date for each second.
+const TIMES_A_DAY: usize = 24;
+/// Dates that are looked at from the start on; a series ends with them. Every day from 1970 to 2200 is less than half of it.
+const STEPS: usize = 200_000;
 
 /// A rule, and its end, which is kept apart because `rrule` would compare it with civil times.
 #[derive(Debug)]
@@ -39,13 +43,17 @@ impl Rule {
         let until = ends.first().map(|end| Until::parse(end.trim_start_matches("UNTIL="))).transpose()?;
         let rule: RRule<Unvalidated> =
             parts.join(";").parse().map_err(|error| format!("not a rule such as FREQ=WEEKLY;BYDAY=MO: {error}"))?;
+        let times = [rule.get_by_hour(), rule.get_by_minute(), rule.get_by_second()].map(|times| times.len().max(1));
+        if times.into_iter().product::<usize>() > TIMES_A_DAY {
+            return Err(format!("BYHOUR, BYMINUTE and BYSECOND together may make at most {TIMES_A_DAY} times a day"));
+        }
         match rule.get_freq() {
             Frequency::Daily | Frequency::Weekly | Frequency::Monthly | Frequency::Yearly => Ok(Self { rule, until }),
             _ => Err("FREQ must be DAILY, WEEKLY, MONTHLY or YEARLY".to_owned()),
         }
     }
 
-    /// All dates from `start` on, in order.
+    /// All dates from `start` on, in order, [`STEPS`] at most.
     pub(super) fn dates(self, start: NaiveDateTime, zone: Tz) -> Result<impl Iterator<Item = NaiveDateTime>, String> {
         let until = self.until;
         let civil_start = start.and_utc().with_timezone(&rrule::Tz::UTC);
@@ -54,6 +62,7 @@ impl Rule {
         let dates = RRuleSet::new(civil_start).rrule(rule).limit();
         Ok(dates
             .into_iter()
+            .take(STEPS)
             .map(|date| date.naive_utc())
             .take_while(move |date| date.year() <= LAST_YEAR && until.is_none_or(|until| until.allows(*date, zone))))
     }

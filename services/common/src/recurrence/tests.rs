@@ -145,6 +145,29 @@ fn a_wrong_rule_is_refused_with_words() {
 }
 
 #[test]
+fn a_rule_has_at_most_24_times_a_day() {
+    let numbers = |count: u32| (0..count).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
+    let told = |rule: String| validate(&Recurrence::Rrule(rule), Some(day("2026-03-02")), UTC);
+    assert_eq!(told(format!("FREQ=DAILY;BYHOUR={}", numbers(24))), Ok(()));
+    assert_eq!(told("FREQ=DAILY;BYHOUR=8,20;BYMINUTE=0,30".to_owned()), Ok(()));
+    for rule in [
+        format!("FREQ=YEARLY;BYHOUR={};BYMINUTE={}", numbers(24), numbers(60)),
+        format!("FREQ=DAILY;BYHOUR=8,9;BYMINUTE={}", numbers(13)),
+        format!("FREQ=DAILY;BYSECOND={}", numbers(25)),
+    ] {
+        assert!(told(rule.clone()).is_err_and(|words| words.contains("24 times a day")), "{rule}");
+    }
+}
+
+#[test]
+fn a_start_long_ago_does_not_make_endless_steps() {
+    let hours = (0..24).map(|hour| hour.to_string()).collect::<Vec<_>>().join(",");
+    let crowded = format!("FREQ=DAILY;BYHOUR={hours}");
+    assert_eq!(next(&crowded, at("1970-01-01 00:00"), UTC, "2026-03-02 10:00"), None, "the series has ended");
+    assert_eq!(next("FREQ=DAILY", day("1970-01-01"), UTC, "2150-03-02 10:00"), Some(day("2150-03-03")));
+}
+
+#[test]
 fn keys_are_the_dates_and_one_completion_has_one_key() {
     assert_eq!(first_key(Some(at("2026-03-29 07:00")), Berlin), "2026-03-29T09:00:00");
     assert_eq!(first_key(Some(day("2026-03-29")), Berlin), "2026-03-29");

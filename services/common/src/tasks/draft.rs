@@ -158,6 +158,11 @@ impl Mistakes {
     }
 
     fn tags(&mut self, tags: &[String]) -> Vec<String> {
+        // First, because the rest takes time and words for each.
+        if tags.len() > TAGS {
+            self.add("tags", format!("at most {TAGS}"));
+            return Vec::new();
+        }
         let mut kept: Vec<String> = Vec::new();
         for tag in tags.iter().map(|tag| tag.trim()) {
             self.text("tags", tag, 1..=TAG);
@@ -165,15 +170,13 @@ impl Mistakes {
                 kept.push(tag.to_owned());
             }
         }
-        if kept.len() > TAGS {
-            self.add("tags", format!("at most {TAGS}"));
-        }
         kept
     }
 
     fn reminders(&mut self, reminders: &mut [Reminder], due: Option<Due>) {
         if reminders.len() > REMINDERS {
             self.add("reminders", format!("at most {REMINDERS}"));
+            return;
         }
         for reminder in reminders {
             match reminder {
@@ -220,6 +223,14 @@ mod tests {
             ..NewTask::default()
         };
         assert_eq!(fields(Draft::new(new)), ["time_zone", "tags", "title", "notes", "recurrence", "reminders"]);
+    }
+
+    #[test]
+    fn too_many_tags_or_reminders_are_one_mistake_each_whatever_they_are() {
+        let tags = vec![String::new(); 100_000];
+        let reminders = vec![Reminder::BeforeMinutes(u32::MAX); 100_000];
+        let new = NewTask { tags, reminders, ..NewTask::titled("a") };
+        assert_eq!(fields(Draft::new(new)), ["tags", "reminders"]);
     }
 
     #[test]

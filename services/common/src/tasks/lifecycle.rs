@@ -70,6 +70,10 @@ pub(super) async fn bring_back(c: &mut PgConnection, row: &mut Row, told_as: Eve
     row.touch(now());
     row.task.deleted_at = None;
     row.undone = false;
+    if told_as == EventType::Created {
+        // As after its first creation, nobody has touched it.
+        row.task.created_at = row.task.updated_at;
+    }
     row.update(&mut *c).await?;
     if row.task.completed_at.is_none() {
         reminders::schedule(&mut *c, &row.task, Some(row.task.updated_at)).await?;

@@ -137,7 +137,8 @@ impl Row {
         sqlx::query(
             "UPDATE tasks SET title = $2, notes = $3, priority = $4, tags = $5, due_at = $6, due_date = $7, due_sort = $8,
                 time_zone = $9, recurrence = $10, reminders = $11, completed_at = $12, deleted_at = $13, series_id = $14,
-                occurrence_key = $15, series_start = $16, undone = $17, version = $18, updated_at = $19
+                occurrence_key = $15, series_start = $16, undone = $17, version = $18, updated_at = $19,
+                created_at = $20
              WHERE id = $1",
         )
         .bind(task.id)
@@ -159,6 +160,7 @@ impl Row {
         .bind(self.undone)
         .bind(task.version)
         .bind(task.updated_at)
+        .bind(task.created_at)
         .execute(connection)
         .await
         .map(drop)

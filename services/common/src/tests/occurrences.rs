@@ -91,6 +91,9 @@ async fn reopening_takes_the_successor_back_and_completing_again_brings_it() {
         tasks::complete(&mut c, &ada(), task.id, None).await.unwrap();
         assert_eq!(created(&mut c, task.id).await.id, next.id);
         assert_eq!(open(&mut c).await.len(), 1);
+        tasks::reopen(&mut c, &ada(), task.id, None).await.unwrap();
+        let left: Vec<_> = open(&mut c).await.into_iter().map(|task| task.id).collect();
+        assert_eq!(left, [task.id], "what came back and was not touched goes again");
     })
     .await;
 }
