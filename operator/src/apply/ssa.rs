@@ -26,7 +26,7 @@ pub enum WriteError {
     #[error("{}", words(.0))]
     Api(#[from] kube::Error),
     /// There was no answer in time. The write may have happened.
-    #[error("no answer within {DEADLINE:?}")]
+    #[error("no answer in time")]
     Deadline,
     /// This process does not lead any more.
     #[error("another replica leads")]
@@ -67,7 +67,7 @@ impl Writer {
 
     /// Reads one object.
     pub async fn get(&self, resource: &ApiResource, name: &str) -> Result<Option<DynamicObject>, WriteError> {
-        self.limited(self.api(resource).get_opt(name)).await
+        within(DEADLINE, self.api(resource).get_opt(name)).await
     }
 
     /// Server-side apply. With the UID in it, `body` is applied to exactly that object or not at all.
@@ -127,13 +127,20 @@ impl Writer {
     }
 
     async fn leading<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, WriteError> {
-        if !self.leadership.is_leader() {
-            return Err(WriteError::NotLeading);
-        }
-        self.limited(call).await
+        while_leading(&self.leadership, DEADLINE, call).await
     }
+}
 
-    async fn limited<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, WriteError> {
-        timeout(DEADLINE, call).await.map_err(|_| WriteError::Deadline)?.map_err(WriteError::Api)
-    }
+/// Does a write that takes at most `limit`, and ends before another replica may begin to write.
+pub async fn while_leading<T>(
+    leadership: &Leadership,
+    limit: Duration,
+    call: impl Future<Output = kube::Result<T>>,
+) -> Result<T, WriteError> {
+    let limit = leadership.time_to_write(limit).ok_or(WriteError::NotLeading)?;
+    within(limit, call).await
+}
+
+async fn within<T>(limit: Duration, call: impl Future<Output = kube::Result<T>>) -> Result<T, WriteError> {
+    timeout(limit, call).await.map_err(|_| WriteError::Deadline)?.map_err(WriteError::Api)
 }

@@ -139,13 +139,19 @@ fn container_trouble(container: &ContainerStatus) -> Option<(String, String)> {
                 Some((reason.to_owned(), last_words().unwrap_or_else(|| "ends again and again".to_owned())))
             }
             _ => {
+                // The kubelet goes to and fro between these two.
+                let reason = if reason == "ErrImagePull" { "ImagePullBackOff" } else { reason };
                 let said = waiting.message.as_deref().unwrap_or("cannot start");
                 Some((reason.to_owned(), format!("{reason}: {said}")))
             }
         };
     }
-    let failed = container.state.as_ref().and_then(|state| state.terminated.as_ref()).is_some_and(|t| t.exit_code != 0);
-    (failed && container.restart_count >= CRASHES)
+    // Also while it runs once more, else it would be said to have recovered with every restart.
+    let ended_badly = [container.state.as_ref(), container.last_state.as_ref()]
+        .into_iter()
+        .filter_map(|state| state?.terminated.as_ref())
+        .any(|ended| ended.exit_code != 0);
+    (ended_badly && container.restart_count >= CRASHES)
         .then(|| last_words().map(|words| ("CrashLoopBackOff".to_owned(), words)))
         .flatten()
 }
@@ -235,6 +241,32 @@ mod tests {
             let stuck = State::Stuck { reason: reason.to_owned(), message: message.to_owned() };
             assert_eq!(rollout.state, stuck);
             assert!(rollout.is_serving(), "the old pods still do");
+        }
+    }
+
+    #[test]
+    fn a_container_that_ends_again_and_again_is_stuck_throughout() {
+        let ended = json!({"terminated": {"exitCode": 1, "message": "no database"}});
+        let container = |restarts: i32, state: &Value, last: &Value| {
+            pod(&json!({"containerStatuses": [{"name": "app", "image": "", "imageID": "", "ready": false,
+                "restartCount": restarts, "state": state, "lastState": last}]}))
+        };
+        let running = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
+        let waiting = json!({"waiting": {"reason": "CrashLoopBackOff"}});
+        let looping = Some(("CrashLoopBackOff".to_owned(), "container app: ended with code 1: no database".to_owned()));
+        for state in [&running, &waiting, &ended] {
+            assert_eq!(trouble(&container(3, state, &ended)), looping);
+        }
+        assert_eq!(trouble(&container(1, &running, &ended)), None, "once is no loop");
+        assert_eq!(trouble(&container(3, &running, &json!({"terminated": {"exitCode": 0}}))), None);
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_pulled_has_one_reason() {
+        for reason in ["ErrImagePull", "ImagePullBackOff"] {
+            let found = trouble(&waiting(reason, "not found", &json!({})));
+            let words = "container daprd: ImagePullBackOff: not found".to_owned();
+            assert_eq!(found, Some(("ImagePullBackOff".to_owned(), words)));
         }
     }
 

@@ -29,6 +29,8 @@ use crate::class::words;
 const DURATION: Duration = Duration::from_secs(15);
 /// How long a leader goes on without a renewal.
 const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+/// How much longer a write may go on that was begun in time. It ends before another replica may begin.
+const GRACE: Duration = Duration::from_secs(4);
 /// Between two looks at the Lease.
 const PERIOD: Duration = Duration::from_secs(2);
 /// How long one request may take.
@@ -44,7 +46,15 @@ impl Leadership {
         self.0.borrow().is_some_and(|until| Instant::now() < until)
     }
 
-    /// Returns when this process begins to lead.
+    /// How long a write that begins now may take, and at most `limit`; none if this process may not write.
+    pub fn time_to_write(&self, limit: Duration) -> Option<Duration> {
+        let now = Instant::now();
+        let until = self.0.borrow().filter(|until| now < *until)?;
+        Some(limit.min(until + GRACE - now))
+    }
+
+    /// Returns when this process begins to lead. A lead that ran out and was renewed before anybody noticed is none that
+    /// begins.
     pub async fn gained(&mut self) {
         // An error means that the election has ended, and then nobody begins to lead.
         if self.0.wait_for(Option::is_none).await.is_ok() && self.0.wait_for(Option::is_some).await.is_ok() {
@@ -283,6 +293,16 @@ mod tests {
 
     #[test]
     fn a_leader_stops_before_others_may_begin() {
-        assert!(RENEW_DEADLINE < DURATION);
+        assert!(RENEW_DEADLINE + GRACE < DURATION);
+    }
+
+    #[test]
+    fn a_write_ends_before_others_may_begin() {
+        let leads = |seconds| Leadership(watch::channel(Some(Instant::now() + Duration::from_secs(seconds))).1);
+        let limit = Duration::from_secs(10);
+        assert_eq!(leads(9).time_to_write(limit), Some(limit));
+        assert!(leads(1).time_to_write(limit).is_some_and(|time| time <= Duration::from_secs(1) + GRACE));
+        assert_eq!(leads(0).time_to_write(limit), None);
+        assert_eq!(Leadership(watch::channel(None).1).time_to_write(limit), None);
     }
 }

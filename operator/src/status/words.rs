@@ -34,8 +34,28 @@ pub(super) fn missing_secret(missing: &MissingSecret) -> String {
 
 /// What is wrong with a service, if something is.
 pub(super) fn service(service: &ServiceObserved) -> Option<String> {
-    if !service.without_sidecar.is_empty() {
-        return Some(format!("{} has no sidecar (container daprd)", list(&service.without_sidecar)));
+    let message = if service.without_sidecar.is_empty() {
+        service.rollout.message()?.to_owned()
+    } else {
+        format!("{} has no sidecar (container daprd)", list(&service.without_sidecar))
+    };
+    Some(bounded(&message, LIMIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        names::App,
+        observe::{Rollout, State},
+    };
+
+    #[test]
+    fn what_is_said_of_a_service_fits_into_the_status_however_many_pods_it_has() {
+        let without_sidecar = (0..100).map(|n| format!("backend-service-7d9f8c6b5-{n:05}")).collect();
+        let rollout = Rollout { desired: 100, ready: 100, state: State::Done };
+        let (app, image) = (App::Backend, String::new());
+        let message = service(&ServiceObserved { app, image, rollout, sidecars: 0, without_sidecar });
+        assert_eq!(message.map(|message| message.chars().count()), Some(LIMIT));
     }
-    service.rollout.message().map(str::to_owned)
 }

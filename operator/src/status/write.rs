@@ -9,9 +9,12 @@ use kube::{
 };
 use serde_json::json;
 use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
-use tokio::time::timeout;
 
-use crate::{apply::WriteError, labels::MANAGED_BY, runtime::lease::Leadership};
+use crate::{
+    apply::{WriteError, ssa::while_leading},
+    labels::MANAGED_BY,
+    runtime::lease::Leadership,
+};
 
 /// How long the write may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -23,9 +26,6 @@ pub async fn write(
     status: &TodoPlatformStatus,
     leadership: &Leadership,
 ) -> Result<Option<String>, WriteError> {
-    if !leadership.is_leader() {
-        return Err(WriteError::NotLeading);
-    }
     let resource = ApiResource::erase::<TodoPlatform>(&());
     let name = metadata.name.as_deref().unwrap_or_default();
     // Untyped, so that the status of a resource whose spec cannot be read can be written, too.
@@ -40,7 +40,6 @@ pub async fn write(
         "status": status,
     });
     let patch = Patch::Apply(patch);
-    let call = api.patch_status(name, &params, &patch);
-    let written = timeout(DEADLINE, call).await.map_err(|_| WriteError::Deadline)??;
+    let written = while_leading(leadership, DEADLINE, api.patch_status(name, &params, &patch)).await?;
     Ok(written.metadata.resource_version)
 }
