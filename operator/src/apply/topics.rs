@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    future::Future,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,7 +13,7 @@ use rskafka::{
     BackoffConfig,
     client::{ClientBuilder, Credentials, SaslConfig, error::Error as KafkaError, error::ProtocolError},
 };
-use tokio::time::timeout;
+use tokio::{task::JoinSet, time::timeout};
 
 use super::tls;
 use crate::{
@@ -20,10 +21,13 @@ use crate::{
     dereference::secrets,
     names,
     resolve::{KafkaAuth, KafkaMode, Resolved, SaslMechanism, SecretRef, Sensitive},
+    runtime::lease::Leadership,
 };
 
 /// How long the whole conversation with a broker may take.
 const DEADLINE: Duration = Duration::from_secs(8);
+/// How long a pass waits for it. A broker that is well answers sooner, and one that is not holds up nothing.
+const PATIENCE: Duration = Duration::from_millis(300);
 /// How long topics that were there are taken to be there.
 const FRESH: Duration = Duration::from_mins(5);
 /// How soon it is tried again when they are not.
@@ -55,6 +59,8 @@ pub struct TopicsMemory {
     subject: String,
     known: Topics,
     good_until: Option<Instant>,
+    /// At most one conversation at a time; it ends with this memory.
+    look: JoinSet<Topics>,
 }
 
 /// What a conversation with a broker needs.
@@ -64,24 +70,55 @@ struct Access {
     tls: Option<Arc<rustls::ClientConfig>>,
 }
 
-/// Sees to the topics. `incarnation` changes when the broker does, so that a new one is asked at once.
-pub async fn ensure(client: &Client, platform: &Resolved, incarnation: &str, memory: &mut TopicsMemory) -> Topics {
-    let subject = format!("{incarnation} {:?} {:?}", platform.kafka.mode, credential_digests(platform));
-    let now = Instant::now();
-    if memory.subject == subject && memory.good_until.is_some_and(|until| now < until) {
-        return memory.known.clone();
-    }
-    let topics = match timeout(DEADLINE, look(client, platform)).await {
-        Ok(Ok(topics)) => topics,
-        Ok(Err(message)) => Topics::Unreachable(bounded(&message, MESSAGE)),
-        Err(_) => Topics::Unreachable(format!("no answer within {} s", DEADLINE.as_secs())),
+/// Sees to the topics, and makes those of embedded Kafka that are not there if there is a `maker`. `incarnation` changes
+/// when the broker does, so that a new one is asked at once.
+pub async fn ensure(
+    client: &Client,
+    platform: &Resolved,
+    incarnation: &str,
+    maker: Option<&Leadership>,
+    memory: &mut TopicsMemory,
+) -> Topics {
+    let (mode, digests) = (&platform.kafka.mode, credential_digests(platform));
+    let subject = format!("{incarnation} {} {mode:?} {digests:?}", maker.is_some());
+    let look = || {
+        let (client, platform, maker) = (client.clone(), platform.clone(), maker.cloned());
+        async move {
+            match timeout(DEADLINE, look(&client, &platform, maker.as_ref())).await {
+                Ok(Ok(topics)) => topics,
+                Ok(Err(message)) => Topics::Unreachable(bounded(&message, MESSAGE)),
+                Err(_) => Topics::Unreachable(format!("no answer within {} s", DEADLINE.as_secs())),
+            }
+        }
     };
-    let good_for = if topics == Topics::Present { FRESH } else { RETRY };
-    *memory = TopicsMemory { subject, known: topics.clone(), good_until: Some(Instant::now() + good_for) };
-    topics
+    memory.answer(subject, look).await
 }
 
-async fn look(client: &Client, platform: &Resolved) -> Result<Topics, String> {
+impl TopicsMemory {
+    /// What is known about `subject`. A look of its own goes on beyond this call if it takes long.
+    async fn answer<F>(&mut self, subject: String, look: impl FnOnce() -> F) -> Topics
+    where
+        F: Future<Output = Topics> + Send + 'static,
+    {
+        if self.subject != subject {
+            *self = Self { subject, ..Self::default() };
+        }
+        if self.good_until.is_some_and(|until| Instant::now() < until) {
+            return self.known.clone();
+        }
+        if self.look.is_empty() {
+            self.look.spawn(look());
+        }
+        if let Ok(Some(end)) = timeout(PATIENCE, self.look.join_next()).await {
+            self.known = end.unwrap_or_else(|error| Topics::Unreachable(error.to_string()));
+            let good_for = if self.known == Topics::Present { FRESH } else { RETRY };
+            self.good_until = Some(Instant::now() + good_for);
+        }
+        self.known.clone()
+    }
+}
+
+async fn look(client: &Client, platform: &Resolved, maker: Option<&Leadership>) -> Result<Topics, String> {
     let access = access(client, platform).await?;
     let mut builder = ClientBuilder::new(access.brokers).client_id("todo-operator").backoff_config(impatient());
     if let Some(sasl) = access.sasl {
@@ -98,7 +135,8 @@ async fn look(client: &Client, platform: &Resolved) -> Result<Topics, String> {
     if missing.is_empty() {
         return Ok(Topics::Present);
     }
-    if !matches!(platform.kafka.mode, KafkaMode::Embedded(_)) {
+    let embedded = matches!(platform.kafka.mode, KafkaMode::Embedded(_));
+    if !embedded || !maker.is_some_and(Leadership::is_leader) {
         return Ok(Topics::Missing(missing));
     }
     let controller = kafka.controller_client().map_err(|error| error.to_string())?;
@@ -176,4 +214,29 @@ fn references(platform: &Resolved) -> Vec<SecretRef> {
 
 fn credential_digests(platform: &Resolved) -> Vec<Option<&String>> {
     references(platform).iter().map(|reference| platform.digests.get(reference)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_broker_that_does_not_answer_holds_up_no_pass_and_leaves_what_is_known() {
+        let mut memory = TopicsMemory::default();
+        let known = memory.answer("one".to_owned(), || ready(Topics::Present)).await;
+        assert_eq!(known, Topics::Present);
+        let asked_again = memory.answer("one".to_owned(), || ready(Topics::Unknown)).await;
+        assert_eq!(asked_again, Topics::Present, "it is fresh");
+
+        memory.good_until = None;
+        assert_eq!(memory.answer("one".to_owned(), pending).await, Topics::Present);
+        let look_goes_on = memory.answer("one".to_owned(), || ready(Topics::Unknown)).await;
+        assert_eq!(look_goes_on, Topics::Present);
+
+        let missing = Topics::Missing(vec!["reminders".to_owned()]);
+        let other = missing.clone();
+        assert_eq!(memory.answer("another broker".to_owned(), || ready(other)).await, missing);
+    }
 }

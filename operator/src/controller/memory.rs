@@ -4,6 +4,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
@@ -32,6 +33,10 @@ pub(super) struct Memory {
     pub(super) backoff: Backoff,
     /// What became of the last plan.
     pub(super) applied: Applied,
+    /// Whether this pass made Secrets. What is built from them comes in the next one, which has read them.
+    pub(super) made_secrets: bool,
+    /// When an event last came the whole way.
+    pub(super) last_success: Option<Instant>,
     /// The status as last written, and the version of the resource that it made.
     pub(super) written: Option<(TodoPlatformStatus, u64)>,
     /// Generation of an unreadable resource that this was already said of.

@@ -4,6 +4,7 @@ mod backoff;
 pub mod cache;
 mod memory;
 mod notices;
+mod pace;
 mod reconcile;
 pub mod watches;
 

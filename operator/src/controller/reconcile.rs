@@ -13,7 +13,6 @@ use futures::FutureExt;
 use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt, core::error_boundary::InvalidObject};
 use kube_runtime::controller::Action;
-use rand::Rng;
 use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
@@ -21,7 +20,7 @@ use tracing::{error, info, warn};
 use super::{
     Context, Guarded,
     memory::{Memory, version},
-    notices,
+    notices, pace,
 };
 use crate::{
     apply::{self, Writer, topics},
@@ -38,24 +37,12 @@ use crate::{
 
 /// How long a pass may take before it is cut off.
 const DEADLINE: Duration = Duration::from_secs(90);
-/// Between two passes over a platform that is as it should be.
-const AT_REST: Duration = Duration::from_millis(4500);
-/// Between two passes over one that is not there yet.
-const ON_THE_WAY: Duration = Duration::from_millis(2500);
-/// Before a look at a platform that waits for a person.
-const FOR_A_PERSON: Duration = Duration::from_secs(15);
-/// Before it is looked whether this replica may work.
-const NOT_YET: Duration = Duration::from_secs(1);
 
 /// A pass, with everything around it that keeps one platform from disturbing others. It never fails: what went wrong is
 /// in the status, and when it is tried again in the answer.
 pub(super) async fn reconcile(platform: Arc<Guarded>, context: Arc<Context>) -> Action {
-    if !context.leadership.is_leader() {
-        // All platforms come again when this replica begins to lead.
-        return Action::await_change();
-    }
-    if !context.watches.may_begin() {
-        return Action::requeue(NOT_YET);
+    if let Some(wait) = pace::not_now(context.leadership.is_leader(), context.watches.may_begin()) {
+        return Action::requeue(wait);
     }
     let uid = platform.meta().uid.clone().unwrap_or_default();
     let memory = context.memories.of(&uid, || context.known_uids());
@@ -77,13 +64,17 @@ pub(super) async fn reconcile(platform: Arc<Guarded>, context: Arc<Context>) -> 
         Err(_) => failed(Class::Bug, "a mistake in the operator ended the pass; its log says where".to_owned()),
     };
     metrics::reconciled(result(&assessment), begun.elapsed());
+    if let Some(last_success) = memory.last_success {
+        let namespace = platform.namespace().unwrap_or_default();
+        metrics::data_path_age(&namespace, &platform.name_any(), last_success.elapsed());
+    }
     if let Err(error) = context.report(platform, &assessment, &mut memory).await {
         warn!(platform = %platform.name_any(), %error, "cannot write the status");
         metrics::error(error.class());
         let wait = memory.backoff.fail(platform.metadata.generation, Instant::now());
         return Action::requeue(wait);
     }
-    Action::requeue(jittered(next(&assessment, &mut memory, platform.metadata.generation)))
+    Action::requeue(pace::jittered(pace::next(&assessment, &mut memory, platform.metadata.generation)))
 }
 
 impl Context {
@@ -92,21 +83,28 @@ impl Context {
         if let Some(other) = self.elder(platform) {
             return Assessment::Stopped(Stop::Conflict { other });
         }
-        let found = dereference::dereference(&self.client, platform, &self.settings, &mut memory.secrets).await;
+        memory.made_secrets = false;
+        let mut found = dereference::dereference(&self.client, platform, &self.settings, &mut memory.secrets).await;
+        let mut unreadable = None;
+        if let Err(DereferenceError::Secrets(error)) = found {
+            metrics::error(error.class);
+            warn!(platform = %platform.name_any(), %error, "looking only");
+            unreadable = Some(error.to_string());
+            found = dereference::remember(platform, &self.settings, memory.secrets.as_ref());
+        }
         let dereferenced = match found {
             Ok(dereferenced) => dereferenced,
             Err(DereferenceError::Invalid(violations)) => return invalid(&violations),
-            Err(DereferenceError::Secrets(error)) => {
-                metrics::error(error.class);
-                return Assessment::Stopped(Stop::Secrets(error.to_string()));
-            }
+            Err(DereferenceError::Secrets(error)) => return failed(error.class, error.to_string()),
         };
-        let infrastructure = self.infrastructure(&dereferenced, memory).await;
         let suspended = platform.spec.suspend == Some(true);
-        if !suspended {
+        let writes = !suspended && unreadable.is_none();
+        let infrastructure = self.infrastructure(&dereferenced, writes, memory).await;
+        if writes {
             self.write(platform, &dereferenced, &infrastructure, memory).await;
         }
-        let observed = Box::new(self.observe(dereferenced, infrastructure, memory).await);
+        let mut observed = Box::new(self.observe(dereferenced, infrastructure, memory).await);
+        observed.secrets_unreadable = unreadable;
         if suspended {
             return Assessment::Suspended(observed);
         }
@@ -130,14 +128,19 @@ impl Context {
         let desired = build::desired(resolved);
         let live = Live { secrets: dereferenced.secrets.clone(), ..self.watches.live(&identity.namespace) };
         let plan = plan::plan(&desired, &live, &identity, &self.gates(dereferenced, infrastructure));
+        let makes_secrets = pace::makes_secrets(&plan);
+        let plan = pace::secrets_first(plan);
         for notice in foretold(platform, &desired, &live, &identity) {
             self.events.publish(platform, notice).await;
         }
         let writer = self.writer(&identity.namespace);
         let applied = apply::apply(&writer, &identity, plan, &mut memory.fights).await;
-        if applied.secrets_changed {
-            memory.secrets = None;
+        if applied.secrets_changed
+            && let Some(read) = &mut memory.secrets
+        {
+            read.expire();
         }
+        memory.made_secrets = makes_secrets && applied.written.iter().any(|key| key.kind == "Secret");
         metrics::written("applied", applied.written.len());
         metrics::written("removed", applied.removed.len());
         if !applied.written.is_empty() || !applied.removed.is_empty() {
@@ -152,7 +155,7 @@ impl Context {
     }
 
     /// What of Kafka and PostgreSQL is there, the topics included.
-    async fn infrastructure(&self, dereferenced: &Dereferenced, memory: &mut Memory) -> Infrastructure {
+    async fn infrastructure(&self, dereferenced: &Dereferenced, writes: bool, memory: &mut Memory) -> Infrastructure {
         let resolved = &dereferenced.resolved;
         let (live, pods) = (self.watches.live(&resolved.namespace), self.watches.pods(&resolved.namespace));
         let parts = observe::parts(resolved, &live, &pods);
@@ -162,7 +165,8 @@ impl Context {
         };
         let topics = if broker_runs && self.leadership.is_leader() {
             let incarnation = observe::broker_incarnation(&pods);
-            topics::ensure(&self.client, resolved, &incarnation, &mut memory.topics).await
+            let maker = writes.then_some(&self.leadership);
+            topics::ensure(&self.client, resolved, &incarnation, maker, &mut memory.topics).await
         } else {
             topics::Topics::Unknown
         };
@@ -190,11 +194,13 @@ impl Context {
         let (live, pods) = (self.watches.live(&resolved.namespace), self.watches.pods(&resolved.namespace));
         let services = observe::services(&resolved, &live, &pods);
         let (components, data_path) = observe::ask(&self.http, &resolved, &services, &pods, &mut memory.daprd).await;
-        if let DataPath::Verified { age_seconds, latency_ms } = data_path {
-            metrics::data_path(&resolved.namespace, &resolved.name, latency_ms, age_seconds);
+        if let DataPath::Verified { latency_ms, .. } = data_path {
+            metrics::data_path_latency(latency_ms);
         }
+        memory.last_success = data_path.last_success(Instant::now()).or(memory.last_success);
         Observed {
             missing_secrets: dereferenced.missing,
+            secrets_unreadable: None,
             cluster: self.watches.cluster().borrow().clone(),
             infrastructure,
             components,
@@ -271,7 +277,7 @@ impl Context {
                 memory.told_unreadable = generation;
                 Action::await_change()
             }
-            Err(_) => Action::requeue(FOR_A_PERSON),
+            Err(_) => Action::requeue(pace::FOR_A_PERSON),
         }
     }
 
@@ -336,37 +342,12 @@ fn failed(class: Class, message: String) -> Assessment {
 
 const fn result(assessment: &Assessment) -> &'static str {
     match assessment {
+        Assessment::Observed(observed) if observed.secrets_unreadable.is_some() => "secrets_unreadable",
         Assessment::Observed(observed) if observed.applied.failures.is_empty() => "ok",
         Assessment::Observed(_) => "write_failed",
         Assessment::Suspended(_) => "suspended",
         Assessment::Stopped(Stop::Conflict { .. }) => "conflict",
         Assessment::Stopped(Stop::Invalid(_)) => "invalid",
-        Assessment::Stopped(Stop::Secrets(_)) => "secrets_unreadable",
         Assessment::Stopped(Stop::Failed { .. }) => "failed",
     }
-}
-
-/// When the next pass is due.
-fn next(assessment: &Assessment, memory: &mut Memory, generation: Option<i64>) -> Duration {
-    let now = Instant::now();
-    match assessment {
-        Assessment::Observed(observed) => {
-            if observed.applied.failures.is_empty() {
-                memory.backoff.succeed();
-            } else {
-                memory.backoff.fail(generation, now);
-            }
-            let settled =
-                observed.applied.held.is_empty() && observed.services.iter().all(observe::ServiceObserved::is_ready);
-            observe::next_look(&observed.data_path, if settled { AT_REST } else { ON_THE_WAY })
-        }
-        Assessment::Suspended(observed) => observe::next_look(&observed.data_path, AT_REST),
-        Assessment::Stopped(Stop::Conflict { .. } | Stop::Invalid(_)) => FOR_A_PERSON,
-        Assessment::Stopped(Stop::Secrets(_) | Stop::Failed { .. }) => memory.backoff.fail(generation, now),
-    }
-}
-
-/// A little less, so that many platforms do not all come at the same moment.
-fn jittered(wait: Duration) -> Duration {
-    wait.mul_f64(rand::rng().random_range(0.9..1.0))
 }

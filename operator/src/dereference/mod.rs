@@ -73,7 +73,7 @@ pub async fn dereference(
 ) -> Result<Dereferenced, DereferenceError> {
     let namespace = platform.namespace().unwrap_or_default();
     // Which Secrets are needed is known only once the defaults are filled in.
-    let outline = resolve::validate(platform, settings, &Found::default()).map_err(DereferenceError::Invalid)?;
+    let outline = fill_in(platform, settings, &SecretsRead::default())?;
     let required = build::required_secrets(&outline);
     let wanted: Vec<SecretRef> = required.iter().map(|key| SecretRef::new(&key.name, &key.key)).collect();
 
@@ -83,10 +83,25 @@ pub async fn dereference(
     }
     let read = memory.clone().unwrap_or_default();
 
-    let found = Found { digests: read.digests.clone(), postgres_port: read.postgres_port, generated: generate() };
-    let resolved = resolve::validate(platform, settings, &found).map_err(DereferenceError::Invalid)?;
+    let resolved = fill_in(platform, settings, &read)?;
     let missing = missing(&required, &read);
     Ok(Dereferenced { resolved, secrets: read.secrets, missing })
+}
+
+/// The same while Secrets cannot be read, with those of `memory`. Good enough to look at the platform, and not to write:
+/// what became of the Secrets since, and what is missing, nobody knows.
+pub fn remember(
+    platform: &TodoPlatform,
+    settings: &Settings,
+    memory: Option<&SecretsRead>,
+) -> Result<Dereferenced, DereferenceError> {
+    let read = memory.cloned().unwrap_or_default();
+    Ok(Dereferenced { resolved: fill_in(platform, settings, &read)?, secrets: read.secrets, missing: Vec::new() })
+}
+
+fn fill_in(platform: &TodoPlatform, settings: &Settings, read: &SecretsRead) -> Result<Resolved, DereferenceError> {
+    let found = Found { digests: read.digests.clone(), postgres_port: read.postgres_port, generated: generate() };
+    resolve::validate(platform, settings, &found).map_err(DereferenceError::Invalid)
 }
 
 fn missing(required: &[SecretKey], read: &SecretsRead) -> Vec<MissingSecret> {
@@ -106,7 +121,8 @@ fn generate() -> GeneratedSecrets {
     GeneratedSecrets { kafka_password: password(), postgres_password: password(), app_token: password() }
 }
 
-fn password() -> Sensitive {
+/// A fresh password.
+pub(crate) fn password() -> Sensitive {
     let mut random = rand::rng();
     let text: String =
         (0..PASSWORD_LENGTH).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())])).collect();

@@ -49,6 +49,11 @@ impl SecretsRead {
     pub fn serves(&self, wanted: &[SecretRef], now: Instant) -> bool {
         self.good_until.is_some_and(|until| now < until) && wanted.iter().all(|key| self.wanted.contains(key))
     }
+
+    /// From now on it is only the best that is known, and serves no more.
+    pub fn expire(&mut self) {
+        self.good_until = None;
+    }
 }
 
 /// Why a Secret could not be read.

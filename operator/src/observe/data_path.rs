@@ -1,6 +1,9 @@
 //! Reads from the backend whether its canary goes the whole way: API, outbox, Kafka, consumer, database.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
@@ -38,6 +41,12 @@ pub enum DataPath {
 }
 
 impl DataPath {
+    /// When an event last came the whole way, as far as this look can tell.
+    pub fn last_success(&self, now: Instant) -> Option<Instant> {
+        let Self::Verified { age_seconds, .. } = self else { return None };
+        now.checked_sub(Duration::try_from_secs_f64(*age_seconds).ok()?)
+    }
+
     /// When the last success will be too old.
     pub(super) fn stale_in(&self) -> Option<Duration> {
         let Self::Verified { age_seconds, .. } = self else { return None };
@@ -148,6 +157,16 @@ mod tests {
         ));
         assert!(matches!(of(&[Ok(report(false, "Starting"))]), DataPath::Broken { .. }));
         assert!(matches!(of(&[]), DataPath::Unknown(_)));
+    }
+
+    #[test]
+    fn only_a_verified_data_path_tells_when_it_last_worked() {
+        let now = Instant::now();
+        let verified = DataPath::Verified { age_seconds: 3.0, latency_ms: 20.0 };
+        assert_eq!(verified.last_success(now), now.checked_sub(Duration::from_secs(3)));
+        let nonsense = DataPath::Verified { age_seconds: -1.0, latency_ms: 20.0 };
+        assert_eq!(nonsense.last_success(now), None);
+        assert_eq!(DataPath::Unknown(String::new()).last_success(now), None);
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub use rollout::{Rollout, State};
 pub struct Observed {
     /// Keys of Secrets that are missing.
     pub missing_secrets: Vec<MissingSecret>,
+    /// Why Secrets cannot be read, if they cannot. Then nothing was written.
+    pub secrets_unreadable: Option<String>,
     /// What the cluster has of Dapr.
     pub cluster: Cluster,
     /// Embedded Kafka and PostgreSQL.

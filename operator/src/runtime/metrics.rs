@@ -101,10 +101,14 @@ pub fn condition(namespace: &str, name: &str, type_: &str, status: &str) {
     gauge!(CONDITION, &labels).set(value);
 }
 
-/// The data path of a platform works.
-pub fn data_path(namespace: &str, name: &str, latency_ms: f64, age_seconds: f64) {
-    histogram!(LATENCY).record(latency_ms / 1000.0);
-    gauge!(AGE, "namespace" => namespace.to_owned(), "name" => name.to_owned()).set(age_seconds);
+/// An event took so long for the whole way.
+pub fn data_path_latency(milliseconds: f64) {
+    histogram!(LATENCY).record(milliseconds / 1000.0);
+}
+
+/// So long ago an event last came the whole way through a platform.
+pub fn data_path_age(namespace: &str, name: &str, age: Duration) {
+    gauge!(AGE, "namespace" => namespace.to_owned(), "name" => name.to_owned()).set(age);
 }
 
 /// Whether this replica leads.

@@ -1,10 +1,6 @@
 //! Which conditions a platform has. Pure, and the same for the same observation: a condition changes only when its
 //! meaning does, so nothing that counts or ages is in its words.
 
-use k8s_openapi::{
-    apimachinery::pkg::apis::meta::v1::{Condition, Time},
-    jiff::Timestamp,
-};
 use todo_crds::platform::condition;
 
 use super::{Assessment, Stop, is_infrastructure, words};
@@ -17,6 +13,9 @@ use crate::{
 
 /// Reasons for which something does not hold yet and will by itself.
 pub const ON_THE_WAY: [&str; 4] = ["NoBackend", "NoSidecars", "Starting", "Waiting"];
+
+/// Reason while Secrets cannot be read.
+const UNREADABLE: &str = "SecretsUnreadable";
 
 /// What is to be said about one type of condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,12 +65,18 @@ fn of_stopped(stop: &Stop) -> Vec<Verdict> {
         Stop::Invalid(message) => vec![
             Verdict::no(condition::READY, "SpecInvalid", message.clone()),
             Verdict::no(condition::SPEC_VALID, "SpecInvalid", message.clone()),
+            Verdict::new(
+                condition::DATA_PATH_VERIFIED,
+                None,
+                "SpecInvalid",
+                "nobody looks while the spec is not valid; what ran before is left as it is",
+            ),
         ],
-        Stop::Secrets(message) => vec![
-            Verdict::no(condition::READY, "SecretsUnreadable", message.clone()),
-            Verdict::new(condition::SECRETS_READY, None, "SecretsUnreadable", message.clone()),
+        Stop::Failed { reason, message } => vec![
+            Verdict::new(condition::READY, None, reason, message.clone()),
+            Verdict::new(condition::DATA_PATH_VERIFIED, None, reason, message.clone()),
+            Verdict::yes(condition::DEGRADED, reason, message.clone()),
         ],
-        Stop::Failed { reason, message } => vec![Verdict::yes(condition::DEGRADED, reason, message.clone())],
     }
 }
 
@@ -114,6 +119,9 @@ fn ready(observed: &Observed, needed: &[Verdict]) -> Verdict {
 }
 
 fn secrets(observed: &Observed) -> Verdict {
+    if let Some(why) = &observed.secrets_unreadable {
+        return Verdict::new(condition::SECRETS_READY, None, UNREADABLE, why.clone());
+    }
     if observed.missing_secrets.is_empty() {
         return Verdict::yes(condition::SECRETS_READY, "Present", "every key that is needed is there");
     }
@@ -206,11 +214,12 @@ fn infrastructure(observed: &Observed) -> Verdict {
         ),
         Topics::Present => Verdict::yes(TYPE, "Ready", "Kafka has the topics, and what is embedded runs"),
         Topics::Missing(topics) => {
-            let message = format!(
-                "Kafka has no topic {}; create it, as the operator makes topics only in its own Kafka",
-                words::list(topics)
-            );
-            Verdict::no(TYPE, "TopicsMissing", message)
+            let what_to_do = if observed.infrastructure.external_kafka {
+                "create it, as the operator makes topics only in its own Kafka"
+            } else {
+                "the operator makes it when spec.suspend is no longer true"
+            };
+            Verdict::no(TYPE, "TopicsMissing", format!("Kafka has no topic {}; {what_to_do}", words::list(topics)))
         }
         Topics::Unreachable(why) => {
             Verdict::no(TYPE, "KafkaUnreachable", format!("Kafka cannot be asked for its topics: {why}"))
@@ -329,6 +338,9 @@ fn progressing(observed: &Observed, suspended: bool) -> Verdict {
 
 fn degraded(observed: &Observed) -> Verdict {
     const TYPE: &str = condition::DEGRADED;
+    if let Some(why) = &observed.secrets_unreadable {
+        return Verdict::yes(TYPE, UNREADABLE, format!("nothing can be changed: {why}"));
+    }
     if let Some(failure) = observed.applied.failures.first() {
         let message = format!("cannot write {}: {}", failure.key, failure.message);
         return Verdict::yes(TYPE, failure.class.reason(), message);
@@ -389,33 +401,6 @@ fn unwritable(observed: &Observed, works: bool, concerns: impl Fn(&str, &str) ->
     let mut failures = applied.failures.iter().filter(|failure| !works && lasting(failure.class));
     let failure = failures.find(|failure| concerns(&failure.key.kind, &failure.key.name))?;
     Some((failure.class.reason().to_owned(), format!("cannot write {}: {}", failure.key, failure.message)))
-}
-
-/// Conditions for the status. One whose meaning is the same keeps its time; one that nothing is said about stays.
-pub fn merge(before: &[Condition], verdicts: Vec<Verdict>, generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
-    let mut conditions: Vec<Condition> = verdicts
-        .into_iter()
-        .map(|verdict| {
-            let status = verdict.status.map_or("Unknown", |yes| if yes { "True" } else { "False" });
-            let old = before.iter().find(|condition| condition.type_ == verdict.type_);
-            let last_transition_time =
-                old.filter(|old| old.status == status).map_or(Time(now), |old| old.last_transition_time.clone());
-            Condition {
-                type_: verdict.type_.to_owned(),
-                status: status.to_owned(),
-                reason: verdict.reason,
-                message: verdict.message,
-                observed_generation: generation,
-                last_transition_time,
-            }
-        })
-        .collect();
-    let kept: Vec<Condition> =
-        before.iter().filter(|old| conditions.iter().all(|new| new.type_ != old.type_)).cloned().collect();
-    conditions.extend(kept);
-    let place = |type_: &str| condition::ALL.iter().position(|known| *known == type_).unwrap_or(usize::MAX);
-    conditions.sort_by_key(|condition| place(&condition.type_));
-    conditions
 }
 
 #[cfg(test)]

@@ -2,7 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::*;
+use k8s_openapi::jiff::Timestamp;
+use todo_crds::platform::TodoPlatformStatus;
+
+use super::{
+    super::{assess, merge::merge},
+    *,
+};
 use crate::{
     apply::{Applied, Dispute, Failure},
     dereference::{MissingSecret, cluster::Cluster},
@@ -21,6 +27,7 @@ fn working() -> Observed {
     let part = |name| (name, Part { image: "image".to_owned(), rollout: done(1) });
     Observed {
         missing_secrets: Vec::new(),
+        secrets_unreadable: None,
         cluster: Cluster {
             served: ["Component", "Configuration", "Resiliency"].map(str::to_owned).into(),
             injector: Injector::Ready { version: Some("1.16.14".to_owned()), drops_capabilities: true },
@@ -303,6 +310,51 @@ fn a_broker_that_the_operator_cannot_ask_but_that_carries_events_is_good_enough(
         observed.infrastructure.topics = Topics::Unreachable("no route".to_owned());
     });
     assert_eq!(find(&verdicts, condition::READY).0, Some(true));
+}
+
+#[test]
+fn secrets_that_cannot_be_read_do_not_stop_what_works() {
+    let verdicts = of_platform(|observed| observed.secrets_unreadable = Some("cannot read Secret x".to_owned()));
+    assert_eq!(find(&verdicts, condition::SECRETS_READY).0, None);
+    assert_eq!(find(&verdicts, condition::READY).0, Some(true));
+    let (status, reason, message) = find(&verdicts, condition::DEGRADED);
+    assert_eq!((status, reason.as_str()), (Some(true), "SecretsUnreadable"));
+    assert!(message.contains("cannot read Secret x"), "{message}");
+}
+
+#[test]
+fn what_a_pass_that_ended_early_did_not_look_at_is_unknown() {
+    let failed = Stop::Failed { reason: "TransientError".to_owned(), message: "cut off".to_owned() };
+    let verdicts = of(&Assessment::Stopped(failed));
+    assert_eq!(find(&verdicts, condition::READY).0, None);
+    assert_eq!(find(&verdicts, condition::DATA_PATH_VERIFIED).0, None);
+    assert_eq!(find(&verdicts, condition::DEGRADED).0, Some(true));
+    let invalid = of(&Assessment::Stopped(Stop::Invalid("spec.x: is wrong".to_owned())));
+    assert_eq!(find(&invalid, condition::READY).0, Some(false));
+    assert_eq!(find(&invalid, condition::DATA_PATH_VERIFIED).0, None);
+}
+
+#[test]
+fn a_spec_that_a_pass_could_not_carry_out_is_not_called_observed() {
+    let unreadable = Observed { secrets_unreadable: Some("forbidden".to_owned()), ..working() };
+    let failed = Stop::Failed { reason: "TransientError".to_owned(), message: "cut off".to_owned() };
+    for (assessment, observed) in [
+        (Assessment::Observed(Box::new(working())), Some(2)),
+        (Assessment::Observed(Box::new(unreadable)), Some(1)),
+        (Assessment::Stopped(failed), Some(1)),
+        (Assessment::Stopped(Stop::Invalid("spec.x: is wrong".to_owned())), Some(2)),
+    ] {
+        let before = TodoPlatformStatus { observed_generation: Some(1), ..TodoPlatformStatus::default() };
+        let after = assess(&assessment, &before, Some(2), Timestamp::UNIX_EPOCH);
+        assert_eq!(after.observed_generation, observed, "{assessment:?}");
+    }
+}
+
+#[test]
+fn topics_that_a_suspended_platform_lacks_are_not_for_a_person_to_make() {
+    let verdicts = of_platform(|o| o.infrastructure.topics = Topics::Missing(vec!["reminders".to_owned()]));
+    let (_, _, message) = find(&verdicts, condition::INFRASTRUCTURE_READY);
+    assert!(message.contains("spec.suspend"), "{message}");
 }
 
 #[test]

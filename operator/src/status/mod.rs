@@ -1,6 +1,7 @@
 //! From what was observed to the resource's status.
 
 pub mod conditions;
+mod merge;
 pub mod words;
 pub mod write;
 
@@ -35,8 +36,6 @@ pub enum Stop {
     },
     /// The spec is wrong.
     Invalid(String),
-    /// Secrets cannot be read.
-    Secrets(String),
     /// Something failed that is likely to be gone soon, or is a mistake in the operator.
     Failed {
         /// Reason in one word.
@@ -53,8 +52,9 @@ pub fn assess(
     generation: Option<i64>,
     now: Timestamp,
 ) -> TodoPlatformStatus {
+    let generation = if takes_up_the_spec(assessment) { generation } else { before.observed_generation };
     let verdicts = conditions::of(assessment);
-    let conditions = conditions::merge(&before.conditions, verdicts, generation, now);
+    let conditions = merge::merge(&before.conditions, verdicts, generation, now);
     match assessment {
         // What was found before is still the best that is known.
         Assessment::Stopped(_) => TodoPlatformStatus { observed_generation: generation, conditions, ..before.clone() },
@@ -71,6 +71,15 @@ pub fn assess(
                 ownership_conflicts: observed.disputes.iter().map(dispute).collect(),
             }
         }
+    }
+}
+
+/// Whether a pass came far enough to do what the spec of now asks for.
+const fn takes_up_the_spec(assessment: &Assessment) -> bool {
+    match assessment {
+        Assessment::Observed(observed) => observed.secrets_unreadable.is_none(),
+        Assessment::Stopped(Stop::Failed { .. }) => false,
+        Assessment::Stopped(Stop::Conflict { .. } | Stop::Invalid(_)) | Assessment::Suspended(_) => true,
     }
 }
 

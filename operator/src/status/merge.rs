@@ -1,0 +1,41 @@
+//! From verdicts to conditions, with the times at which they changed. Pure.
+
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+    jiff::Timestamp,
+};
+use todo_crds::platform::condition;
+
+use super::Verdict;
+
+/// Conditions for the status. One whose meaning is the same keeps its time; one that nothing is said about stays.
+pub(super) fn merge(
+    before: &[Condition],
+    verdicts: Vec<Verdict>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let mut conditions: Vec<Condition> = verdicts
+        .into_iter()
+        .map(|verdict| {
+            let status = verdict.status.map_or("Unknown", |yes| if yes { "True" } else { "False" });
+            let old = before.iter().find(|condition| condition.type_ == verdict.type_);
+            let last_transition_time =
+                old.filter(|old| old.status == status).map_or(Time(now), |old| old.last_transition_time.clone());
+            Condition {
+                type_: verdict.type_.to_owned(),
+                status: status.to_owned(),
+                reason: verdict.reason,
+                message: verdict.message,
+                observed_generation: generation,
+                last_transition_time,
+            }
+        })
+        .collect();
+    let kept: Vec<Condition> =
+        before.iter().filter(|old| conditions.iter().all(|new| new.type_ != old.type_)).cloned().collect();
+    conditions.extend(kept);
+    let place = |type_: &str| condition::ALL.iter().position(|known| *known == type_).unwrap_or(usize::MAX);
+    conditions.sort_by_key(|condition| place(&condition.type_));
+    conditions
+}
