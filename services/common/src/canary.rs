@@ -17,7 +17,8 @@ pub async fn send(connection: &mut PgConnection) -> Result<Uuid, TaskError> {
     Ok(task.id)
 }
 
-/// Marks the arrival, in the consumer's transaction. One that is purged already is left alone.
+/// Marks the arrival, in the consumer's transaction. One that is purged already is left alone; to do it again changes nothing,
+/// so a consumer needs no mark in its inbox.
 pub async fn mark_arrived(connection: &mut PgConnection, task_id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query(
         "WITH arrived AS (UPDATE canary SET arrived_at = clock_timestamp() WHERE task_id = $1 AND arrived_at IS NULL RETURNING task_id)
@@ -44,9 +45,10 @@ pub async fn purge(connection: &mut PgConnection, task_id: Uuid) -> Result<(), s
     purge_all(connection, &[task_id]).await
 }
 
-/// Removes the rows of canaries that were sent before `before`: what a replica that died has left. Gives their number.
+/// Removes the rows of canaries that were sent before `before`: what a replica that died has left. Gives their number,
+/// 200 at most.
 pub async fn purge_sent_before(connection: &mut PgConnection, before: DateTime<Utc>) -> Result<usize, sqlx::Error> {
-    let old: Vec<Uuid> = sqlx::query_scalar("SELECT task_id FROM canary WHERE sent_at < $1 LIMIT 1000")
+    let old: Vec<Uuid> = sqlx::query_scalar("SELECT task_id FROM canary WHERE sent_at < $1 LIMIT 200")
         .bind(before)
         .fetch_all(&mut *connection)
         .await?;
@@ -56,9 +58,7 @@ pub async fn purge_sent_before(connection: &mut PgConnection, before: DateTime<U
 
 async fn purge_all(connection: &mut PgConnection, task_ids: &[Uuid]) -> Result<(), sqlx::Error> {
     for statement in [
-        "DELETE FROM inbox USING outbox WHERE event_id = outbox.id::text
-           AND partition_key = ANY (SELECT unnest($1::uuid[])::text)",
-        "DELETE FROM outbox WHERE partition_key = ANY (SELECT unnest($1::uuid[])::text)",
+        "DELETE FROM outbox WHERE partition_key = ANY (ARRAY(SELECT unnest($1::uuid[])::text))",
         "DELETE FROM tasks WHERE id = ANY ($1) AND user_id = '$canary'",
         "DELETE FROM canary WHERE task_id = ANY ($1)",
     ] {

@@ -27,16 +27,21 @@ pub async fn first_time(
     Ok(inserted > 0)
 }
 
-/// Removes marks that are older than any redelivery (the broker keeps events for seven days).
+/// Removes marks that are older than any redelivery (the broker keeps events for seven days). Gives their number, 1000 at
+/// most.
 pub async fn purge(pool: &PgPool) -> Result<u64, sqlx::Error> {
-    let old = "DELETE FROM inbox WHERE received_at < now() - interval '8 days'";
+    let old = "DELETE FROM inbox WHERE (consumer, event_id) IN
+        (SELECT consumer, event_id FROM inbox WHERE received_at < now() - interval '8 days'
+         ORDER BY received_at LIMIT 1000 FOR UPDATE SKIP LOCKED)";
     Ok(sqlx::query(old).execute(pool).await?.rows_affected())
 }
 
 pub(crate) async fn keep_clean(pool: &PgPool) {
     loop {
-        if let Err(error) = purge(pool).await {
-            tracing::warn!(%error, "old rows of the inbox were not removed");
+        match purge(pool).await {
+            Ok(1000..) => continue,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "old rows of the inbox were not removed"),
         }
         tokio::time::sleep(CLEANING).await;
     }

@@ -43,14 +43,16 @@ pub(crate) enum Outcome {
 /// The effect and its mark are one transaction.
 pub(crate) async fn handle(database: &Database, event: &CloudEvent<TaskEvent>) -> Result<Outcome, Problem> {
     let mut transaction = database.begin().await?;
+    if event.data.user_id.is_canary() {
+        canary::mark_arrived(&mut transaction, event.data.task_id).await?;
+        database.commit(transaction).await?;
+        return Ok(Outcome::Canary);
+    }
     if !inbox::first_time(&mut transaction, CONSUMER, &event.id).await? {
         return Ok(Outcome::Duplicate);
     }
     let change = &event.data;
-    let outcome = if change.user_id.is_canary() {
-        canary::mark_arrived(&mut transaction, change.task_id).await?;
-        Outcome::Canary
-    } else if change.event_type == EventType::Completed {
+    let outcome = if change.event_type == EventType::Completed {
         match tasks::create_successor(&mut transaction, change.task_id).await {
             Ok(successor) => Outcome::Completed(successor),
             // Of another publisher, or removed for good.

@@ -117,6 +117,8 @@ async fn the_canarys_event_is_marked_and_nothing_else() {
         let event = newest_event(&pool).await;
         assert_eq!(post(&app, "/task-events", &event).await, json!({"status": "SUCCESS"}));
         assert!(canary::arrived_at(&pool, id).await.unwrap().is_some());
+        let marks: i64 = sqlx::query_scalar("SELECT count(*) FROM inbox").fetch_one(&pool).await.unwrap();
+        assert_eq!(marks, 0);
     })
     .await;
 }

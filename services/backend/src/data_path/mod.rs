@@ -61,7 +61,7 @@ impl DataPath {
             self.succeed(Success { at: Instant::now(), wall: Utc::now(), latency });
         }
         if let Err(error) = limited(purge(&pool, task_id)).await {
-            tracing::debug!(error, "rows of a canary stay for a minute");
+            tracing::warn!(error, "rows of a canary stay for a minute");
         }
     }
 
@@ -138,7 +138,7 @@ async fn look(pool: &PgPool, task_id: Uuid) -> Result<Option<Progress>, sqlx::Er
                 outbox.id IS NULL OR outbox.published_at IS NOT NULL AS published,
                 coalesce(outbox.last_error,
                     (SELECT waiting.last_error FROM outbox AS waiting
-                     WHERE waiting.published_at IS NULL AND waiting.last_error IS NOT NULL ORDER BY waiting.seq DESC LIMIT 1)
+                     WHERE waiting.published_at IS NULL AND waiting.last_error IS NOT NULL ORDER BY waiting.seq LIMIT 1)
                 ) AS last_error
          FROM canary LEFT JOIN outbox ON outbox.partition_key = canary.task_id::text
          WHERE canary.task_id = $1 LIMIT 1",

@@ -1,6 +1,6 @@
 //! Everything that was committed to the outbox, for live views of this replica.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use sqlx::PgPool;
@@ -17,6 +17,8 @@ use super::wake::Waker;
 const CAPACITY: usize = 1024;
 /// Longest time without looking, because a notification can be lost.
 const TIMER: Duration = Duration::from_secs(1);
+/// Events of one read; the next one follows at once.
+const BATCH: usize = 1000;
 /// Longest read, for a database whose host is gone without a word.
 const READ_LIMIT: Duration = Duration::from_secs(10);
 
@@ -55,6 +57,7 @@ impl Feed {
             let mut waker = Waker::new(pool.clone());
             let mut tail = Tail::default();
             loop {
+                tail.is_behind = false;
                 match timeout(READ_LIMIT, tail.read(&pool)).await {
                     Ok(Ok(changes)) => {
                         for change in changes {
@@ -68,7 +71,9 @@ impl Feed {
                     }
                     Err(_) => tracing::warn!("live views get no answer from the database"),
                 }
-                waker.wait(TIMER).await;
+                if !tail.is_behind {
+                    waker.wait(TIMER).await;
+                }
             }
         };
         stop.run_until_cancelled(follow).await;
@@ -80,48 +85,61 @@ impl Feed {
 #[derive(Default)]
 pub(crate) struct Tail {
     /// Transactions before this one are done with; absent before the first look.
-    horizon: Option<String>,
-    /// What was told of later ones.
-    told: HashSet<Uuid>,
+    horizon: Option<i64>,
+    /// What was told of later ones, with its transaction.
+    told: HashMap<Uuid, i64>,
+    /// Whether the last read may have left something.
+    is_behind: bool,
 }
 
 #[derive(sqlx::FromRow)]
 struct Found {
     /// Of this snapshot; on each row, and on one row without an event if there is none.
-    horizon: String,
+    horizon: i64,
     id: Option<Uuid>,
-    is_recent: Option<bool>,
+    transaction: Option<i64>,
     is_canary: Option<bool>,
     topic: Option<String>,
     payload: Option<Value>,
 }
 
 impl Tail {
-    /// What was committed since the last call; nothing at the first.
+    /// What was committed since the last call, up to [`BATCH`]; nothing at the first.
     pub(crate) async fn read(&mut self, pool: &PgPool) -> Result<Vec<Change>, sqlx::Error> {
-        let is_first = self.horizon.is_none();
+        let told: Vec<Uuid> = self.told.keys().copied().collect();
         let found: Vec<Found> = sqlx::query_as(
-            "SELECT horizon::text, id, xid >= horizon AS is_recent, payload ->> 'user_id' = '$canary' AS is_canary, topic, payload
+            "SELECT horizon::text::bigint, id, xid::text::bigint AS transaction, payload ->> 'user_id' = '$canary' AS is_canary,
+                    topic, payload
              FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS horizon) AS snapshot
-             LEFT JOIN outbox ON xid >= coalesce($1::text::xid8, horizon)
-             ORDER BY seq",
+             LEFT JOIN outbox ON xid >= coalesce($1::bigint::text::xid8, horizon) AND id <> ALL ($2)
+             ORDER BY seq LIMIT $3",
         )
-        .bind(&self.horizon)
+        .bind(self.horizon)
+        .bind(told)
+        .bind(i64::try_from(BATCH).unwrap_or(i64::MAX))
         .fetch_all(pool)
         .await?;
-        let mut told = HashSet::new();
+        self.is_behind = found.len() == BATCH;
+        let is_first = self.horizon.is_none();
+        if let Some(row) = found.first()
+            && (is_first || !self.is_behind)
+        {
+            self.horizon = Some(row.horizon);
+        }
         let mut changes = Vec::new();
         for row in found {
-            self.horizon = Some(row.horizon);
-            let (Some(id), Some(topic), Some(payload)) = (row.id, row.topic, row.payload) else { continue };
-            if row.is_recent == Some(true) {
-                told.insert(id);
-            }
-            if !is_first && !self.told.contains(&id) && row.is_canary != Some(true) {
+            let (Some(id), Some(transaction), Some(topic), Some(payload)) =
+                (row.id, row.transaction, row.topic, row.payload)
+            else {
+                continue;
+            };
+            self.told.insert(id, transaction);
+            if !is_first && row.is_canary != Some(true) {
                 changes.push(Change { id, topic, payload });
             }
         }
-        self.told = told;
+        // What is older is not found again.
+        self.told.retain(|_, transaction| self.horizon.is_some_and(|horizon| *transaction >= horizon));
         Ok(changes)
     }
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 pub use feed::{Change, Feed};
 
-use crate::telemetry::trace_context;
+use crate::{tasks::UserId, telemetry::trace_context};
 
 /// Channel of LISTEN/NOTIFY on which relays and feeds are told that there is something new. Without a payload.
 pub const CHANNEL: &str = "outbox";
@@ -34,6 +34,13 @@ pub struct OutboxEvent {
     pub traceparent: Option<String>,
     /// Failed tries so far.
     pub attempts: i32,
+}
+
+impl OutboxEvent {
+    /// Whether it is the canary's, which no metric counts.
+    pub(crate) fn is_canary(&self) -> bool {
+        self.payload.get("user_id").and_then(Value::as_str) == Some(UserId::canary().as_str())
+    }
 }
 
 /// Writes an event in the caller's transaction and gives its id. Whoever commits wakes the relays by

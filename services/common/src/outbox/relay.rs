@@ -21,6 +21,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Longest round: longer than a batch may take, for a database whose host is gone without a word.
 const ROUND_LIMIT: Duration = Duration::from_secs(30);
 const MEASURING: Duration = Duration::from_secs(5);
+/// A longer backlog is not counted to its end.
+const MEASURED: i64 = 10_000;
 const CLEANING: Duration = Duration::from_secs(30);
 
 /// The edge of the relay: where events go.
@@ -89,30 +91,40 @@ pub async fn round(pool: &PgPool, publisher: &impl Publish) -> Result<Round, sql
     let events = claim::claim(&mut transaction, BATCH).await?;
     let results = join_all(events.iter().map(|event| publisher.publish_event(event))).await;
     let (mut acknowledged, mut failed) = (Vec::new(), Vec::new());
+    let (mut published_total, mut failures_total) = (0, 0);
     for (event, result) in events.iter().zip(results) {
+        let counts = u64::from(!event.is_canary());
         match result {
-            Ok(()) => acknowledged.push(event.id),
-            Err(error) => failed.push((event.id, error)),
+            Ok(()) => {
+                published_total += counts;
+                acknowledged.push(event.id);
+            }
+            Err(error) => {
+                failures_total += counts;
+                failed.push((event.id, error));
+            }
         }
     }
     claim::mark_published(&mut transaction, &acknowledged).await?;
     claim::mark_failed(&mut transaction, &failed).await?;
     transaction.commit().await?;
-    counter!("outbox_published_total").increment(acknowledged.len() as u64);
+    counter!("outbox_published_total").increment(published_total);
     if let Some((event_id, error)) = failed.first() {
-        counter!("outbox_failures_total").increment(failed.len() as u64);
+        counter!("outbox_failures_total").increment(failures_total);
         tracing::warn!(%event_id, error, failed = failed.len(), "events could not be published and will be tried again");
     }
     Ok(Round { published: acknowledged.len(), failed: failed.len() })
 }
 
-/// How many events wait, and since when. The canary's do not count.
+/// How many events wait (of the oldest [`MEASURED`]), and since when. The canary's do not count.
 async fn measure(pool: &PgPool) {
     loop {
         let waiting: Result<(i64, f64), _> = sqlx::query_as(
             "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8
-             FROM outbox WHERE published_at IS NULL AND payload ->> 'user_id' IS DISTINCT FROM '$canary'",
+             FROM (SELECT created_at, payload FROM outbox WHERE published_at IS NULL ORDER BY seq LIMIT $1) AS waiting
+             WHERE payload ->> 'user_id' IS DISTINCT FROM '$canary'",
         )
+        .bind(MEASURED)
         .fetch_one(pool)
         .await;
         if let Ok((events, age)) = waiting {

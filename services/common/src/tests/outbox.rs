@@ -121,6 +121,52 @@ async fn an_event_that_fails_does_not_hold_up_other_keys() {
 }
 
 #[tokio::test]
+async fn any_number_of_events_that_wait_for_another_try_does_not_hold_up_the_rest() {
+    with_database(|pool| async move {
+        let waiting = "INSERT INTO outbox (id, topic, partition_key, payload, retry_at)
+                       SELECT gen_random_uuid(), 'task-events', 'bad-' || n, '{}', now() + interval '1 hour'
+                       FROM generate_series(1, 1500) AS n";
+        sqlx::query(waiting).execute(&pool).await.unwrap();
+        enqueue(&pool, "bad-1", 1).await;
+        enqueue(&pool, "good", 1).await;
+        assert_eq!(round(&pool, &Picky).await.unwrap(), Round { published: 1, failed: 0 });
+        let published: Vec<String> =
+            sqlx::query_scalar("SELECT partition_key FROM outbox WHERE published_at IS NOT NULL")
+                .fetch_all(&pool)
+                .await
+                .unwrap();
+        assert_eq!(published, ["good"], "what comes after an event that waits, waits as well");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_topics_do_not_wait_for_each_other() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        for topic in ["task-events", "reminders"] {
+            outbox::enqueue(&mut c, topic, "a", None, &json!({})).await.unwrap();
+        }
+        assert_eq!(round(&pool, &Picky).await.unwrap(), Round { published: 2, failed: 0 });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_inbox_forgets_what_no_broker_delivers_again() {
+    with_database(|pool| async move {
+        let rows = "INSERT INTO inbox (consumer, event_id, received_at)
+                    SELECT 'one', n::text, now() - interval '9 days' FROM generate_series(1, 1500) AS n";
+        sqlx::query(rows).execute(&pool).await.unwrap();
+        assert!(inbox::first_time(&mut pool.acquire().await.unwrap(), "one", "new").await.unwrap());
+        assert_eq!(inbox::purge(&pool).await.unwrap(), 1000, "not all in one statement");
+        assert_eq!(inbox::purge(&pool).await.unwrap(), 500);
+        assert_eq!(super::count(&pool, "inbox").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_inbox_lets_an_event_through_once_and_only_with_its_effect() {
     with_database(|pool| async move {
         let mut transaction = pool.begin().await.unwrap();
@@ -151,6 +197,28 @@ async fn a_feed_tells_each_committed_event_once_whatever_the_order_of_commits() 
         early.commit().await.unwrap();
         assert_eq!(ids(&mut tail).await, [first]);
         assert!(ids(&mut tail).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_feed_tells_a_crowd_in_parts_and_each_once() {
+    with_database(|pool| async move {
+        let mut tail = Tail::default();
+        tail.read(&pool).await.unwrap();
+        let mut early = pool.begin().await.unwrap();
+        outbox::enqueue(&mut early, "task-events", "a", None, &json!({})).await.unwrap();
+        let crowd = "INSERT INTO outbox (id, topic, partition_key, payload)
+                     SELECT gen_random_uuid(), 'task-events', n::text, '{}' FROM generate_series(1, 1500) AS n";
+        sqlx::query(crowd).execute(&pool).await.unwrap();
+        let mut parts = Vec::new();
+        for _ in 0..3 {
+            parts.push(tail.read(&pool).await.unwrap().len());
+        }
+        assert_eq!(parts, [1000, 500, 0]);
+        early.commit().await.unwrap();
+        assert_eq!(tail.read(&pool).await.unwrap().len(), 1);
+        assert!(tail.read(&pool).await.unwrap().is_empty());
     })
     .await;
 }
