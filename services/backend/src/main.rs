@@ -23,7 +23,7 @@ use todo_common::{
     telemetry,
 };
 
-use crate::{app::App, data_path::DataPath, settings::Own};
+use crate::{app::App, data_path::DataPath, routes::reminder_cron, settings::Own};
 
 /// Dapr app id.
 const SERVICE: &str = "backend-service";
@@ -45,6 +45,7 @@ async fn main() -> anyhow::Result<()> {
     background.spawn("database", database.clone().run(settings.clone(), dapr.clone(), stop.clone()));
     background.spawn("relay", publish_events(app.clone()));
     background.spawn("feed", follow_changes(app.clone()));
+    background.spawn("reminders", reminder_cron::run(app.clone()));
     background.spawn("canary", data_path.clone().run(database.clone(), stop));
 
     let management = health::router(Some(database.clone()), dapr).merge(data_path.router(database));

@@ -7,7 +7,7 @@ mod conversations;
 mod dapr;
 pub(crate) mod events;
 mod list;
-mod reminder_cron;
+pub(crate) mod reminder_cron;
 mod reminders;
 mod tasks;
 

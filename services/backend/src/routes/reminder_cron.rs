@@ -1,4 +1,5 @@
 //! `POST /reminder-cron`: the tick of Dapr's cron binding, which comes to every replica. Whoever claims a reminder sends it.
+//! The backend also looks by itself, for the reminders that are set after a tick for a time before the next one.
 
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use crate::app::App;
 
 /// Reminders of one transaction. A tick goes on until none is left.
 const BATCH: i64 = 200;
+/// Pause between two looks of our own: how late a reminder may be that is set for the next moment.
+const PAUSE: Duration = Duration::from_secs(15);
 
 pub(super) fn router() -> Router<App> {
     Router::new().route("/reminder-cron", post(tick))
@@ -32,6 +35,24 @@ struct Checked {
 }
 
 async fn tick(State(app): State<App>) -> Result<Json<Checked>, Problem> {
+    let count = send_due(&app).await?;
+    Ok(Json(Checked { status: "checked", due_tasks_count: count }))
+}
+
+/// Sends what is due on its way until the service stops.
+pub(crate) async fn run(app: App) {
+    let look = async {
+        loop {
+            // A problem is in the log already, and the next look comes soon.
+            let _ = send_due(&app).await;
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    app.stop.run_until_cancelled(look).await;
+}
+
+/// Claims what is due in the window and gives its number.
+async fn send_due(app: &App) -> Result<usize, Problem> {
     let mut count = 0;
     loop {
         let mut transaction = app.database.begin().await?;
@@ -50,7 +71,7 @@ async fn tick(State(app): State<App>) -> Result<Json<Checked>, Problem> {
         tracing::info!(count, "reminders are on their way");
     }
     metrics::counter!("reminders_claimed_total").increment(count as u64);
-    Ok(Json(Checked { status: "checked", due_tasks_count: count }))
+    Ok(count)
 }
 
 /// A reminder that is due, with what the event says of its task.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::fixture::{Backend, TOKEN, with_backend};
+use crate::routes::reminder_cron;
 
 async fn tick(backend: &Backend) -> Value {
     let answer = backend.send_with(Method::POST, "/reminder-cron", &[("dapr-api-token", TOKEN)], Value::Null).await;
@@ -43,6 +44,18 @@ async fn a_tick_claims_what_is_due_in_the_window_and_what_is_overdue_once() {
         assert_eq!(tasks, expected);
         assert_eq!((&events[0]["user_id"], &events[0]["notification_method"]), (&json!("ada"), &json!("push")));
         assert!(events[0]["reminder_id"].is_string());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_backend_claims_without_a_tick() {
+    with_backend(async |backend| {
+        backend.create(due_in(3)).await;
+        let running = tokio::spawn(reminder_cron::run(backend.app.clone()));
+        while on_their_way(&backend).await.is_empty() {}
+        backend.app.stop.cancel();
+        running.await.unwrap();
     })
     .await;
 }
