@@ -1,9 +1,9 @@
 //! Passing a request to a service through the sidecar, and its answer back.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::{Body, Bytes, to_bytes},
+    body::{Body, Bytes, HttpBody, to_bytes},
     extract::Request,
     http::{
         StatusCode, Uri,
@@ -14,6 +14,7 @@ use axum::{
 use futures::StreamExt;
 use reqwest::redirect::Policy;
 use todo_common::{dapr, problem::Problem, server::BODY_LIMIT};
+use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,6 +24,10 @@ use crate::{
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bodies that are read at the same time, each of up to a mebibyte of memory.
+const READERS: usize = 32;
+/// Longest time in which a body has to be there.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// The one route of which every answer is a stream.
 const EVENTS: &str = "/api/events";
 
@@ -51,6 +56,7 @@ pub(crate) struct Forwarder {
     http: reqwest::Client,
     endpoint: String,
     streams: Streams,
+    readers: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
@@ -63,7 +69,8 @@ impl Forwarder {
             .no_proxy()
             .redirect(Policy::none())
             .build()?;
-        Ok(Self { http, endpoint: endpoint.to_owned(), streams: Streams::new(sidecar), stop })
+        let readers = Arc::new(Semaphore::new(READERS));
+        Ok(Self { http, endpoint: endpoint.to_owned(), streams: Streams::new(sidecar), readers, stop })
     }
 
     /// The service's answer, or a problem that says why there is none.
@@ -83,7 +90,7 @@ impl Forwarder {
         if events && !streams {
             return Err(self.streams.refusal().await);
         }
-        let body = read(body).await?;
+        let body = self.read(body).await?;
         let call =
             self.http.request(parts.method, url).headers(headers::of_request(&parts.headers, streams)).body(body);
         let answer = call.send().await.map_err(|error| answer::transport_problem(target.app(), error))?;
@@ -102,6 +109,17 @@ impl Forwarder {
         let path_and_query = uri.path_and_query().map_or("", |text| text.as_str());
         let url = format!("{}/v1.0/invoke/{}/method{path_and_query}", self.endpoint, target.app());
         reqwest::Url::parse(&url).map_err(|_| refused())
+    }
+
+    /// The body in memory, so that one that is too large is an answer and not a broken connection.
+    async fn read(&self, body: Body) -> Result<Bytes, Problem> {
+        if body.is_end_stream() {
+            return Ok(Bytes::new());
+        }
+        let Ok(_place) = self.readers.try_acquire() else {
+            return Err(Problem::unavailable("too many requests are being read; try again"));
+        };
+        read(body, READ_TIMEOUT).await
     }
 
     async fn pass_on(&self, target: Target, answer: reqwest::Response) -> Result<Response, Problem> {
@@ -123,9 +141,12 @@ impl Forwarder {
     }
 }
 
-/// The body in memory, so that one that is too large is an answer and not a broken connection.
-async fn read(body: Body) -> Result<Bytes, Problem> {
-    to_bytes(body, BODY_LIMIT).await.map_err(|_| {
+async fn read(body: Body, limit: Duration) -> Result<Bytes, Problem> {
+    let read = timeout(limit, to_bytes(body, BODY_LIMIT)).await.map_err(|_| {
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The body did not come in time")
+            .detail(format!("not all of it came within {} s", limit.as_secs()))
+    })?;
+    read.map_err(|_| {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large")
             .detail("at most 1 MiB is taken")
     })
@@ -142,4 +163,16 @@ fn may_be_the_sidecars(answer: &reqwest::Response) -> bool {
 fn has_type(answer: &reqwest::Response, wanted: &str) -> bool {
     let given = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     given.is_some_and(|given| given.split(';').next().is_some_and(|given| given.trim().eq_ignore_ascii_case(wanted)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_given_up() {
+        let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+        assert_eq!(read(body, Duration::ZERO).await.unwrap_err().status(), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(read(Body::from("there"), READ_TIMEOUT).await.unwrap(), "there");
+    }
 }

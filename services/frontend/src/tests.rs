@@ -215,6 +215,19 @@ async fn a_body_of_more_than_a_mebibyte_is_refused() {
     }
 }
 
+#[tokio::test]
+async fn bodies_that_do_not_come_leave_no_place_for_more_but_what_has_no_body_is_passed_on() {
+    let app = frontend("1.16.0", echo()).await;
+    let post = |body| app.clone().oneshot(request(Method::POST, "/api/tasks", &[], body));
+    let pending = || Body::from_stream(futures::stream::pending::<Result<&str, std::io::Error>>());
+    for _ in 0..32 {
+        tokio::spawn(post(pending()));
+    }
+    // As soon as all of them have begun.
+    while post(Body::from("{}")).await.unwrap().status() != StatusCode::SERVICE_UNAVAILABLE {}
+    assert_eq!(ask(&app, "/api/tasks?user_id=ada").await.status(), StatusCode::OK);
+}
+
 /// A stream with one event that does not end.
 fn endless() -> Router {
     Router::new().fallback(async || {
