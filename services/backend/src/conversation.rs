@@ -172,7 +172,7 @@ pub(crate) async fn remember_action(dapr: &Client, user: &UserId, action: &str) 
     match saved.await {
         // Somebody else noted an action at the same moment, which is as good.
         Ok(()) | Err(Error::Conflict) => {}
-        Err(error) => tracing::warn!(%error, "the last action of a user was not noted"),
+        Err(error) => tracing::warn!(error = error.outline(), "the last action of a user was not noted"),
     }
 }
 

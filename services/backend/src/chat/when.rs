@@ -1,10 +1,8 @@
 //! Days and times of day at the end of a sentence: "tomorrow 9am", "on friday at 18:00", "in 20 minutes", "every monday".
 
-use chrono::{
-    DateTime, Datelike, Days, Duration, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike, Utc,
-    Weekday,
-};
+use chrono::{DateTime, Datelike, Days, Duration, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc, Weekday};
 use chrono_tz::Tz;
+use todo_common::tasks;
 
 use super::words::Word;
 
@@ -27,17 +25,9 @@ impl Clock {
         self.local().date()
     }
 
-    /// The moment of a local time. A time that a clock change skips is moved forward by the hour that is missing; one that
-    /// comes twice is the first.
+    /// The moment of a local time.
     pub(crate) fn moment(&self, local: NaiveDateTime) -> DateTime<Utc> {
-        match self.zone.from_local_datetime(&local) {
-            LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => time.to_utc(),
-            LocalResult::None => self
-                .zone
-                .from_local_datetime(&(local + Duration::hours(1)))
-                .earliest()
-                .map_or_else(|| local.and_utc(), |time| time.to_utc()),
-        }
+        tasks::to_instant(local, self.zone)
     }
 }
 
@@ -384,10 +374,13 @@ mod tests {
     }
 
     #[test]
-    fn a_local_time_that_the_clock_change_skips_is_an_hour_later() {
+    fn a_local_time_that_the_clock_change_skips_is_later_by_what_is_missing() {
         let clock = Clock { now: "2026-03-28T12:00:00Z".parse().unwrap(), zone: Tz::Europe__Berlin };
         let words = words::split("backup tomorrow 2:30am");
         assert_eq!(take_last(&words, &clock).1.due(&clock), due("2026-03-29T01:30:00Z"));
+        let clock = Clock { now: "2026-10-03T00:00:00Z".parse().unwrap(), zone: Tz::Australia__Lord_Howe };
+        let words = words::split("backup tomorrow 2:15am");
+        assert_eq!(take_last(&words, &clock).1.due(&clock), due("2026-10-03T15:45:00Z"), "there by half an hour");
     }
 
     #[test]

@@ -69,6 +69,16 @@ impl Error {
         }
     }
 
+    /// What happened without Dapr's words, which for state have the key in them, and with that a user's id.
+    pub fn outline(&self) -> String {
+        match self {
+            Self::Refused { operation, status, code, .. } => {
+                format!("{operation}: the sidecar answered {status} {code}")
+            }
+            other => other.to_string(),
+        }
+    }
+
     pub(super) async fn refused(operation: &'static str, response: Response) -> Self {
         let status = response.status();
         let text = response.text().await.unwrap_or_default();
@@ -79,5 +89,17 @@ impl Error {
         let Body { code, message } =
             serde_json::from_str(text).unwrap_or_else(|_| Body { code: String::new(), message: text.to_owned() });
         Self::Refused { operation, status, code, message: message.chars().take(MESSAGE_LIMIT).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outline_has_no_words_of_dapr() {
+        let body = r#"{"errorCode": "ERR_STATE_GET", "message": "fail to get conversation-user-ada"}"#;
+        let error = Error::from_body("state", StatusCode::INTERNAL_SERVER_ERROR, body);
+        assert_eq!(error.outline(), "state: the sidecar answered 500 Internal Server Error ERR_STATE_GET");
     }
 }

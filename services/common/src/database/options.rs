@@ -25,7 +25,7 @@ pub enum OptionsError {
 pub(super) fn parse(text: &str) -> Result<PgConnectOptions, OptionsError> {
     let text = text.trim();
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        return PgConnectOptions::from_str(text).map_err(|_| OptionsError::Url);
+        return PgConnectOptions::from_str(&without_unknown(text)).map_err(|_| OptionsError::Url);
     }
     let mut options = PgConnectOptions::new_without_pgpass();
     let mut has_host = false;
@@ -50,6 +50,19 @@ pub(super) fn parse(text: &str) -> Result<PgConnectOptions, OptionsError> {
     if has_host { Ok(options) } else { Err(OptionsError::Form) }
 }
 
+/// The URL without parameters that sqlx does not know, such as those of Go's driver: sqlx logs them with their values.
+fn without_unknown(url: &str) -> String {
+    const KNOWN: &str = "sslmode ssl-mode sslrootcert ssl-root-cert ssl-ca sslcert ssl-cert sslkey ssl-key \
+        statement-cache-capacity host hostaddr port dbname user password application_name options";
+    let Some((address, query)) = url.split_once('?') else { return url.to_owned() };
+    let is_known = |pair: &&str| {
+        let key = pair.split('=').next().unwrap_or_default();
+        KNOWN.split_whitespace().any(|known| known == key) || key.starts_with("options[")
+    };
+    let known: Vec<&str> = query.split('&').filter(is_known).collect();
+    format!("{address}?{}", known.join("&"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +79,15 @@ mod tests {
             assert_eq!(options.get_username(), "todo");
             assert_eq!(options.get_database(), Some("todo"));
         }
+    }
+
+    #[test]
+    fn parameters_that_would_be_logged_as_unknown_are_left_out() {
+        assert_eq!(
+            without_unknown("postgres://todo@db/todo?pool_max_conns=4&sslmode=disable&passwd=hunter2&options[a]=b"),
+            "postgres://todo@db/todo?sslmode=disable&options[a]=b"
+        );
+        assert_eq!(without_unknown("postgres://todo@db/todo"), "postgres://todo@db/todo");
     }
 
     #[test]

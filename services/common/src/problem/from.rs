@@ -44,11 +44,11 @@ impl From<dapr::Error> for Problem {
         match error {
             dapr::Error::Conflict => Self::conflict("somebody else saved it first: read it and try again"),
             error if error.is_transient() => {
-                tracing::warn!(%error, "the sidecar could not do it");
+                tracing::warn!(error = error.outline(), "the sidecar could not do it");
                 Self::unavailable("the sidecar could not do it")
             }
             error => {
-                tracing::error!(%error, "the sidecar refused a call");
+                tracing::error!(error = error.outline(), "the sidecar refused a call");
                 Self::internal()
             }
         }

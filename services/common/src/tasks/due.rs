@@ -48,11 +48,11 @@ impl Due {
 
 /// A civil time as an instant. A time that a clock change skips is as much later as the clock was moved (02:30 is 03:30);
 /// of a time that comes twice it is the first.
-pub(crate) fn to_instant(civil: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
+pub fn to_instant(civil: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     // No zone's clock was ever moved by more than a day.
     let skipped = || {
-        let before = zone.from_local_datetime(&(civil - TimeDelta::days(1))).earliest()?;
-        Some(before.to_utc() + TimeDelta::days(1))
+        let before = zone.from_local_datetime(&civil.checked_sub_signed(TimeDelta::days(1))?).earliest()?;
+        before.to_utc().checked_add_signed(TimeDelta::days(1))
     };
     zone.from_local_datetime(&civil)
         .earliest()
@@ -78,6 +78,20 @@ mod tests {
     #[test]
     fn a_skipped_time_is_an_hour_later() {
         assert_eq!(to_instant(civil("2026-03-29 02:30"), Berlin), utc("2026-03-29 01:30"));
+    }
+
+    #[test]
+    fn a_clock_may_be_moved_by_half_an_hour() {
+        let zone = chrono_tz::Australia::Lord_Howe;
+        assert_eq!(to_instant(civil("2026-10-04 02:15"), zone), utc("2026-10-03 15:45"));
+    }
+
+    #[test]
+    fn no_year_is_too_far() {
+        for zone in [Berlin, chrono_tz::America::New_York] {
+            to_instant(NaiveDateTime::MAX, zone);
+            to_instant(NaiveDateTime::MIN, zone);
+        }
     }
 
     #[test]

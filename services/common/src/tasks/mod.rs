@@ -14,8 +14,7 @@ mod row;
 mod user_id;
 mod write;
 
-pub use due::Due;
-pub(crate) use due::to_instant;
+pub use due::{Due, to_instant};
 pub use error::TaskError;
 pub use input::{NewTask, TaskPatch};
 pub use lifecycle::{complete, delete, reopen, restore};
