@@ -9,8 +9,9 @@ use super::Forward;
 
 /// A client of one port.
 pub struct Http {
-    /// The way there; kept open as long as the client lives.
-    forward: Forward,
+    base: String,
+    /// The way there, if one has to be kept open as long as the client lives.
+    _forward: Option<Forward>,
     client: Client,
 }
 
@@ -41,14 +42,23 @@ impl Answer {
 impl Http {
     /// A client of a forwarded port.
     pub fn new(forward: Forward) -> anyhow::Result<Self> {
+        Self::build(forward.url(""), Some(forward))
+    }
+
+    /// A client of a port of this machine.
+    pub fn local(port: u16) -> anyhow::Result<Self> {
+        Self::build(format!("http://127.0.0.1:{port}"), None)
+    }
+
+    fn build(base: String, forward: Option<Forward>) -> anyhow::Result<Self> {
         // A connection that an earlier request left may have ended with its pod.
         let client = Client::builder().timeout(Duration::from_secs(30)).pool_max_idle_per_host(0).build()?;
-        Ok(Self { forward, client })
+        Ok(Self { base, _forward: forward, client })
     }
 
     /// Where a path is, for other programs.
     pub fn url(&self, path: &str) -> String {
-        self.forward.url(path)
+        format!("{}{path}", self.base)
     }
 
     /// Sends a request with these headers and, unless it is null, this body.
@@ -59,7 +69,7 @@ impl Http {
         headers: &[(&str, &str)],
         body: &Value,
     ) -> anyhow::Result<Answer> {
-        let mut request = self.client.request(method, self.forward.url(path));
+        let mut request = self.client.request(method, self.url(path));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -8,6 +8,7 @@ pub mod http;
 pub mod namespace;
 pub mod platform;
 pub mod python;
+pub mod standalone;
 pub mod wait;
 
 use kube::{

@@ -6,8 +6,10 @@ mod programs;
 mod project;
 mod stand_in;
 
+use std::path::PathBuf;
+
 use crate::{
-    cluster::{Cluster, Error, Source, Tool},
+    cluster::{Cluster, Error, Settings, Source, Tool},
     progress::Progress,
 };
 
@@ -27,6 +29,16 @@ pub async fn ensure(cluster: &Cluster, progress: &Progress) -> Result<String, Er
         stand_in::ensure(cluster, &stand_in::POSTGRES, progress).await?;
     }
     project::ensure(cluster, progress).await
+}
+
+/// The folder of the operator's and the services' programs as [`ensure`] built them last.
+pub fn programs(settings: &Settings) -> PathBuf {
+    programs::built(settings)
+}
+
+/// The folder of the web page as [`ensure`] built it last.
+pub fn page() -> PathBuf {
+    page::built()
 }
 
 /// The image of PostgreSQL, in the cluster's engine too, and its name.

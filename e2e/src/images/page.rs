@@ -13,7 +13,7 @@ use crate::{
 
 /// Builds the page and returns the folder of its files.
 pub(super) async fn build(settings: &Settings, tail: &Tail) -> Result<PathBuf, Error> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services/frontend/web");
+    let folder = source();
     let npm = |arguments: &[&str]| {
         let npm = Command::new("npm").args(arguments).dir(&folder).limit(Duration::from_mins(10));
         npm.log(settings.log("page")).tail(tail)
@@ -23,5 +23,14 @@ pub(super) async fn build(settings: &Settings, tail: &Tail) -> Result<PathBuf, E
         .await
         .map_err(Error::step("installing what the page is built with"))?;
     npm(&["run", "build"]).run().await.map_err(Error::step("building the page"))?;
-    Ok(folder.join("dist"))
+    Ok(built())
+}
+
+/// The folder of the files that were built last.
+pub(super) fn built() -> PathBuf {
+    source().join("dist")
+}
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../services/frontend/web")
 }

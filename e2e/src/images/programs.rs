@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    cluster::{Cluster, Error},
+    cluster::{Cluster, Error, Settings},
     command::Command,
     progress::Tail,
 };
@@ -15,8 +15,8 @@ pub(super) const ALL: [&str; 5] =
 /// Builds all of them and returns their folder. Cargo decides what is to be done; what it makes is kept in the cache, so
 /// that a fresh checkout does not build every dependency again.
 pub(super) async fn build(cluster: &Cluster, tail: &Tail) -> Result<PathBuf, Error> {
-    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let folder = cluster.settings().cache().join("cargo-images");
+    let target = target();
+    let folder = target_folder(cluster.settings());
     // With an explicit target, the flags reach the programs and not the macros, which cannot be static.
     let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace('-', "_"));
     let cargo = Command::new("cargo")
@@ -29,5 +29,18 @@ pub(super) async fn build(cluster: &Cluster, tail: &Tail) -> Result<PathBuf, Err
         .log(cluster.settings().log("programs"))
         .tail(tail);
     cargo.run().await.map_err(Error::step("building the operator and the services"))?;
-    Ok(folder.join(target).join("release"))
+    Ok(built(cluster.settings()))
+}
+
+/// The folder of the programs that were built last.
+pub(super) fn built(settings: &Settings) -> PathBuf {
+    target_folder(settings).join(target()).join("release")
+}
+
+fn target_folder(settings: &Settings) -> PathBuf {
+    settings.cache().join("cargo-images")
+}
+
+fn target() -> String {
+    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
 }

@@ -5,6 +5,7 @@ mod conflict;
 mod conversation;
 mod drift;
 mod external;
+mod local;
 mod mcp;
 mod observability;
 mod page;

@@ -55,6 +55,9 @@ struct RenderArgs {
     /// Write files for `dapr run -f` into this folder instead, for a machine without Kubernetes.
     #[arg(long, value_name = "DIR", conflicts_with = "namespace")]
     local: Option<PathBuf>,
+    /// With --local: folder of the built web page.
+    #[arg(long, value_name = "DIR", default_value = "services/frontend/web/dist", requires = "local")]
+    web_root: PathBuf,
 }
 
 /// Reads the command line and does what it says. What went wrong is printed.
@@ -88,7 +91,7 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
 fn render(args: &RenderArgs) -> anyhow::Result<()> {
     let settings = Settings::default();
     match &args.local {
-        Some(dir) => render_local::render_local(&args.file, dir, &settings)?,
+        Some(dir) => render_local::render_local(&args.file, dir, &args.web_root, &settings)?,
         None => render::render(&args.file, args.namespace.as_deref(), &settings, &mut io::stdout().lock())?,
     }
     Ok(())

@@ -3,11 +3,18 @@
 //! There is no access control: sidecars outside of Kubernetes have no identity to tell callers by. The components are
 //! the cluster's but for three things: Kafka and PostgreSQL that would be embedded are expected on localhost, without
 //! and with the simplest of passwords; the secret store reads a file; and what refers to a Secret asks that store.
+//!
+//! What is secret is in two files that are made once and never overwritten: `secrets.json` for the secret store, and
+//! `app.env` with the token between services and sidecars. The token cannot be in the run file: `dapr run` gives the
+//! variables in there to the services and not to their sidecars, and both have to know it. Both inherit what `dapr run`
+//! itself is started with.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
-    fs,
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
@@ -18,6 +25,7 @@ use todo_crds::dapr::{Auth, Component, ComponentSpec, Configuration, MetadataIte
 use super::render::{RenderError, resolve_file};
 use crate::{
     build::{dapr, required_secrets},
+    dereference::password,
     names::{self, App},
     resolve::{KafkaAuth, KafkaMode, PostgresMode, Resolved, SecretRef, Settings},
 };
@@ -31,14 +39,16 @@ const FIRST_GRPC_PORT: usize = 50_110;
 /// First of the ports of the sidecars' metrics.
 const FIRST_METRICS_PORT: usize = 9_190;
 
-/// Writes the platform in `file` to `dir`. A file with secrets that is already there is left alone.
-pub fn render_local(file: &Path, dir: &Path, settings: &Settings) -> Result<(), RenderError> {
+/// Writes the platform in `file` to `dir`; its page is in `web_root`. Files with secrets that are already there are left
+/// alone.
+pub fn render_local(file: &Path, dir: &Path, web_root: &Path, settings: &Settings) -> Result<(), RenderError> {
     let platform = localhost(resolve_file(file, None, settings)?);
     let components = dir.join("components");
     fs::create_dir_all(&components).map_err(|source| write_error(&components, source))?;
-    // The sidecars do not run in this folder, so the path to the secrets must not be relative.
-    let absolute = dir.canonicalize().map_err(|source| write_error(dir, source))?;
-    let secrets_file = absolute.join("secrets.json");
+    // Neither sidecars nor services run in this folder with every release of `dapr run`, so what they are told must not
+    // be relative.
+    let secrets_file = dir.canonicalize().map_err(|source| write_error(dir, source))?.join("secrets.json");
+    let web_root = std::path::absolute(web_root).map_err(|source| write_error(web_root, source))?;
 
     for component in local_components(&platform, &secrets_file) {
         let name = component.metadata.name.clone().unwrap_or_default();
@@ -49,24 +59,26 @@ pub fn render_local(file: &Path, dir: &Path, settings: &Settings) -> Result<(), 
     write_yaml(&components.join("resiliency.yaml"), &resiliency)?;
     let configuration = Configuration::new(names::DAPR_CONFIG, dapr::configuration::observability(&platform.dapr));
     write_yaml(&dir.join("config.yaml"), &configuration)?;
-    write_yaml(&dir.join("dapr.yaml"), &run_file(&platform))?;
-    write(&dir.join("README.md"), &readme(&platform))?;
-    if !secrets_file.exists() {
-        write(&secrets_file, &secrets(&platform))?;
-    }
-    Ok(())
+    write_yaml(&dir.join("dapr.yaml"), &run_file(&platform, &web_root))?;
+    write(&dir.join("README.md"), &readme(&platform, &web_root, settings))?;
+    write_once(&secrets_file, &secrets(&platform))?;
+    write_once(&dir.join("app.env"), &format!("APP_API_TOKEN={}\n", password().reveal()))
 }
 
 /// What would be embedded is expected on this machine.
 fn localhost(mut platform: Resolved) -> Resolved {
     if matches!(platform.kafka.mode, KafkaMode::Embedded(_)) {
         platform.kafka.mode = KafkaMode::External(crate::resolve::ExternalKafka {
-            brokers: vec![format!("localhost:{}", names::KAFKA_PORT)],
+            brokers: vec![local_broker()],
             auth: KafkaAuth::None,
             tls: None,
         });
     }
     platform
+}
+
+fn local_broker() -> String {
+    format!("localhost:{}", names::KAFKA_PORT)
 }
 
 fn local_components(platform: &Resolved, secrets_file: &Path) -> Vec<Component> {
@@ -130,7 +142,7 @@ struct RunApp {
     env: BTreeMap<String, String>,
 }
 
-fn run_file(platform: &Resolved) -> RunFile {
+fn run_file(platform: &Resolved, web_root: &Path) -> RunFile {
     let text = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     RunFile {
         version: 1,
@@ -148,11 +160,11 @@ fn run_file(platform: &Resolved) -> RunFile {
                 ("RUST_LOG", "info"),
             ]),
         },
-        apps: App::ALL.iter().enumerate().map(|(index, app)| run_app(platform, *app, index)).collect(),
+        apps: App::ALL.iter().enumerate().map(|(index, app)| run_app(platform, *app, index, web_root)).collect(),
     }
 }
 
-fn run_app(platform: &Resolved, app: App, index: usize) -> RunApp {
+fn run_app(platform: &Resolved, app: App, index: usize, web_root: &Path) -> RunApp {
     let mut env = BTreeMap::from([
         ("MANAGEMENT_PORT".to_owned(), (FIRST_MANAGEMENT_PORT + index).to_string()),
         ("PORT".to_owned(), app.port().to_string()),
@@ -161,6 +173,9 @@ fn run_app(platform: &Resolved, app: App, index: usize) -> RunApp {
         let connection = &platform.postgres.connection_string;
         env.insert("DATABASE_SECRET_NAME".to_owned(), connection.name.clone());
         env.insert("DATABASE_SECRET_KEY".to_owned(), connection.key.clone());
+    }
+    if app == App::Frontend {
+        env.insert("WEB_ROOT".to_owned(), web_root.display().to_string());
     }
     if app == App::Backend {
         env.insert("REMINDER_WINDOW_SECONDS".to_owned(), platform.reminders.window_seconds.to_string());
@@ -213,37 +228,61 @@ fn local_secrets(platform: &Resolved) -> BTreeSet<SecretRef> {
         .collect()
 }
 
-fn readme(platform: &Resolved) -> String {
-    let mut text = format!(
-        "# {name} without Kubernetes\n\n\
-         Made by `todo-operator render --local`. Once: `dapr init`, and build the services so that `todo-backend`,\n\
-         `todo-notification`, `todo-recurring-task` and `todo-frontend` are in the PATH.\n\n\
-         Start:\n\n",
-        name = platform.name,
-    );
-    let mut line = |command: &str| {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "    {command}");
-    };
-    if let KafkaMode::External(kafka) = &platform.kafka.mode
-        && kafka.brokers.iter().any(|broker| broker.starts_with("localhost:"))
-    {
-        line(&format!("docker run -d --name todo-kafka -p {0}:{0} apache/kafka:4.0.0", names::KAFKA_PORT));
+fn readme(platform: &Resolved, web_root: &Path, settings: &Settings) -> String {
+    let kafka = matches!(&platform.kafka.mode, KafkaMode::External(kafka) if kafka.brokers == [local_broker()]);
+    let postgres = matches!(platform.postgres.mode, PostgresMode::Embedded(_));
+    let mut commands = Vec::new();
+    if kafka {
+        let (port, image) = (names::KAFKA_PORT, &settings.kafka_image);
+        commands.push(format!("docker run -d --name todo-kafka -p 127.0.0.1:{port}:{port} {image}"));
     }
-    if matches!(platform.postgres.mode, PostgresMode::Embedded(_)) {
-        line(&format!(
-            "docker run -d --name todo-postgres -p {0}:{0} -e POSTGRES_USER=todo -e POSTGRES_PASSWORD=todo postgres:15",
-            names::POSTGRES_PORT
+    if postgres {
+        let (port, image) = (names::POSTGRES_PORT, &settings.postgres_image);
+        commands.push(format!(
+            "docker run -d --name todo-postgres -p 127.0.0.1:{port}:{port} -e POSTGRES_USER=todo -e POSTGRES_PASSWORD=todo {image}"
         ));
     }
-    line("dapr run -f .");
-    let _ = write!(
-        text,
-        "\nThen open http://localhost:{port}. Secrets are in `secrets.json`; fill in what is empty there. There is no\n\
-         access control between the services here: sidecars outside of Kubernetes have no identity.\n",
-        port = App::Frontend.port(),
+    // A sidecar that cannot connect ends, and `dapr run` does not start it again.
+    if kafka {
+        commands.push(format!(
+            "until docker exec todo-kafka /opt/kafka/bin/kafka-topics.sh --bootstrap-server localhost:{} --list; do sleep 1; done",
+            names::KAFKA_PORT
+        ));
+    }
+    if postgres {
+        // Not by its socket, where it answers while it still makes the database.
+        commands.push("until docker exec todo-postgres pg_isready -h 127.0.0.1; do sleep 1; done".to_owned());
+    }
+    commands.push("env $(cat app.env) dapr run -f .".to_owned());
+    let started: Vec<_> = [(kafka, "todo-kafka"), (postgres, "todo-postgres")]
+        .iter()
+        .filter(|(is, _)| *is)
+        .map(|(_, name)| *name)
+        .collect();
+
+    let mut text = format!(
+        "# {name} without Kubernetes\n\n\
+         Made by `todo-operator render --local`. Once:\n\n\
+         - `dapr init`\n\
+         - build the services, and put `todo-backend`, `todo-notification`, `todo-recurring-task` and `todo-frontend` in\n  \
+           the PATH\n\
+         - build the web page, in `{web_root}`\n\n\
+         Start, in this folder:\n\n",
+        name = platform.name,
+        web_root = web_root.display(),
     );
-    text
+    for command in commands {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "    {command}");
+    }
+    let _ = write!(text, "\nThen open http://localhost:{}. Ctrl-C stops the services", App::Frontend.port());
+    if !started.is_empty() {
+        let _ = write!(text, ", and `docker rm -f -v {}` the rest", started.join(" "));
+    }
+    text + ".\n\n\
+        Secrets are in `secrets.json`; fill in what is empty there. `app.env` has the token by which services know their\n\
+        own sidecars. Both are made once and kept when this folder is rendered again. There is no access control between\n\
+        the services here: sidecars outside of Kubernetes have no identity.\n"
 }
 
 fn write_yaml(path: &Path, value: &impl Serialize) -> Result<(), RenderError> {
@@ -256,6 +295,16 @@ fn write(path: &Path, content: &str) -> Result<(), RenderError> {
     fs::write(path, content).map_err(|source| write_error(path, source))
 }
 
-fn write_error(path: &Path, source: std::io::Error) -> RenderError {
+/// Writes a file for its owner's eyes, unless it is there.
+fn write_once(path: &Path, content: &str) -> Result<(), RenderError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        opened => {
+            opened.and_then(|mut file| file.write_all(content.as_bytes())).map_err(|source| write_error(path, source))
+        }
+    }
+}
+
+fn write_error(path: &Path, source: io::Error) -> RenderError {
     RenderError::Write { target: path.display().to_string(), source }
 }

@@ -7,6 +7,8 @@ mod frozen;
 #[cfg(test)]
 mod hash;
 #[cfg(test)]
+mod local;
+#[cfg(test)]
 mod network;
 #[cfg(test)]
 mod objects;

@@ -194,7 +194,8 @@ fn every_sample_is_rendered() {
         let mut out = Vec::new();
         render(&file, None, &settings(), &mut out).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         assert!(String::from_utf8(out).unwrap().contains("name: backend-service"), "{}", file.display());
-        render_local(&file, &dir, &settings()).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        render_local(&file, &dir, Path::new("page"), &settings())
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         count += 1;
     }
     fs::remove_dir_all(&dir).unwrap();
