@@ -55,7 +55,9 @@ fn compare(before: &Value, after: &Value) -> Option<Change> {
         (Value::Object(before), Value::Object(after)) => inside(compare_maps(before, after, str::to_owned)),
         (Value::Array(before), Value::Array(after)) => match (by_name(before), by_name(after)) {
             (Some(before), Some(after)) => inside(compare_maps(&before, &after, |name| format!("[{name}]"))),
-            _ => inside(compare_lists(before, after)),
+            _ if before.iter().chain(after).all(Value::is_object) => inside(compare_lists(before, after)),
+            // Of texts or numbers, a list is read as a whole.
+            _ => Some(Change::Changed(Value::Array(before.clone()), Value::Array(after.clone()))),
         },
         _ => Some(Change::Changed(before.clone(), after.clone())),
     }
@@ -185,9 +187,9 @@ mod tests {
                 "\n└─ ~ env[X].value: \"1\" → \"2\"\n",
             ),
             (
-                json!({"args": ["a", "b"]}),
-                json!({"args": ["a", "c", "d"]}),
-                "\n└─ args\n   ├─ ~ [1]: \"b\" → \"c\"\n   └─ + [2]: \"d\"\n",
+                json!({"args": ["a", "b"], "ports": [{"port": 1}]}),
+                json!({"args": ["a", "c"], "ports": [{"port": 1}, {"port": 2}]}),
+                "\n├─ ~ args: [\"a\",\"b\"] → [\"a\",\"c\"]\n└─ + ports[1]: {\"port\":2}\n",
             ),
         ] {
             assert_eq!(lines(&before, &after), expected, "{before} {after}");

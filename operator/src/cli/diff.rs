@@ -140,6 +140,7 @@ impl Asker {
         let calls: Vec<_> = plan.steps.iter().map(|step| self.step(step, &live)).collect();
         let mut entries: Vec<Entry> = stream::iter(calls).buffered(CONCURRENCY).collect().await;
         entries.extend(entries::without_a_step(&plan));
+        entries.extend(found.missing.iter().map(entries::missing));
         Ok(entries)
     }
 
@@ -170,8 +171,10 @@ impl Asker {
     async fn step(&self, step: &Step, live: &Live) -> Entry {
         let before = live.objects.get(&step.key);
         let what = match &step.action {
-            Action::Apply { body, .. } => match (self.try_apply(&step.resource, body).await, before) {
-                (Ok(after), Some(before)) => What::of_change(changes::between(before, &after)),
+            Action::Apply { body, hand_over, .. } => match (self.try_apply(&step.resource, body).await, before) {
+                (Ok(after), Some(before)) => {
+                    What::of_change(changes::between(before, &entries::handed_over(after, *hand_over)))
+                }
                 (Ok(_), None) => What::Created(None),
                 // Where its Role is not there yet either.
                 (Err(error), None) if step.key.kind == "RoleBinding" && Class::of(&error) == Class::Missing => {

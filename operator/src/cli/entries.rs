@@ -11,7 +11,7 @@ use super::{
     changes::{self, Change},
     tree::{Paint, Tree},
 };
-use crate::{plan::Plan, resolve::Settings};
+use crate::{dereference::MissingSecret, plan::Plan, resolve::Settings};
 
 /// Something would change.
 const CHANGES: u8 = 1;
@@ -101,6 +101,22 @@ pub(super) fn without_a_step(plan: &Plan) -> Vec<Entry> {
     held.chain(foreign).chain(removed).map(|(key, what)| Entry { key: key.to_string(), what }).collect()
 }
 
+/// What is needed and is not there.
+pub(super) fn missing(missing: &MissingSecret) -> Entry {
+    let secret = &missing.secret;
+    let users: Vec<&str> = secret.used_by.iter().map(String::as_str).collect();
+    let reason = format!("key {} is missing, and needed by {}", secret.key, users.join(", "));
+    Entry { key: format!("Secret/{}", secret.name), what: What::Held(reason) }
+}
+
+/// A Deployment whose number of pods the operator leaves as it is for an autoscaler, before it applies it without one.
+pub(super) fn handed_over(mut after: DynamicObject, replicas: Option<i32>) -> DynamicObject {
+    if let (Some(replicas), Some(number)) = (replicas, after.data.pointer_mut("/spec/replicas")) {
+        *number = replicas.into();
+    }
+    after
+}
+
 /// The keys of a Secret, without their values.
 pub(super) fn keys(secret: &DynamicObject) -> String {
     let keys = secret.data.get("data").and_then(Value::as_object);
@@ -150,6 +166,7 @@ pub(super) fn settings_of(operator: &Deployment) -> Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resolve::SecretKey;
 
     fn entry(what: What) -> Entry {
         Entry { key: "Deployment/a".to_owned(), what }
@@ -197,6 +214,28 @@ mod tests {
         let patch = json!({"metadata": {"uid": "1", "labels": {"a": "b"}, "ownerReferences": null}});
         let change = relabelling(&metadata, &patch).unwrap();
         assert_eq!(Tree::new("", change.trees(Paint::PLAIN)).to_string(), "\n└─ + metadata.labels.a: \"b\"\n");
+    }
+
+    #[test]
+    fn an_autoscaler_finds_as_many_pods_as_there_were() {
+        let deployment: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": {"replicas": 1},
+        }))
+        .unwrap();
+        assert_eq!(handed_over(deployment.clone(), Some(4)).data["spec"]["replicas"], 4);
+        assert_eq!(handed_over(deployment.clone(), None), deployment);
+    }
+
+    #[test]
+    fn a_missing_key_is_named_with_those_who_need_it() {
+        let secret = SecretKey {
+            name: "ai".to_owned(),
+            key: "k".to_owned(),
+            used_by: ["backend-service".to_owned()].into(),
+            generated: false,
+        };
+        let (text, _) = report(&[missing(&MissingSecret { secret, exists: false })], Paint::PLAIN);
+        assert_eq!(text, "… Secret/ai: key k is missing, and needed by backend-service\n");
     }
 
     #[test]

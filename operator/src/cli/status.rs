@@ -204,8 +204,13 @@ fn condition_line(one: &Condition, paint: Paint) -> Tree {
 }
 
 fn component_line(one: &ComponentStatus, paint: Paint) -> Tree {
-    let good = one.loaded_by >= one.expected && one.message.is_none();
-    let mark = paint.mark(if good { Mark::Good } else { Mark::Bad });
+    let mark = match (one.expected, one.loaded_by >= one.expected && one.message.is_none()) {
+        (_, false) => Mark::Bad,
+        // No sidecar runs that could load it.
+        (0, true) => Mark::Unsure,
+        (_, true) => Mark::Good,
+    };
+    let mark = paint.mark(mark);
     let (name, kind, version) = (&one.name, &one.type_, &one.version);
     let line = format!("{mark} {name} ({kind} {version}): loaded by {} of {} sidecars", one.loaded_by, one.expected);
     Tree::leaf(said(line, one.message.as_deref()))
