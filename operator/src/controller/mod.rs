@@ -2,6 +2,7 @@
 
 mod backoff;
 pub mod cache;
+mod kinds;
 mod memory;
 mod notices;
 mod pace;

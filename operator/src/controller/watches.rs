@@ -12,28 +12,18 @@ use std::{
 };
 
 use futures::StreamExt;
-use k8s_openapi::{
-    api::{
-        apps::v1::{Deployment, StatefulSet},
-        autoscaling::v2::HorizontalPodAutoscaler,
-        core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service, ServiceAccount},
-        networking::v1::{Ingress, NetworkPolicy},
-        policy::v1::PodDisruptionBudget,
-        rbac::v1::{Role, RoleBinding},
-    },
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Api, Client, Resource,
-    core::{ApiResource, DynamicObject, GroupVersionKind},
+    core::{ApiResource, DynamicObject},
 };
 use kube_runtime::{WatchStreamExt, reflector::ObjectRef, watcher};
 use serde::de::DeserializeOwned;
-use todo_crds::dapr::{Component, Configuration, Resiliency};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub(crate) use super::kinds::{base_kinds, late_kinds};
 use super::{Guarded, cache::Cache};
 use crate::{
     class::{Class, words},
@@ -317,35 +307,6 @@ fn platform_of(metadata: &ObjectMeta) -> Option<ObjectRef<Guarded>> {
     Some(ObjectRef::new(&name).within(metadata.namespace.as_deref()?))
 }
 
-/// Kinds of objects that every cluster has.
-pub(crate) fn base_kinds() -> Vec<ApiResource> {
-    vec![
-        ApiResource::erase::<ConfigMap>(&()),
-        ApiResource::erase::<Deployment>(&()),
-        ApiResource::erase::<HorizontalPodAutoscaler>(&()),
-        ApiResource::erase::<Ingress>(&()),
-        ApiResource::erase::<NetworkPolicy>(&()),
-        ApiResource::erase::<PersistentVolumeClaim>(&()),
-        ApiResource::erase::<PodDisruptionBudget>(&()),
-        ApiResource::erase::<Role>(&()),
-        ApiResource::erase::<RoleBinding>(&()),
-        ApiResource::erase::<Service>(&()),
-        ApiResource::erase::<ServiceAccount>(&()),
-        ApiResource::erase::<StatefulSet>(&()),
-    ]
-}
-
-/// Kinds of objects whose CRDs may come later.
-pub(crate) fn late_kinds() -> Vec<ApiResource> {
-    let http_route = GroupVersionKind::gvk("gateway.networking.k8s.io", "v1", "HTTPRoute");
-    vec![
-        ApiResource::erase::<Component>(&()),
-        ApiResource::erase::<Configuration>(&()),
-        ApiResource::erase::<Resiliency>(&()),
-        ApiResource::from_gvk_with_plural(&http_route, "httproutes"),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -369,38 +330,5 @@ mod tests {
         }]);
         assert_eq!(platform_of(&metadata), Some(ObjectRef::new("owner").within("ns")));
         assert_eq!(platform_of(&ObjectMeta::default()), None);
-    }
-
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Rule {
-        api_groups: Vec<String>,
-        resources: Vec<String>,
-        verbs: Vec<String>,
-    }
-
-    fn verbs(rules: &[Rule], resource: &ApiResource) -> BTreeSet<String> {
-        let of = |rule: &&Rule| rule.api_groups.contains(&resource.group) && rule.resources.contains(&resource.plural);
-        rules.iter().filter(of).flat_map(|rule| rule.verbs.clone()).collect()
-    }
-
-    #[test]
-    fn the_chart_grants_what_is_done_with_each_kind_and_no_more() {
-        let rules: Vec<Rule> =
-            serde_yaml::from_str(include_str!("../../../helm/todo-operator/files/rules.yaml")).unwrap();
-        let set = |verbs: &[&str]| verbs.iter().map(|verb| (*verb).to_owned()).collect::<BTreeSet<_>>();
-        let whole = ["create", "delete", "get", "list", "patch", "watch"];
-        for resource in base_kinds().into_iter().chain(late_kinds()) {
-            let data = resource.kind == "PersistentVolumeClaim";
-            let expected = whole.into_iter().filter(|verb| !(data && *verb == "delete")).collect::<Vec<_>>();
-            assert_eq!(verbs(&rules, &resource), set(&expected), "{}", resource.kind);
-        }
-        let secrets = ApiResource::erase::<k8s_openapi::api::core::v1::Secret>(&());
-        assert_eq!(verbs(&rules, &secrets), set(&["create", "get", "patch"]), "Secrets are neither listed nor watched");
-        assert_eq!(verbs(&rules, &ApiResource::erase::<Pod>(&())), set(&["delete", "list", "watch"]));
-        let granted: usize = rules.iter().map(|rule| rule.resources.len()).sum();
-        // Secrets, pods, events, and the three of our own resource.
-        assert_eq!(granted, base_kinds().len() + late_kinds().len() + 6);
-        assert!(rules.iter().all(|rule| !format!("{:?}{:?}", rule.resources, rule.verbs).contains('*')));
     }
 }
