@@ -1,5 +1,6 @@
-//! When to stop taking a field back. Somebody who takes it again and again is another controller, and two that write
-//! over each other for ever load the API server and serve nobody.
+//! When to stop writing. Somebody who takes a field again and again is another controller, and two that write over each
+//! other for ever load the API server and serve nobody. The same holds for whoever deletes an object each time it is made,
+//! and for a webhook that changes it on its way in.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -12,6 +13,9 @@ use crate::plan::{Key, ownership::FieldConflict};
 const ROUNDS: usize = 3;
 /// See [`ROUNDS`].
 const WINDOW: Duration = Duration::from_mins(1);
+/// So many writes of the same content to one object within [`WINDOW`] are a fight, too. More than [`ROUNDS`], as nobody
+/// is known to claim anything.
+const WRITES: usize = 6;
 /// How long an object is left to the other one after a fight.
 const TRUCE: Duration = Duration::from_mins(5);
 /// How long a conflict is shown after it happened.
@@ -36,6 +40,18 @@ pub struct Fights {
     rounds: BTreeMap<(Key, String), VecDeque<Instant>>,
     truces: BTreeMap<Key, Instant>,
     shown: BTreeMap<(Key, FieldConflict), Instant>,
+    written: BTreeMap<Key, Written>,
+}
+
+/// What was last written to an object.
+#[derive(Debug, Default)]
+struct Written {
+    /// Hash of what was applied.
+    hash: String,
+    /// Resource version that this left.
+    version: Option<String>,
+    /// When the same was written.
+    at: VecDeque<Instant>,
 }
 
 impl Fights {
@@ -59,6 +75,27 @@ impl Fights {
             }
         }
         !self.truces.contains_key(key)
+    }
+
+    /// Notes that content with this hash was written, and the resource version that the object has since.
+    pub fn wrote(&mut self, key: &Key, hash: &str, version: Option<String>, now: Instant) {
+        self.forget(now);
+        let written = self.written.entry(key.clone()).or_default();
+        if written.hash != hash {
+            *written = Written { hash: hash.to_owned(), ..Written::default() };
+        }
+        written.version = version;
+        written.at.push_back(now);
+        if written.at.len() >= WRITES {
+            self.truces.insert(key.clone(), now + TRUCE);
+        }
+    }
+
+    /// Whether an object is just as the last write of the same content left it. Then another one changes nothing either,
+    /// for example because a webhook takes out what is asked for.
+    pub fn is_as_written(&self, key: &Key, hash: &str, version: Option<&str>) -> bool {
+        let written = self.written.get(key).filter(|written| written.hash == hash);
+        version.is_some() && written.is_some_and(|written| written.version.as_deref() == version)
     }
 
     /// Whether an object is left alone for now.
@@ -89,6 +126,9 @@ impl Fights {
             rounds.retain(|at| now.duration_since(*at) < WINDOW);
         }
         self.rounds.retain(|_, rounds| !rounds.is_empty());
+        for written in self.written.values_mut() {
+            written.at.retain(|at| now.duration_since(*at) < WINDOW);
+        }
         self.truces.retain(|_, until| now < *until);
         let truces = &self.truces;
         self.shown.retain(|(key, _), at| now.duration_since(*at) < SHOWN || truces.contains_key(key));
@@ -126,6 +166,42 @@ mod tests {
         for (second, manager) in [(0, "kubectl-edit"), (5, "helm"), (10, "argocd"), (70, "argocd"), (140, "argocd")] {
             assert!(fights.may_force(&key(), &conflict(manager), at(second)), "{manager} at {second}");
         }
+    }
+
+    #[test]
+    fn what_was_written_and_did_not_stay_so_is_not_written_again_until_somebody_changes_it() {
+        let (mut fights, now) = (Fights::default(), Instant::now());
+        assert!(!fights.is_as_written(&key(), "a", Some("1")));
+        fights.wrote(&key(), "a", Some("1".to_owned()), now);
+        assert!(fights.is_as_written(&key(), "a", Some("1")));
+        for (hash, version) in [("b", Some("1")), ("a", Some("2")), ("a", None)] {
+            assert!(!fights.is_as_written(&key(), hash, version), "{hash} {version:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_deleted_each_time_it_is_made_is_made_six_times_a_minute_at_most() {
+        let (mut fights, start) = (Fights::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for second in 0..5 {
+            fights.wrote(&key(), "a", None, at(second));
+        }
+        assert!(!fights.is_truce(&key(), at(5)));
+        fights.wrote(&key(), "a", None, at(5));
+        assert!(fights.is_truce(&key(), at(5 + 299)) && !fights.is_truce(&key(), at(5 + 300)));
+    }
+
+    #[test]
+    fn other_content_and_long_pauses_are_no_fight() {
+        let (mut fights, start) = (Fights::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for n in 0..20 {
+            fights.wrote(&key(), &n.to_string(), None, at(n));
+        }
+        for n in 0..20 {
+            fights.wrote(&key(), "a", None, at(20 + n * 13));
+        }
+        assert!(!fights.is_truce(&key(), at(300)));
     }
 
     #[test]

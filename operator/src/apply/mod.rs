@@ -1,5 +1,5 @@
 //! Carries out a plan: wave after wave, within a wave several writes at a time. Removals come last and only when every
-//! write worked.
+//! write worked that others need.
 
 pub mod fights;
 pub mod ssa;
@@ -8,7 +8,7 @@ pub mod topics;
 
 use std::time::Instant;
 
-use futures::{FutureExt, StreamExt, stream};
+use futures::{StreamExt, stream};
 use kube::core::DynamicObject;
 use serde_json::json;
 use tracing::{debug, warn};
@@ -18,6 +18,7 @@ use crate::{
     class::{Class, bounded, is_namespace_leaving},
     plan::{
         Action, Foreign, Held, Identity, Key, Plan, Standing, Step,
+        diff::applied_hash,
         ownership::{FieldConflict, field_conflicts, is_own_manager, standing},
     },
     runtime::metrics,
@@ -31,7 +32,10 @@ const CONCURRENCY: usize = 8;
 const MESSAGE: usize = 512;
 
 /// Why an object is left alone after a fight.
-const TRUCE: &str = "another field manager takes its fields again and again";
+const TRUCE: &str = "somebody changes or deletes it again and again";
+
+/// What a new service waits for.
+const WAITS: &str = "what its sidecar reads when it starts is not there yet";
 
 /// What became of a plan.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +69,8 @@ pub struct Failure {
 
 /// What became of one step.
 enum Outcome {
-    Written,
+    /// The resource version that an apply left.
+    Written(Option<String>),
     Foreign(String),
     Held(String),
     Failed(WriteError),
@@ -73,18 +78,33 @@ enum Outcome {
     Conflict(Vec<FieldConflict>, Box<DynamicObject>),
 }
 
+/// What may be done after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Onward {
+    /// Everything.
+    All,
+    /// What changes an object that exists. Nothing new is begun.
+    Changes,
+    /// Nothing, as it needs what could not be written.
+    Nothing,
+}
+
 /// Carries out `plan`.
 pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mut Fights) -> Applied {
     let mut applied = Applied { held: plan.held, foreign: plan.foreign, ..Applied::default() };
     applied.secrets_changed = applied.held.iter().any(|held| held.key.kind == "Secret");
-    let now = Instant::now();
-    let (left_alone, mut steps): (Vec<_>, Vec<_>) =
-        plan.steps.into_iter().partition(|step| fights.is_truce(&step.key, now));
-    applied.held.extend(left_alone.into_iter().map(|step| Held { key: step.key, reason: TRUCE.to_owned() }));
+    let (mut steps, mut onward) = (plan.steps, Onward::All);
+    steps.retain(|step| !is_as_written(step, fights));
     steps.sort_by_key(turn);
     for wave in steps.chunk_by(|one, other| turn(one) == turn(other)) {
-        let calls: Vec<_> = wave.iter().map(|step| run(writer, identity, step).map(move |done| (step, done))).collect();
-        let outcomes: Vec<_> = stream::iter(calls).buffer_unordered(CONCURRENCY).collect().await;
+        let (due, waiting): (Vec<_>, Vec<_>) = wave.iter().partition(|step| onward == Onward::All || exists(step));
+        applied.held.extend(waiting.into_iter().map(|step| Held { key: step.key.clone(), reason: WAITS.to_owned() }));
+        let (now, truces) = (Instant::now(), &*fights);
+        let calls = due.into_iter().map(|step| async move {
+            let truce = truces.is_truce(&step.key, now);
+            (step, if truce { Outcome::Held(TRUCE.to_owned()) } else { run(writer, identity, step).await })
+        });
+        let outcomes: Vec<_> = stream::iter(calls.collect::<Vec<_>>()).buffer_unordered(CONCURRENCY).collect().await;
         for (step, outcome) in outcomes {
             let outcome = match outcome {
                 Outcome::Conflict(conflicts, body) => {
@@ -92,14 +112,20 @@ pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mu
                 }
                 other => other,
             };
+            if let (Outcome::Written(version), Action::Apply { body, .. }) = (&outcome, &step.action) {
+                fights.wrote(&step.key, applied_hash(body).unwrap_or_default(), version.clone(), now);
+                if fights.is_truce(&step.key, now) {
+                    warn!(object = %step.key, "left alone for a while: {TRUCE}");
+                }
+            }
+            onward = onward.max(after(step, &outcome));
             applied.note(step, outcome);
         }
-        // The next wave needs this one.
-        if !applied.failures.is_empty() || applied.foreign.iter().any(|foreign| foreign.wave == wave[0].wave) {
+        if onward == Onward::Nothing || applied.foreign.iter().any(|foreign| foreign.wave == wave[0].wave) {
             break;
         }
     }
-    if applied.failures.is_empty() {
+    if onward < Onward::Nothing {
         for removal in &plan.removals {
             match writer.delete(&removal.resource, &removal.key.name, &removal.uid).await {
                 Ok(()) => {
@@ -113,6 +139,40 @@ pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mu
     applied
 }
 
+/// Whether another write of the same would change nothing.
+fn is_as_written(step: &Step, fights: &Fights) -> bool {
+    match &step.action {
+        Action::Apply { body, version, .. } => {
+            fights.is_as_written(&step.key, applied_hash(body).unwrap_or_default(), version.as_deref())
+        }
+        Action::Create(_) | Action::Relabel(_) => false,
+    }
+}
+
+/// Whether a step changes what is there already.
+const fn exists(step: &Step) -> bool {
+    match &step.action {
+        Action::Apply { uid, .. } => uid.is_some(),
+        Action::Create(_) => false,
+        Action::Relabel(_) => true,
+    }
+}
+
+/// What a step leaves to the waves after it.
+fn after(step: &Step, outcome: &Outcome) -> Onward {
+    match outcome {
+        // A volume serves as it is, even if it cannot grow, and so does a Secret with the labels that it has. All else has to be as later waves expect it: a pod that
+        // started with an old setting would bear the hash of the new one, and never be restarted for it.
+        Outcome::Failed(_) if matches!(step.key.kind.as_str(), "PersistentVolumeClaim" | "Secret") && exists(step) => {
+            Onward::All
+        }
+        Outcome::Failed(_) => Onward::Nothing,
+        // A sidecar reads these when it starts.
+        Outcome::Held(_) if step.wave == Wave::Dapr && !exists(step) => Onward::Changes,
+        Outcome::Held(_) | Outcome::Written(_) | Outcome::Foreign(_) | Outcome::Conflict(..) => Onward::All,
+    }
+}
+
 /// When a step is done. The API server refuses a `RoleBinding` to a Role that is not there yet.
 fn turn(step: &Step) -> (Wave, bool) {
     (step.wave, step.key.kind == "RoleBinding")
@@ -121,7 +181,7 @@ fn turn(step: &Step) -> (Wave, bool) {
 impl Applied {
     fn note(&mut self, step: &Step, outcome: Outcome) {
         match outcome {
-            Outcome::Written => {
+            Outcome::Written(_) => {
                 debug!(object = %step.key, "applied");
                 self.written.push(step.key.clone());
                 self.secrets_changed |= step.key.kind == "Secret";
@@ -151,7 +211,7 @@ impl Applied {
 async fn run(writer: &Writer, identity: &Identity, step: &Step) -> Outcome {
     let begun = Instant::now();
     let outcome = match &step.action {
-        Action::Apply { body, uid, hand_over } => {
+        Action::Apply { body, uid, hand_over, .. } => {
             if let (Some(replicas), Some(uid)) = (hand_over, uid)
                 && let Err(error) = writer.hand_over(&step.resource, &step.key.name, uid, *replicas).await
             {
@@ -161,11 +221,11 @@ async fn run(writer: &Writer, identity: &Identity, step: &Step) -> Outcome {
         }
         Action::Create(body) => match writer.create(&step.resource, body).await {
             // If somebody was faster, theirs is used.
-            Ok(_) => Outcome::Written,
+            Ok(_) => Outcome::Written(None),
             Err(error) => Outcome::Failed(error),
         },
         Action::Relabel(patch) => match writer.merge(&step.resource, &step.key.name, patch).await {
-            Ok(()) => Outcome::Written,
+            Ok(()) => Outcome::Written(None),
             Err(error) => Outcome::Failed(error),
         },
     };
@@ -196,7 +256,7 @@ async fn apply_one(
     let mut body = body.clone();
     body.metadata.uid = uid;
     match writer.apply(&step.resource, &body, false).await {
-        Ok(()) => Outcome::Written,
+        Ok(version) => Outcome::Written(version),
         Err(error) => match error.status().map(field_conflicts) {
             Some(conflicts) if !conflicts.is_empty() => Outcome::Conflict(conflicts, Box::new(body)),
             _ if error.class() == Class::Invalid && body.metadata.uid.is_some() => {
@@ -214,7 +274,7 @@ async fn overwrite(writer: &Writer, step: &Step, body: &DynamicObject, refused: 
     patch["metadata"] = json!({"uid": body.metadata.uid});
     match writer.merge(&step.resource, &step.key.name, &patch).await {
         Ok(()) => match writer.apply(&step.resource, body, true).await {
-            Ok(()) => Outcome::Written,
+            Ok(version) => Outcome::Written(version),
             Err(error) => Outcome::Failed(error),
         },
         // What was refused first says more about what is wrong.
@@ -241,7 +301,45 @@ async fn settle(
         return Outcome::Held(TRUCE.to_owned());
     }
     match writer.apply(&step.resource, body, true).await {
-        Ok(()) => Outcome::Written,
+        Ok(version) => Outcome::Written(version),
         Err(error) => Outcome::Failed(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::ApiResource;
+
+    use super::*;
+
+    fn step(wave: Wave, kind: &str, uid: Option<&str>) -> Step {
+        let resource = ApiResource {
+            group: String::new(),
+            version: "v1".to_owned(),
+            api_version: "v1".to_owned(),
+            kind: kind.to_owned(),
+            plural: String::new(),
+        };
+        let body = Box::new(DynamicObject::new("x", &resource));
+        let action = Action::Apply { body, uid: uid.map(str::to_owned), version: None, hand_over: None };
+        Step { wave, key: Key { kind: kind.to_owned(), name: "x".to_owned() }, resource, action }
+    }
+
+    #[test]
+    fn later_waves_wait_for_what_they_need_and_for_nothing_else() {
+        const CLAIM: &str = "PersistentVolumeClaim";
+        let failed = || Outcome::Failed(WriteError::Deadline);
+        let held = || Outcome::Held(String::new());
+        for (wave, kind, uid, outcome, expected) in [
+            (Wave::Identity, CLAIM, Some("uid"), failed(), Onward::All),
+            (Wave::Identity, CLAIM, None, failed(), Onward::Nothing),
+            (Wave::Identity, "ConfigMap", Some("uid"), failed(), Onward::Nothing),
+            (Wave::Dapr, "Component", None, held(), Onward::Changes),
+            (Wave::Dapr, "Component", Some("uid"), held(), Onward::All),
+            (Wave::Identity, "Service", None, held(), Onward::All),
+            (Wave::Dapr, "Component", None, Outcome::Written(None), Onward::All),
+        ] {
+            assert_eq!(after(&step(wave, kind, uid), &outcome), expected, "{kind} {uid:?}");
+        }
     }
 }

@@ -70,11 +70,18 @@ impl Writer {
         within(DEADLINE, self.api(resource).get_opt(name)).await
     }
 
-    /// Server-side apply. With the UID in it, `body` is applied to exactly that object or not at all.
-    pub async fn apply(&self, resource: &ApiResource, body: &DynamicObject, force: bool) -> Result<(), WriteError> {
+    /// Server-side apply. With the UID in it, `body` is applied to exactly that object or not at all. Answers the
+    /// resource version that the object has now.
+    pub async fn apply(
+        &self,
+        resource: &ApiResource,
+        body: &DynamicObject,
+        force: bool,
+    ) -> Result<Option<String>, WriteError> {
         let params = PatchParams { force, ..PatchParams::apply(MANAGED_BY) };
         let name = body.metadata.name.as_deref().unwrap_or_default();
-        self.leading(self.api(resource).patch(name, &params, &Patch::Apply(body))).await.map(drop)
+        let after = self.leading(self.api(resource).patch(name, &params, &Patch::Apply(body))).await?;
+        Ok(after.metadata.resource_version)
     }
 
     /// Leaves the number of pods as it is and to whoever changes it next, under a field manager of its own.

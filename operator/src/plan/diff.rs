@@ -12,12 +12,14 @@ pub fn hash(body: &DynamicObject) -> String {
     short_hash(&serde_json::to_vec(body).unwrap_or_default())
 }
 
+/// The hash that an object carries of what was last applied.
+pub fn applied_hash(object: &DynamicObject) -> Option<&str> {
+    object.metadata.annotations.as_ref()?.get(&desired_hash_annotation()).map(String::as_str)
+}
+
 /// Whether `live` is what `body`, its hash included, asks for.
 pub fn in_order(body: &DynamicObject, live: &DynamicObject) -> bool {
-    let hash = |object: &DynamicObject| {
-        object.metadata.annotations.as_ref().and_then(|all| all.get(&desired_hash_annotation()).cloned())
-    };
-    hash(body) == hash(live) && covers(live, body)
+    applied_hash(body) == applied_hash(live) && covers(live, body)
 }
 
 fn covers(live: &DynamicObject, body: &DynamicObject) -> bool {
@@ -26,48 +28,72 @@ fn covers(live: &DynamicObject, body: &DynamicObject) -> bool {
     };
     let (wanted, present) = (metadata(body), metadata(live));
     let to_value = |value| serde_json::to_value(value).unwrap_or_default();
-    covered(&to_value(&wanted), &to_value(&present), Place::Other) && covered(&body.data, &live.data, Place::Other)
+    covered(&to_value(&wanted), &to_value(&present), Rules::default())
+        && covered(&body.data, &live.data, Rules { quantities: false, merges_lists: merges_lists(body) })
 }
 
-/// Where a text is. The API server writes quantities in its own way, and nothing else.
-#[derive(Clone, Copy, PartialEq)]
-enum Place {
-    Quantity,
-    Other,
+/// Whether the API server merges lists of objects of this kind by name. It cannot of kinds whose definitions do not say
+/// so, and there it takes every list for one value.
+fn merges_lists(body: &DynamicObject) -> bool {
+    let group = body.types.as_ref().and_then(|types| types.api_version.split('/').next());
+    !matches!(group, Some("dapr.io" | "gateway.networking.k8s.io"))
+}
+
+/// How values are compared.
+#[derive(Clone, Copy)]
+struct Rules {
+    /// Texts are quantities, which the API server writes in its own way.
+    quantities: bool,
+    /// Lists whose items have names are maps to the API server, and others may add to them.
+    merges_lists: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { quantities: false, merges_lists: true }
+    }
 }
 
 /// Whether all of `wanted` is in `present`, which may have more.
-fn covered(wanted: &Value, present: &Value, place: Place) -> bool {
+fn covered(wanted: &Value, present: &Value, rules: Rules) -> bool {
     match (wanted, present) {
         (Value::Null, _) => true,
         (Value::Object(wanted), Value::Object(present)) => wanted.iter().all(|(key, value)| {
-            let place = match key.as_str() {
-                "requests" | "limits" | "sizeLimit" => Place::Quantity,
-                _ => place,
-            };
-            present.get(key).is_some_and(|present| covered(value, present, place))
+            let quantities = rules.quantities || matches!(key.as_str(), "requests" | "limits" | "sizeLimit");
+            // The API server drops some of what is empty.
+            present.get(key).map_or(is_empty(value), |present| covered(value, present, Rules { quantities, ..rules }))
         }),
-        (Value::Array(wanted), Value::Array(present)) => covered_list(wanted, present, place),
+        (Value::Array(wanted), Value::Array(present)) => covered_list(wanted, present, rules),
         (Value::String(wanted), Value::String(present)) => {
-            wanted == present || (place == Place::Quantity && same_quantity(wanted, present))
+            wanted == present || (rules.quantities && same_quantity(wanted, present))
         }
         (wanted, present) => wanted == present,
     }
 }
 
-/// Lists whose items have names are maps to the API server, and others may add to them; all other lists are one value.
-fn covered_list(wanted: &[Value], present: &[Value], place: Place) -> bool {
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Of lists that are not merged by name, the whole is one value.
+fn covered_list(wanted: &[Value], present: &[Value], rules: Rules) -> bool {
     let name = |item: &Value| item.get("name").and_then(Value::as_str).map(str::to_owned);
     let mut names: Vec<_> = wanted.iter().map(name).collect();
     names.sort();
     let distinct =
         !names.is_empty() && names.iter().all(Option::is_some) && names.windows(2).all(|two| two[0] != two[1]);
-    if distinct {
+    if rules.merges_lists && distinct {
         return wanted.iter().all(|wanted| {
-            present.iter().any(|present| name(present) == name(wanted) && covered(wanted, present, place))
+            present.iter().any(|present| name(present) == name(wanted) && covered(wanted, present, rules))
         });
     }
-    wanted.len() == present.len() && wanted.iter().zip(present).all(|(wanted, present)| covered(wanted, present, place))
+    wanted.len() == present.len() && wanted.iter().zip(present).all(|(wanted, present)| covered(wanted, present, rules))
 }
 
 fn same_quantity(one: &str, other: &str) -> bool {
@@ -91,8 +117,11 @@ mod tests {
             (json!({"resources": {"limits": {"cpu": "0.5"}}}), json!({"resources": {"limits": {"cpu": "500m"}}})),
             (json!({"requests": {"storage": "1024Mi"}}), json!({"requests": {"storage": "1Gi"}})),
             (json!({"emptyDir": {"sizeLimit": "1000k"}}), json!({"emptyDir": {"sizeLimit": "1M"}})),
+            // What is empty is dropped.
+            (json!([{"key": "", "operator": "Exists"}]), json!([{"operator": "Exists"}])),
+            (json!({"nodeAffinity": {"preferred": [], "required": {}}}), json!({"nodeAffinity": {}})),
         ] {
-            assert!(covered(&wanted, &present, Place::Other), "{wanted} {present}");
+            assert!(covered(&wanted, &present, Rules::default()), "{wanted} {present}");
         }
     }
 
@@ -109,7 +138,21 @@ mod tests {
             (json!({"env": "1000m"}), json!({"env": "1"})),
             (json!({"limits": {"cpu": "1"}}), json!({"limits": {"cpu": "2"}})),
         ] {
-            assert!(!covered(&wanted, &present, Place::Other), "{wanted} {present}");
+            assert!(!covered(&wanted, &present, Rules::default()), "{wanted} {present}");
+        }
+    }
+    #[test]
+    fn an_item_added_to_a_list_is_seen_where_the_api_server_does_not_merge_lists() {
+        let object = |api_version: &str, list: Value| -> DynamicObject {
+            let object = json!({"apiVersion": api_version, "kind": "K", "metadata": {"name": "n"}, "spec": list});
+            serde_json::from_value(object).unwrap()
+        };
+        for (api_version, seen) in
+            [("dapr.io/v1alpha1", true), ("gateway.networking.k8s.io/v1", true), ("apps/v1", false)]
+        {
+            let body = object(api_version, json!([{"name": "a", "value": "1"}]));
+            let live = object(api_version, json!([{"name": "a", "value": "1"}, {"name": "b", "value": "2"}]));
+            assert_eq!(!in_order(&body, &live), seen, "{api_version}");
         }
     }
 }

@@ -2,7 +2,10 @@
 //! because something that it once needed has vanished.
 
 use super::{Gates, Plan};
-use crate::build::{Object, Wave};
+use crate::{
+    build::{Object, Wave},
+    dereference::cluster::DAPR_KINDS,
+};
 
 /// Why an object may not be made yet.
 pub(super) fn closed(object: &Object, gates: &Gates, plan: &Plan) -> Option<String> {
@@ -16,7 +19,7 @@ pub(super) fn closed(object: &Object, gates: &Gates, plan: &Plan) -> Option<Stri
         // One missing Secret stops every sidecar that has the component in scope.
         "Component" | "StatefulSet" => missing(object.name(), gates),
         // Its sidecars would only crash.
-        "Deployment" if object.wave == Wave::Workload => services_closed(gates),
+        "Deployment" if object.wave == Wave::Workload => services_closed(gates, plan),
         _ => None,
     }
 }
@@ -26,12 +29,16 @@ fn missing(user: &str, gates: &Gates) -> Option<String> {
     Some(format!("Secret {} key {} is missing", secret.name, secret.key))
 }
 
-fn services_closed(gates: &Gates) -> Option<String> {
+fn services_closed(gates: &Gates, plan: &Plan) -> Option<String> {
     if let Some(secret) = gates.missing_secrets.first() {
         return Some(format!("Secret {} key {} is missing", secret.name, secret.key));
     }
     if !gates.dapr_ready {
         return Some("Dapr is not ready".to_owned());
+    }
+    // A sidecar reads them when it starts, and some of them never again.
+    if let Some(held) = plan.held.iter().find(|held| DAPR_KINDS.contains(&held.key.kind.as_str())) {
+        return Some(format!("{}: {}", held.key, held.reason));
     }
     (!gates.infrastructure_ready).then(|| "Kafka and PostgreSQL are not ready".to_owned())
 }

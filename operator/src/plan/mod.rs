@@ -5,6 +5,7 @@
 
 pub mod diff;
 mod gate;
+mod keep;
 pub mod ownership;
 mod prune;
 
@@ -142,6 +143,8 @@ pub enum Action {
         body: Box<DynamicObject>,
         /// UID of what is there; absent if nothing is known to be there, which is then looked at first.
         uid: Option<String>,
+        /// Resource version of what is there.
+        version: Option<String>,
         /// Number of pods that is left to an autoscaler from now on.
         hand_over: Option<i32>,
     },
@@ -204,6 +207,9 @@ fn plan_apply(plan: &mut Plan, object: &Object, live: &Live, identity: &Identity
     {
         return plan.held.push(Held { key, reason });
     }
+    if current.is_some() && keep::untouched(object, gates) {
+        return;
+    }
     let body = finished(object, current.map(|current| &**current), gates);
     if current.is_some_and(|current| diff::in_order(&body, current)) {
         return;
@@ -211,6 +217,7 @@ fn plan_apply(plan: &mut Plan, object: &Object, live: &Live, identity: &Identity
     let action = Action::Apply {
         hand_over: current.and_then(|current| hand_over(&body, current)),
         uid: current.and_then(|current| current.metadata.uid.clone()),
+        version: current.and_then(|current| current.metadata.resource_version.clone()),
         body: Box::new(body),
     };
     plan.steps.push(Step { wave: object.wave, key, resource: object.resource.clone(), action });
@@ -222,22 +229,12 @@ fn finished(object: &Object, current: Option<&DynamicObject>, gates: &Gates) -> 
     if object.resource.kind == "Deployment" && body.data.pointer("/spec/replicas").is_none() {
         body.metadata.annotations.get_or_insert_default().insert(autoscaled_annotation(), "true".to_owned());
     }
-    if let Some(current) = current
-        && !gates.missing_secrets.is_empty()
-    {
-        keep_pods(&mut body, current);
+    if let Some(current) = current {
+        keep::keep(object, &mut body, current, gates);
     }
     let hash = diff::hash(&body);
     body.metadata.annotations.get_or_insert_default().insert(desired_hash_annotation(), hash);
     body
-}
-
-/// While a Secret is missing, its digest is, too. Pods that run are not restarted for that: they could not start again.
-fn keep_pods(body: &mut DynamicObject, current: &DynamicObject) {
-    let path = format!("/spec/template/metadata/annotations/{}", names::config_hash_annotation().replace('/', "~1"));
-    if let (Some(wanted), Some(running)) = (body.data.pointer_mut(&path), current.data.pointer(&path)) {
-        *wanted = running.clone();
-    }
 }
 
 /// The present number of pods, if it is ours until now and an autoscaler's from now on. Without a word to the API

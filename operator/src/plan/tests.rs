@@ -185,6 +185,58 @@ fn a_component_waits_for_its_own_secret_only() {
 }
 
 #[test]
+fn services_are_not_made_before_what_their_sidecars_read_when_they_start() {
+    let desired = default();
+    let mut live = settled(&desired);
+    live.objects.retain(|key, _| key.kind != "Deployment");
+    change(&mut live, "Component", "statestore", |object| {
+        object.metadata.deletion_timestamp =
+            Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).expect("a time"));
+    });
+    let plan = plan(&desired, &live, &identity(), &open());
+    assert_eq!((written(&plan), held(&plan)), (Vec::new(), BTreeSet::from(["Component", "Deployment"])));
+}
+
+#[test]
+fn a_volume_claim_is_never_asked_for_less_than_it_has_or_for_another_class() {
+    let with = |storage: &Value| {
+        let spec = json!({"auth": {"mode": "disabled"}, "kafka": {"embedded": {"storage": storage}}});
+        let desired = desired(&spec);
+        let mut live = settled(&desired);
+        change(&mut live, "PersistentVolumeClaim", "data-kafka-0", |object| {
+            object.metadata.annotations = None;
+            object.data["spec"]["storageClassName"] = json!("standard");
+            object.data["spec"]["resources"]["requests"]["storage"] = json!("20Gi");
+        });
+        let plan = plan(&desired, &live, &identity(), &open());
+        assert_eq!(written(&plan), ["PersistentVolumeClaim/data-kafka-0"]);
+        let Action::Apply { body, .. } = &plan.steps[0].action else { panic!("an apply") };
+        assert!(super::plan(&desired, &carried_out(&plan, live), &identity(), &open()).is_empty(), "{storage}");
+        (
+            body.data["spec"]["resources"]["requests"]["storage"].clone(),
+            body.data["spec"].get("storageClassName").cloned(),
+        )
+    };
+    assert_eq!(with(&json!({"size": "5Gi", "storageClassName": "fast"})), (json!("20Gi"), Some(json!("standard"))));
+    assert_eq!(with(&json!({"size": "0.1Ti"})), (json!("0.1Ti"), None));
+}
+
+#[test]
+fn who_may_reach_an_external_database_is_left_as_it_is_while_its_address_is_unknown() {
+    let external = |port: u16| {
+        let mut desired = desired(&json!({"auth": {"mode": "disabled"}, "postgres": {"external":
+            {"connectionString": {"secretKeyRef": {"name": "db", "key": "url"}}}}}));
+        for object in desired.objects.iter_mut().filter(|object| object.resource.kind == "NetworkPolicy") {
+            object.body.data["spec"]["egress"] = json!([{"ports": [{"port": port, "protocol": "TCP"}]}]);
+        }
+        desired
+    };
+    let live = settled(&external(6432));
+    assert!(plan(&external(5432), &live, &identity(), &missing("db", &["statestore"])).is_empty());
+    assert!(!plan(&external(5432), &live, &identity(), &open()).is_empty());
+}
+
+#[test]
 fn pods_are_not_restarted_because_a_secret_vanished() {
     let desired = default();
     let live = settled(&desired);

@@ -1,0 +1,55 @@
+//! What is there and stays as it is, whatever the spec says: a change would be refused, or would do harm.
+
+use kube::core::DynamicObject;
+use serde_json::Value;
+
+use super::Gates;
+use crate::{build::Object, names, resolve::quantity};
+
+/// Whether nothing of an object that exists is written for now. The port of an external database is in its connection
+/// string; without that, a policy would close the port that is in use.
+pub(super) fn untouched(object: &Object, gates: &Gates) -> bool {
+    object.resource.kind == "NetworkPolicy"
+        && gates.missing_secrets.iter().any(|secret| secret.used_by.contains(names::STATE_STORE))
+}
+
+/// Makes `body` keep what `current` has.
+pub(super) fn keep(object: &Object, body: &mut DynamicObject, current: &DynamicObject, gates: &Gates) {
+    if !gates.missing_secrets.is_empty() {
+        pods(body, current);
+    }
+    if object.resource.kind == "PersistentVolumeClaim" {
+        volume(body, current);
+    }
+}
+
+/// While a Secret is missing, its digest is, too. Pods that run are not restarted for that: they could not start again.
+fn pods(body: &mut DynamicObject, current: &DynamicObject) {
+    let path = format!("/spec/template/metadata/annotations/{}", names::config_hash_annotation().replace('/', "~1"));
+    if let (Some(wanted), Some(running)) = (body.data.pointer_mut(&path), current.data.pointer(&path)) {
+        *wanted = running.clone();
+    }
+}
+
+/// A volume never shrinks and never changes its class. It may be larger than asked for: retained from an earlier
+/// platform, or grown by hand.
+fn volume(body: &mut DynamicObject, current: &DynamicObject) {
+    const SIZE: &str = "/spec/resources/requests/storage";
+    const CLASS: &str = "storageClassName";
+    if let (Some(wanted), Some(present)) = (body.data.pointer_mut(SIZE), current.data.pointer(SIZE))
+        && is_larger(present, wanted)
+    {
+        *wanted = present.clone();
+    }
+    if let Some(spec) = body.data.get_mut("spec").and_then(Value::as_object_mut)
+        && spec.remove(CLASS).is_some()
+        && let Some(present) = current.data.pointer("/spec/storageClassName")
+    {
+        spec.insert(CLASS.to_owned(), present.clone());
+    }
+}
+
+fn is_larger(one: &Value, other: &Value) -> bool {
+    let value = |size: &Value| size.as_str().and_then(quantity::value);
+    matches!((value(one), value(other)), (Some(one), Some(other)) if one > other)
+}
