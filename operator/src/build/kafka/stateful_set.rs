@@ -33,6 +33,8 @@ pub(super) fn build(platform: &Resolved, storage: &Storage) -> StatefulSet {
         metadata: owned(platform, names::KAFKA, Some(names::KAFKA)),
         spec: Some(StatefulSetSpec {
             replicas: Some(1),
+            // Otherwise a pod that cannot become ready is never replaced, not even by one that could.
+            pod_management_policy: Some("Parallel".to_owned()),
             service_name: Some(names::KAFKA.to_owned()),
             selector: labels::label_selector(names::KAFKA),
             revision_history_limit: Some(5),

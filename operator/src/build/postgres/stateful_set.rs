@@ -37,6 +37,8 @@ pub(super) fn build(platform: &Resolved, storage: &Storage) -> StatefulSet {
         metadata: owned(platform, names::POSTGRES, Some(names::POSTGRES)),
         spec: Some(StatefulSetSpec {
             replicas: Some(1),
+            // Otherwise a pod that cannot become ready is never replaced, not even by one that could.
+            pod_management_policy: Some("Parallel".to_owned()),
             service_name: Some(names::POSTGRES.to_owned()),
             selector: labels::label_selector(names::POSTGRES),
             revision_history_limit: Some(5),
