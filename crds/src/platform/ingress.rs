@@ -21,6 +21,7 @@ pub struct IngressSpec {
     pub host: String,
     /// Class of the Ingress; the cluster's default if absent.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name("an IngressClass"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_name: Option<String>,
     /// Annotations of the Ingress, for its controller.
@@ -29,6 +30,7 @@ pub struct IngressSpec {
     pub annotations: BTreeMap<String, String>,
     /// Secret of type `kubernetes.io/tls` for the host; plain HTTP if absent.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name("a Secret"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_secret_name: Option<String>,
     /// A Gateway in the platform's namespace, in place of an Ingress.
@@ -42,9 +44,11 @@ pub struct IngressSpec {
 pub struct GatewaySpec {
     /// Name of the Gateway.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name("a Gateway"))]
     pub name: String,
     /// One of its listeners; all if absent.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name("a listener"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub section_name: Option<String>,
 }

@@ -155,7 +155,7 @@ pub struct StrimziSpec {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TopicsSpec {
-    /// Partitions of each; 3 if absent. The number can only grow.
+    /// Partitions of each; 3 if absent. Cannot be changed later, as events of one task would be in two partitions then.
     #[schemars(range(min = 1, max = 100))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partitions: Option<i32>,

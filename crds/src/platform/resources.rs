@@ -35,6 +35,7 @@ pub struct StorageSpec {
     pub size: Option<Quantity>,
     /// Storage class; the cluster's default if absent. It cannot be changed later.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name("a StorageClass"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class_name: Option<String>,
 }

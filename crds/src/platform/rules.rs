@@ -17,6 +17,14 @@ pub(super) fn text(expression: &str, message: &str) -> Rule {
     rule(&format!("self.matches({})", literal(&format!("^({expression})$"))), message)
 }
 
+/// The name of an object. `whose` is for example `a Secret`.
+pub(super) fn object_name(whose: &str) -> Rule {
+    text(
+        "[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
+        &format!("write the name of {whose}: small letters, digits, - and ."),
+    )
+}
+
 /// An `http` or `https` URL with a host.
 pub(super) fn http_url(example: &str) -> Rule {
     text(r"https?://[^\s/:][^\s]*", &format!("write an http:// or https:// URL, for example {example}"))
@@ -66,17 +74,18 @@ pub(super) fn storage_only_grows(field: &str, mode: &str, default: &str) -> Rule
     .message(&*format!("{field}.{mode}.storage.size can only grow; write a size of at least what it was"))
 }
 
-/// The number of partitions can only grow where the operator makes the topics.
-pub(super) fn partitions_only_grow(default: i32) -> Rule {
+/// The number of partitions cannot change where the operator makes the topics.
+pub(super) fn partitions_are_immutable(default: i32) -> Rule {
     let partitions = |object: &str| value_or(object, &["kafka", "topics", "partitions"], &default.to_string());
     rule(
         &format!(
-            "({}) || {} >= {}",
+            "({}) || {} == {}",
             present("self", &["kafka", "external"]),
             partitions("self"),
             partitions("oldSelf")
         ),
-        "kafka.topics.partitions can only grow; write a number of at least what it was",
+        "kafka.topics.partitions cannot be changed later, as events of one task would then be in two partitions and out of \
+         order; write what it was",
     )
 }
 

@@ -75,20 +75,22 @@ pub(super) fn choice<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 
 /// Annotations.
 pub(super) fn annotations(_: &mut SchemaGenerator) -> Schema {
-    text_map(1024)
+    text_map(&json!({"type": "string", "maxLength": 1024}))
 }
 
 /// Labels.
 pub(super) fn labels(_: &mut SchemaGenerator) -> Schema {
-    text_map(63)
+    text_map(&json!({
+        "type": "string",
+        "maxLength": 63,
+        "pattern": "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$",
+    }))
 }
 
-fn text_map(max_length: u32) -> Schema {
-    json_schema!({
-        "type": "object",
-        "maxProperties": 32,
-        "additionalProperties": {"type": "string", "maxLength": max_length},
-    })
+/// Of the keys only the operator can say whether they are valid: there is no bound on their length that would keep a
+/// rule about them within its budget.
+fn text_map(values: &Value) -> Schema {
+    json_schema!({"type": "object", "maxProperties": 32, "additionalProperties": values})
 }
 
 /// Affinity, as in a pod.

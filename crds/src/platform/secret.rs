@@ -17,7 +17,7 @@ pub struct SecretValue {
 pub struct SecretKeySelector {
     /// Name of the Secret.
     #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = rules::text("[a-z0-9]([-a-z0-9.]*[a-z0-9])?", "write the name of a Secret: small letters, digits, - and ."))]
+    #[x_kube(validation = rules::object_name("a Secret"))]
     pub name: String,
     /// Key in its data.
     #[schemars(length(min = 1, max = 253))]

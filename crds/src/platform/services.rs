@@ -101,6 +101,7 @@ pub struct ServiceSpec {
     pub affinity: Option<Affinity>,
     /// Priority class of its pods.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name("a PriorityClass"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_class_name: Option<String>,
 }

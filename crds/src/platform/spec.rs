@@ -49,7 +49,7 @@ use super::{
     validation = rules::storage_only_grows("kafka", "strimzi", MANAGED_STORAGE_SIZE),
     validation = rules::storage_only_grows("postgres", "embedded", EMBEDDED_STORAGE_SIZE),
     validation = rules::storage_only_grows("postgres", "cloudNativePg", MANAGED_STORAGE_SIZE),
-    validation = rules::partitions_only_grow(DEFAULT_PARTITIONS)
+    validation = rules::partitions_are_immutable(DEFAULT_PARTITIONS)
 )]
 pub struct TodoPlatformSpec {
     /// Release of the bundled services' images; the operator's own if absent.
@@ -180,6 +180,7 @@ pub enum AuthMode {
 pub struct LocalObjectReference {
     /// Its name.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name("a Secret"))]
     pub name: String,
 }
 

@@ -61,8 +61,22 @@ pub(super) fn env_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Key of a label or an annotation.
+pub(super) fn key(text: &str) -> Result<(), String> {
+    let (prefix, name) = text.rsplit_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
+    let inner = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    let outer = |c: char| c.is_ascii_alphanumeric();
+    let valid = name.len() <= 63 && name.starts_with(outer) && name.ends_with(outer) && name.chars().all(inner);
+    if valid && prefix.is_none_or(|prefix| object_name(prefix).is_ok()) {
+        Ok(())
+    } else {
+        Err(format!("{text:?} is no key; write at most 63 letters, digits, -, _ and ., for example example.com/team"))
+    }
+}
+
 /// Annotation of a pod that is a user's to set.
 pub(super) fn pod_annotation(name: &str) -> Result<(), String> {
+    key(name)?;
     if name.starts_with("dapr.io/") || name.starts_with("todoplatform.dev/") {
         return Err(format!("{name} is set by the operator; see spec.dapr for what can be chosen"));
     }
@@ -104,7 +118,12 @@ pub(super) fn volume_size(text: &str) -> Result<(), String> {
 /// Name of an object in Kubernetes.
 pub(super) fn object_name(text: &str) -> Result<(), String> {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
-    if !text.is_empty() && text.len() <= 253 && text.chars().all(inner) && !text.starts_with(['-', '.']) {
+    if !text.is_empty()
+        && text.len() <= 253
+        && text.chars().all(inner)
+        && !text.starts_with(['-', '.'])
+        && !text.ends_with(['-', '.'])
+    {
         Ok(())
     } else {
         Err(format!("{text:?} is no name of an object; write small letters, digits, - and ."))

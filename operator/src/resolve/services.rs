@@ -40,6 +40,9 @@ fn service(checks: &mut Checks, app: App, spec: api::ServiceSpec, settings: &Set
     for name in spec.pod_annotations.keys() {
         checks.test(&format!("{path}.podAnnotations"), check::pod_annotation(name));
     }
+    for key in spec.node_selector.keys() {
+        checks.test(&format!("{path}.nodeSelector"), check::key(key));
+    }
     let resources =
         resources(checks, &format!("{path}.resources"), spec.resources.as_ref(), defaults::service_resources(app));
     let scale = scale(checks, &path, app, &spec);

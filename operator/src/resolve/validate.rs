@@ -165,6 +165,9 @@ fn image_pull_secrets(checks: &mut Checks, spec: &TodoPlatformSpec) -> Vec<Strin
 
 fn exposure(checks: &mut Checks, spec: &api::IngressSpec) -> Exposure {
     checks.test("spec.ingress.host", check::host(&spec.host));
+    for key in spec.annotations.keys() {
+        checks.test("spec.ingress.annotations", check::key(key));
+    }
     let host = spec.host.clone();
     let Some(gateway) = &spec.gateway else {
         return Exposure::Ingress {
