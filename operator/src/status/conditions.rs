@@ -3,10 +3,10 @@
 
 use todo_crds::platform::condition;
 
-use super::{Assessment, Stop, is_infrastructure, words};
+use super::{Assessment, Stop, Verdict, is_infrastructure, words};
 use crate::{
     apply::topics::Topics,
-    class::{Class, bounded},
+    class::Class,
     dereference::cluster::{DAPR_KINDS, Injector, version_warning},
     observe::{DataPath, Observed, State},
 };
@@ -16,33 +16,6 @@ pub const ON_THE_WAY: [&str; 4] = ["NoBackend", "NoSidecars", "Starting", "Waiti
 
 /// Reason while Secrets cannot be read.
 const UNREADABLE: &str = "SecretsUnreadable";
-
-/// What is to be said about one type of condition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// Type of the condition.
-    pub type_: &'static str,
-    /// Whether it holds; `None` if that is not known.
-    pub status: Option<bool>,
-    /// Reason in one word.
-    pub reason: String,
-    /// In words.
-    pub message: String,
-}
-
-impl Verdict {
-    fn new(type_: &'static str, status: Option<bool>, reason: &str, message: impl Into<String>) -> Self {
-        Self { type_, status, reason: reason.to_owned(), message: bounded(&message.into(), words::LIMIT) }
-    }
-
-    fn yes(type_: &'static str, reason: &str, message: impl Into<String>) -> Self {
-        Self::new(type_, Some(true), reason, message)
-    }
-
-    fn no(type_: &'static str, reason: &str, message: impl Into<String>) -> Self {
-        Self::new(type_, Some(false), reason, message)
-    }
-}
 
 /// All conditions of a platform.
 pub fn of(assessment: &Assessment) -> Vec<Verdict> {

@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use todo_crds::platform::TodoPlatformStatus;
 
 use super::{
-    super::{assess, merge::merge},
+    super::{assess, verdict::merge},
     *,
 };
 use crate::{

@@ -1,7 +1,7 @@
 //! From what was observed to the resource's status.
 
 pub mod conditions;
-mod merge;
+mod verdict;
 pub mod words;
 pub mod write;
 
@@ -13,7 +13,7 @@ use crate::{
     names,
     observe::{Observed, ServiceObserved},
 };
-pub use conditions::Verdict;
+pub use verdict::Verdict;
 
 /// What a pass came to.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ pub fn assess(
 ) -> TodoPlatformStatus {
     let generation = if takes_up_the_spec(assessment) { generation } else { before.observed_generation };
     let verdicts = conditions::of(assessment);
-    let conditions = merge::merge(&before.conditions, verdicts, generation, now);
+    let conditions = verdict::merge(&before.conditions, verdicts, generation, now);
     match assessment {
         // What was found before is still the best that is known.
         Assessment::Stopped(_) => TodoPlatformStatus { observed_generation: generation, conditions, ..before.clone() },

@@ -1,4 +1,4 @@
-//! From verdicts to conditions, with the times at which they changed. Pure.
+//! What is to be said about a platform: from verdicts to conditions, with the times at which they changed. Pure.
 
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
@@ -6,7 +6,35 @@ use k8s_openapi::{
 };
 use todo_crds::platform::condition;
 
-use super::Verdict;
+use super::words;
+use crate::class::bounded;
+
+/// What is to be said about one type of condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Type of the condition.
+    pub type_: &'static str,
+    /// Whether it holds; `None` if that is not known.
+    pub status: Option<bool>,
+    /// Reason in one word.
+    pub reason: String,
+    /// In words.
+    pub message: String,
+}
+
+impl Verdict {
+    pub(super) fn new(type_: &'static str, status: Option<bool>, reason: &str, message: impl Into<String>) -> Self {
+        Self { type_, status, reason: reason.to_owned(), message: bounded(&message.into(), words::LIMIT) }
+    }
+
+    pub(super) fn yes(type_: &'static str, reason: &str, message: impl Into<String>) -> Self {
+        Self::new(type_, Some(true), reason, message)
+    }
+
+    pub(super) fn no(type_: &'static str, reason: &str, message: impl Into<String>) -> Self {
+        Self::new(type_, Some(false), reason, message)
+    }
+}
 
 /// Conditions for the status. One whose meaning is the same keeps its time; one that nothing is said about stays.
 pub(super) fn merge(
