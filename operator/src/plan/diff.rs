@@ -61,7 +61,9 @@ fn covered(wanted: &Value, present: &Value, rules: Rules) -> bool {
         (Value::Object(wanted), Value::Object(present)) => wanted.iter().all(|(key, value)| {
             let quantities = rules.quantities || matches!(key.as_str(), "requests" | "limits" | "sizeLimit");
             // The API server drops some of what is empty.
-            present.get(key).map_or(is_empty(value), |present| covered(value, present, Rules { quantities, ..rules }))
+            present
+                .get(key)
+                .map_or_else(|| is_empty(value), |present| covered(value, present, Rules { quantities, ..rules }))
         }),
         (Value::Array(wanted), Value::Array(present)) => covered_list(wanted, present, rules),
         (Value::String(wanted), Value::String(present)) => {
