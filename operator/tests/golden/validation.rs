@@ -71,6 +71,13 @@ const WRONG: &[(&str, &str, &str)] = &[
         "is not between 0 and 1",
     ),
     ("{dapr: {sidecarResources: {limits: {gpu: 1}}}}", "spec.dapr.sidecarResources", "write cpu and memory only"),
+    (
+        "{services: {frontend: {podAnnotations: {'a b': x}}}}",
+        "spec.services.frontend.podAnnotations",
+        "\"a b\" is no key; write at most 63 letters",
+    ),
+    ("{services: {frontend: {nodeSelector: {/disk: ssd}}}}", "spec.services.frontend.nodeSelector", "is no key"),
+    ("{ingress: {host: a.example.com, annotations: {a/b/c: x}}}", "spec.ingress.annotations", "is no key"),
     ("{services: {frontend: {replicas: 0}}}", "spec.services.frontend.replicas", "must be between 1 and 100"),
     (
         "{services: {backend: {replicas: 2, autoscaling: {maxReplicas: 5}}}}",
