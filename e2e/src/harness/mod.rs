@@ -4,6 +4,7 @@
 pub mod database;
 pub mod dump;
 pub mod forward;
+pub mod freeze;
 pub mod http;
 pub mod namespace;
 pub mod platform;
@@ -17,6 +18,7 @@ use kube::{
 };
 
 pub use forward::Forward;
+pub use freeze::Frozen;
 pub use namespace::Namespace;
 pub use platform::Platform;
 pub use python::Python;

@@ -8,6 +8,7 @@ mod external;
 mod local;
 mod mcp;
 mod observability;
+mod outage;
 mod page;
 mod ready;
 mod recurrence;

@@ -1,0 +1,48 @@
+//! Processes that stop without ending: the worst way for a broker or a database to fail, as connections to it stay open.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, ResourceExt};
+
+use super::Namespace;
+use crate::command::Command;
+
+/// A container's process that is stopped until this is thawed.
+pub struct Frozen {
+    namespace: Namespace,
+    pod_uid: String,
+    pattern: String,
+}
+
+impl Frozen {
+    /// Stops the processes of a pod whose command lines match a pattern.
+    pub async fn freeze(namespace: &Namespace, pod: &str, pattern: &str) -> anyhow::Result<Self> {
+        let api: Api<Pod> = namespace.api();
+        let pod_uid = api.get(pod).await?.uid().unwrap_or_default();
+        let frozen = Self { namespace: namespace.clone(), pod_uid, pattern: pattern.to_owned() };
+        frozen.signal("STOP").await?;
+        Ok(frozen)
+    }
+
+    /// Lets them go on.
+    pub async fn thaw(self) -> anyhow::Result<()> {
+        self.signal("CONT").await
+    }
+
+    /// A process may not stop the first one of its own container, so this is done from the node.
+    async fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        const SCRIPT: &str = r#"
+            found=1
+            for process in $(pgrep -f "$2"); do
+              if grep -q "$1" "/proc/$process/cgroup"; then kill "-$3" "$process" && found=0; fi
+            done
+            exit $found"#;
+        let cluster = &self.namespace.env.cluster;
+        let node = format!("{}-control-plane", crate::cluster::settings::CLUSTER);
+        let docker = cluster.docker().map_or_else(|| Command::new("docker"), crate::cluster::Docker::command);
+        // systemd writes the dashes of a pod's UID as underscores in cgroups' names, other drivers do not.
+        let uid = self.pod_uid.replace('-', "[-_]");
+        let exec = docker.args(["exec", &node, "sh", "-c", SCRIPT, "signal", &uid, &self.pattern, signal]);
+        exec.run().await?;
+        Ok(())
+    }
+}
