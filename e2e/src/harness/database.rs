@@ -26,8 +26,10 @@ impl Database {
         let docker = images::engine(cluster)?.clone();
         remove(&docker).await;
         let run = docker.command().args(["run", "--detach", "--name", CONTAINER, "--publish", "127.0.0.1::5432"]);
-        let run = run.args(["--tmpfs", "/var/lib/postgresql/data:mode=1777", "--env"]);
-        let run = run.arg(format!("POSTGRES_PASSWORD={PASSWORD}")).arg(image);
+        // A folder of its own below the mount, which belongs to root.
+        let run =
+            run.args(["--tmpfs", "/var/lib/postgresql/data:mode=1777", "--env", "PGDATA=/var/lib/postgresql/data/pg"]);
+        let run = run.arg("--env").arg(format!("POSTGRES_PASSWORD={PASSWORD}")).arg(image);
         run.arg("postgres").args(["-c", "fsync=off", "-c", "max_connections=300"]).run().await?;
         let port = docker.command().args(["port", CONTAINER, "5432/tcp"]).run().await?;
         let address = port.lines().next().unwrap_or_default();
