@@ -12,6 +12,9 @@ use todo_e2e::{
 
 const NAMESPACE: &str = "todo";
 const NAME: &str = "todo";
+/// Where `config/kind` maps the page to.
+const PAGE: &str = "http://127.0.0.1:8088";
+const PAGE_LIMIT: Duration = Duration::from_secs(30);
 const LIMIT: Duration = Duration::from_mins(8);
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -32,6 +35,14 @@ pub(super) async fn ensure(cluster: &Cluster, progress: &Progress) -> anyhow::Re
     if let Err(error) = wait(&Api::namespaced(client.clone(), NAMESPACE), step.tail()).await {
         progress.note(&harness::dump::namespace(&client, NAMESPACE).await);
         return Err(error);
+    }
+    if cluster.has_page_port() {
+        // The way through the node's port is set up a moment after the pods are ready.
+        harness::until("the page answers", PAGE_LIMIT, async || {
+            let answer = reqwest::get(format!("{PAGE}/")).await?;
+            Ok(answer.status().is_success().then_some(()))
+        })
+        .await?;
     }
     step.done();
     print!("{}", how_to_use(cluster));
@@ -60,17 +71,17 @@ async fn wait(api: &Api<TodoPlatform>, tail: &Tail) -> anyhow::Result<()> {
 
 fn how_to_use(cluster: &Cluster) -> String {
     let url = if cluster.has_page_port() {
-        "http://127.0.0.1:8088".to_owned()
+        PAGE.to_owned()
     } else {
-        "http://127.0.0.1:8088 (after: kubectl -n todo port-forward service/frontend-service 8088:80)".to_owned()
+        format!("{PAGE} (after: kubectl -n todo port-forward service/frontend-service 8088:80)")
     };
     let kubeconfig = cluster.kubeconfig().display();
     format!(
         "\nThe platform is Ready.\n\n  \
          Page       {url}\n  \
-         Add a task curl -s http://127.0.0.1:8088/api/tasks -H 'content-type: application/json' \\\n               \
+         Add a task curl -s {PAGE}/api/tasks -H 'content-type: application/json' \\\n               \
          -d '{{\"user_id\": \"ada\", \"title\": \"buy groceries\"}}'\n  \
-         Chat       curl -s http://127.0.0.1:8088/api/chat -H 'content-type: application/json' \\\n               \
+         Chat       curl -s {PAGE}/api/chat -H 'content-type: application/json' \\\n               \
          -d '{{\"user_id\": \"ada\", \"message\": \"show my tasks\"}}'\n  \
          Status     kubectl --kubeconfig {kubeconfig} get todoplatforms -A\n             \
          (a shell with kubectl, helm and KUBECONFIG: eval \"$(cargo xtask env)\")\n  \
