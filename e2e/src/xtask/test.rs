@@ -39,9 +39,10 @@ enum Kind {
 }
 
 /// What the scenarios use besides.
-const PROGRAMS: [(&str, &str, From); 3] = [
+const PROGRAMS: [(&str, &str, From); 4] = [
     ("chromium", "the page is tested in a real browser", From::Debian("chromium")),
     ("chromedriver", "drives the browser", From::Debian("chromium-driver")),
+    ("python3", "runs an MCP client that others wrote", From::Debian("python3-venv")),
     ("openssl", "looks at the sidecars' certificates", From::Debian("openssl")),
 ];
 
