@@ -1,28 +1,39 @@
 //! Python programs with packages at fixed versions, for peers that others wrote.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use crate::{cluster::Settings, command::Command};
 
-/// An environment with one package and what it needs, made once.
+/// What `channel_sink.py` judges channels with.
+pub const CHANNEL_SINK: &str = "http-ece==1.2.1 PyJWT==2.15.1 standardwebhooks==1.0.0 aiosmtpd==1.4.6";
+
+/// An environment with some packages and what they need, made once.
 pub struct Python {
     program: PathBuf,
 }
 
 impl Python {
-    /// The environment with this package, given as pip takes it (`name==version`).
-    pub async fn with(settings: &Settings, package: &str) -> anyhow::Result<Self> {
-        let folder = settings.tools().join(format!("python-{}", package.replace("==", "-")));
+    /// The environment with these packages, given as pip takes them (`name==version`) with a blank between.
+    pub async fn with(settings: &Settings, packages: &str) -> anyhow::Result<Self> {
+        let folder = settings.tools().join(format!("python-{}", packages.replace("==", "-").replace(' ', "-")));
         let program = folder.join("bin/python");
         let whole = folder.join(".whole");
         if !whole.exists() {
             Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder).run().await?;
-            let install = Command::new(&program).args(["-m", "pip", "install", "--quiet", package]);
+            let install = Command::new(&program).args(["-m", "pip", "install", "--quiet"]).args(packages.split(' '));
             install.limit(Duration::from_mins(5)).run().await?;
             // Only a whole environment is used again.
             tokio::fs::write(&whole, "").await?;
         }
         Ok(Self { program })
+    }
+
+    /// The interpreter.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// A script of `assets/python`.

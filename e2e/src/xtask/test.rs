@@ -5,7 +5,7 @@ use std::{path::Path, process::Stdio};
 use clap::ValueEnum;
 use todo_e2e::{
     cluster::{Cluster, Images, Requirements, Settings, requirements::From},
-    harness::{self, Namespace, database::Database},
+    harness::{self, Namespace, Python, database::Database, python},
     progress::Progress,
 };
 
@@ -42,7 +42,7 @@ enum Kind {
 const PROGRAMS: [(&str, &str, From); 4] = [
     ("chromium", "the page is tested in a real browser", From::Debian("chromium")),
     ("chromedriver", "drives the browser", From::Debian("chromium-driver")),
-    ("python3", "runs an MCP client that others wrote", From::Debian("python3-venv")),
+    ("python3", "runs what others wrote: an MCP client, judges of notifications", From::Debian("python3-venv")),
     ("openssl", "looks at the sidecars' certificates", From::Debian("openssl")),
 ];
 
@@ -94,10 +94,11 @@ async fn deny(settings: &Settings) -> anyhow::Result<std::path::PathBuf> {
 const DENY: &str = "0.20.2";
 
 async fn unit(cluster: &Cluster, filter: Option<&str>, progress: &Progress) -> anyhow::Result<()> {
+    let python = Python::with(cluster.settings(), python::CHANNEL_SINK).await?;
     let database = Database::start(cluster, progress).await?;
     let mut tests = cargo(&["test", "--workspace", "--exclude", "todo-e2e", "--locked"]);
     tests.args(filter);
-    tests.env("TEST_DATABASE_URL", database.url());
+    tests.env("TEST_DATABASE_URL", database.url()).env("TEST_PYTHON", python.program());
     let result = call(tests).await;
     let mut own = cargo(&["test", "--package", "todo-e2e", "--locked", "--lib", "--bins"]);
     own.args(filter);

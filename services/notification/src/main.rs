@@ -1,12 +1,19 @@
-//! Shows reminders and what other services send, from the table `notifications`.
+//! Shows reminders and what other services send, from the table `notifications`, and delivers them by the channels that
+//! users set up: Web Push, webhooks, e-mail and ntfy.
 
 mod api;
+mod channels;
+mod deliveries;
 mod notification;
 mod reminders;
 mod router;
 mod send;
+mod senders;
+mod settings;
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use todo_common::{auth, config::Settings, dapr, database::Database, health, server, telemetry};
 
@@ -15,12 +22,15 @@ async fn main() -> anyhow::Result<()> {
     let service = "notification-service";
     telemetry::init(service)?;
     let settings = Settings::from_env(service)?;
+    let channels = Arc::new(settings::Settings::from_env()?);
     auth::announce(&settings);
     let dapr = dapr::Client::new(&settings.dapr_http)?;
     let database = Database::new();
     let background = server::Background::default();
     background.spawn("database", database.clone().run(settings.clone(), dapr.clone(), background.stop.clone()));
-    let app = router::router(&settings, &database);
+    let senders = senders::Senders::new(channels.clone())?;
+    background.spawn("deliveries", deliveries::dispatcher::run(database.clone(), senders, background.stop.clone()));
+    let app = router::router(&settings, &router::App { database: database.clone(), settings: channels });
     let management = health::router(Some(database), dapr);
     Ok(server::run(&settings, app, management, background).await?)
 }

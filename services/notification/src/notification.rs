@@ -10,6 +10,8 @@ use todo_common::{
 };
 use uuid::Uuid;
 
+use crate::channels::Channel;
+
 /// Something that a user is told, as the API shows it. The field names are relied on by users.
 #[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 pub(crate) struct Notification {
@@ -40,6 +42,19 @@ pub(crate) struct New {
 }
 
 impl New {
+    /// What shows that a channel works.
+    pub(crate) fn test(channel: &Channel) -> Self {
+        Self {
+            user_id: channel.user_id.clone(),
+            task_id: None,
+            reminder_id: None,
+            title: "Test".to_owned(),
+            message: format!("The channel {} works.", channel.name),
+            method: channel.kind.as_str().to_owned(),
+            show_at: Utc::now(),
+        }
+    }
+
     /// Stores it. Nothing if this reminder has been stored before.
     pub(crate) async fn store(self, connection: &mut PgConnection) -> Result<Option<Notification>, sqlx::Error> {
         sqlx::query_as(

@@ -11,7 +11,10 @@ use todo_common::{
     problem::{FieldError, Problem},
 };
 
-use crate::notification::{New, Notification};
+use crate::{
+    deliveries,
+    notification::{New, Notification},
+};
 
 const CONSUMER: &str = "notification-service";
 /// Longest `notification_method` that makes sense.
@@ -67,10 +70,13 @@ pub(crate) async fn handle(database: &Database, event: &CloudEvent<ReminderEvent
     let reminder = &event.data;
     let outcome = match current_task(&mut transaction, reminder).await? {
         None => Outcome::Obsolete,
-        Some(task) => {
-            let stored = notification(reminder, &task).store(&mut transaction).await?;
-            stored.map_or(Outcome::Duplicate, |stored| Outcome::Stored(Box::new(stored)))
-        }
+        Some(task) => match notification(reminder, &task).store(&mut transaction).await? {
+            None => Outcome::Duplicate,
+            Some(stored) => {
+                deliveries::plan(&mut transaction, &stored).await?;
+                Outcome::Stored(Box::new(stored))
+            }
+        },
     };
     transaction.commit().await?;
     counter!("reminders_total", "outcome" => outcome.label()).increment(1);

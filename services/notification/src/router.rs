@@ -1,7 +1,10 @@
 //! Which routes there are and who may call them.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
+    extract::FromRef,
     routing::{get, post},
 };
 use todo_common::{
@@ -12,15 +15,29 @@ use todo_common::{
     events::{REMINDERS, REMINDERS_DEAD, Subscription, subscriptions},
 };
 
-use crate::{api, reminders, send};
+use crate::{api, channels, reminders, send, settings::Settings as ChannelSettings};
 
 const SUBSCRIPTIONS: [Subscription; 2] = [
     Subscription::new(REMINDERS, "/reminders", Some(REMINDERS_DEAD)),
     Subscription::new(REMINDERS_DEAD, dead_letters::ROUTE, None),
 ];
 
+/// What the routes need. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(crate) database: Database,
+    pub(crate) settings: Arc<ChannelSettings>,
+}
+
+impl FromRef<App> for Database {
+    fn from_ref(app: &App) -> Self {
+        app.database.clone()
+    }
+}
+
 /// All routes of this service.
-pub(crate) fn router(settings: &Settings, database: &Database) -> Router {
+pub(crate) fn router(settings: &Settings, app: &App) -> Router {
+    let database = &app.database;
     let for_dapr = Router::new()
         .route("/dapr/subscribe", get(|| async { subscriptions(&SUBSCRIPTIONS) }))
         .route("/reminders", post(reminders::receive))
@@ -30,6 +47,7 @@ pub(crate) fn router(settings: &Settings, database: &Database) -> Router {
     let for_people = Router::new()
         .route("/api/notifications", get(api::list))
         .route("/api/notifications/{id}/read", post(api::read))
-        .with_state(database.clone());
+        .with_state(database.clone())
+        .merge(channels::router(app.clone()));
     auth::require_app_token(for_dapr, settings).merge(for_people)
 }

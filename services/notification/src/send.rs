@@ -1,4 +1,5 @@
-//! `POST /send-notification`: what other services, and the test button of the settings page, want a user to be told.
+//! `POST /send-notification`: what other services want a user to be told. `method` says by which channels: `push` means all
+//! of the user's, one of their kinds those of that kind, and another word the list on the page alone.
 
 use axum::extract::State;
 use chrono::Utc;
@@ -10,7 +11,10 @@ use todo_common::{
 };
 use uuid::Uuid;
 
-use crate::notification::{New, Notification};
+use crate::{
+    deliveries,
+    notification::{New, Notification},
+};
 
 const TITLE: usize = 200;
 const MESSAGE: usize = 4000;
@@ -31,10 +35,12 @@ pub(crate) async fn send(
     Json(request): Json<Request>,
 ) -> Result<Json<Notification>, Problem> {
     let new = check(request).map_err(Problem::invalid)?;
-    let mut connection = database.pool()?.acquire().await?;
-    let stored = new.store(&mut connection).await?;
+    let mut transaction = database.begin().await?;
     // Only a reminder can be there already, and this is none.
-    stored.map(Json).ok_or_else(Problem::internal)
+    let stored = new.store(&mut transaction).await?.ok_or_else(Problem::internal)?;
+    deliveries::plan(&mut transaction, &stored).await?;
+    transaction.commit().await?;
+    Ok(Json(stored))
 }
 
 fn check(request: Request) -> Result<New, Vec<FieldError>> {

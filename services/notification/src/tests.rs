@@ -1,5 +1,12 @@
 //! The routes, with a real database.
 
+mod channels;
+mod deliveries;
+mod judges;
+mod receiver;
+
+use std::sync::Arc;
+
 use axum::{
     Router,
     body::Body,
@@ -17,10 +24,14 @@ use todo_common::{
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use crate::router::router;
+use crate::router::{App, router};
 
 fn app(database: &Database) -> Router {
-    server::layered(router(&settings(), database))
+    app_with(database, Arc::default())
+}
+
+fn app_with(database: &Database, channels: Arc<crate::settings::Settings>) -> Router {
+    server::layered(router(&settings(), &App { database: database.clone(), settings: channels }))
 }
 
 async fn call(app: &Router, method: &str, path: &str, body: Value) -> (StatusCode, Value) {

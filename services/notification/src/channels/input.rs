@@ -1,0 +1,172 @@
+//! What users write about channels, checked.
+
+use lettre::Address;
+use rand::Rng;
+use serde::Deserialize;
+use todo_common::problem::{FieldError, Problem};
+
+use super::Kind;
+use crate::{
+    senders::{Keys, WebhookSecret},
+    settings::Settings,
+};
+
+const NAME: usize = 100;
+const TOKEN: usize = 200;
+
+/// `POST /api/notifications/channels`.
+#[derive(Deserialize)]
+pub(crate) struct Request {
+    pub(crate) user_id: Option<String>,
+    name: Option<String>,
+    #[serde(flatten)]
+    target: Target,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Target {
+    /// As `PushSubscription.toJSON()` gives it.
+    WebPush {
+        endpoint: String,
+        keys: SubscriptionKeys,
+    },
+    /// Without a secret one is made, and shown this one time.
+    Webhook {
+        url: String,
+        secret: Option<String>,
+    },
+    Email {
+        address: String,
+    },
+    Ntfy {
+        topic: String,
+        token: Option<String>,
+    },
+}
+
+#[derive(Deserialize)]
+struct SubscriptionKeys {
+    p256dh: String,
+    auth: String,
+}
+
+/// A channel to be stored.
+#[derive(Debug)]
+pub(crate) struct New {
+    pub(crate) kind: Kind,
+    pub(crate) name: String,
+    pub(crate) target: String,
+    pub(crate) secret: Option<String>,
+    /// A secret that was made here and that its user has to be told.
+    pub(crate) made_secret: Option<String>,
+}
+
+/// `PATCH /api/notifications/channels/{id}`. The target cannot be changed.
+#[derive(Default, Deserialize)]
+pub(crate) struct Changes {
+    pub(crate) user_id: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) enabled: Option<bool>,
+    secret: Option<String>,
+    token: Option<String>,
+}
+
+impl Request {
+    /// Checks everything that can be checked without asking the target.
+    pub(crate) fn check(self, settings: &Settings) -> Result<New, Problem> {
+        let wrong = |field: &str, message: &str| Problem::invalid(vec![FieldError::new(field, message)]);
+        let mut made_secret = None;
+        let (kind, target, secret) = match self.target {
+            Target::WebPush { endpoint, keys } => {
+                offered(settings.web_push.is_some(), Kind::WebPush)?;
+                let url = settings.outbound.check(&endpoint).map_err(|message| wrong("endpoint", &message))?;
+                let keys = Keys::new(&keys.p256dh, &keys.auth)
+                    .ok_or_else(|| wrong("keys", "must be p256dh and auth of a push subscription, in base64url"))?;
+                (Kind::WebPush, url.into(), Some(keys.to_text()))
+            }
+            Target::Webhook { url, secret } => {
+                offered(settings.webhooks, Kind::Webhook)?;
+                let url = settings.outbound.check(&url).map_err(|message| wrong("url", &message))?;
+                let secret = match secret {
+                    Some(text) => webhook_secret(&text).map_err(|mistake| Problem::invalid(vec![mistake]))?,
+                    None => made_secret.insert(WebhookSecret::make()?.to_text()).clone(),
+                };
+                (Kind::Webhook, url.into(), Some(secret))
+            }
+            Target::Email { address } => {
+                offered(settings.smtp.is_some(), Kind::Email)?;
+                let address: Address =
+                    address.trim().parse().map_err(|_| wrong("address", "must be an e-mail address"))?;
+                let code = rand::rng().random_range(0..100_000_000);
+                (Kind::Email, address.to_string(), Some(format!("{code:08}")))
+            }
+            Target::Ntfy { topic, token } => {
+                offered(settings.ntfy.is_some(), Kind::Ntfy)?;
+                let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+                if !(1..=64).contains(&topic.len()) || !topic.chars().all(allowed) {
+                    return Err(wrong("topic", "must have 1 to 64 letters, digits, - and _"));
+                }
+                let token = token.as_deref().map(ntfy_token).transpose();
+                (Kind::Ntfy, topic, token.map_err(|mistake| Problem::invalid(vec![mistake]))?)
+            }
+        };
+        let name = match self.name {
+            Some(name) => self::name(name).map_err(|mistake| Problem::invalid(vec![mistake]))?,
+            None => kind.as_str().to_owned(),
+        };
+        Ok(New { kind, name, target, secret, made_secret })
+    }
+}
+
+impl Changes {
+    /// Checks what does not depend on the kind.
+    pub(crate) fn check(self) -> Result<Self, Problem> {
+        match self.name.clone().map(name).transpose() {
+            Ok(_) => Ok(self),
+            Err(mistake) => Err(Problem::invalid(vec![mistake])),
+        }
+    }
+
+    /// The new secret of a channel of this kind, if there is to be one.
+    pub(super) fn secret_for(&self, kind: Kind) -> Result<Option<String>, FieldError> {
+        if let Some(secret) = &self.secret {
+            return match kind {
+                Kind::Webhook => webhook_secret(secret).map(Some),
+                _ => Err(FieldError::new("secret", "is for webhooks only")),
+            };
+        }
+        match &self.token {
+            Some(token) if kind == Kind::Ntfy => ntfy_token(token).map(Some),
+            Some(_) => Err(FieldError::new("token", "is for ntfy only")),
+            None => Ok(None),
+        }
+    }
+}
+
+fn offered(is_offered: bool, kind: Kind) -> Result<(), Problem> {
+    let message = format!("the platform does not offer {} channels; its owner sets them up", kind.as_str());
+    if is_offered { Ok(()) } else { Err(Problem::invalid(vec![FieldError::new("kind", message)])) }
+}
+
+fn name(text: String) -> Result<String, FieldError> {
+    if text.trim().is_empty() || text.chars().count() > NAME || text.chars().any(char::is_control) {
+        let message = format!("must have 1 to {NAME} characters, without control characters");
+        return Err(FieldError::new("name", message));
+    }
+    Ok(text)
+}
+
+fn webhook_secret(text: &str) -> Result<String, FieldError> {
+    let secret = WebhookSecret::parse(text)
+        .ok_or_else(|| FieldError::new("secret", "must be whsec_ and 24 to 64 bytes in base64"))?;
+    Ok(secret.to_text())
+}
+
+fn ntfy_token(text: &str) -> Result<String, FieldError> {
+    if (1..=TOKEN).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err(FieldError::new("token", format!("must have 1 to {TOKEN} letters, digits and signs")))
+    }
+}

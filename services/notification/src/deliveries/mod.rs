@@ -1,0 +1,86 @@
+//! The table `deliveries`: one row for each notification and channel, and what became of it.
+
+pub(crate) mod api;
+mod attempt;
+mod backoff;
+mod claim;
+pub(crate) mod dispatcher;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
+
+use crate::{
+    channels::{Channel, Kind},
+    notification::Notification,
+};
+
+/// How far one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub(crate) enum State {
+    /// It will be tried, perhaps again.
+    Waiting,
+    /// The other side has accepted it.
+    Sent,
+    /// It will not be tried again.
+    Failed,
+    /// There was no reason to send it any more.
+    Cancelled,
+}
+
+/// A delivery as the API shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
+pub(crate) struct Delivery {
+    pub(crate) id: Uuid,
+    pub(crate) notification_id: Option<Uuid>,
+    pub(crate) channel_id: Uuid,
+    pub(crate) kind: Kind,
+    pub(crate) channel_name: String,
+    pub(crate) state: State,
+    pub(crate) attempts: i32,
+    pub(crate) last_error: Option<String>,
+    /// When it is tried next, while it waits.
+    pub(crate) next_attempt_at: Option<DateTime<Utc>>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) sent_at: Option<DateTime<Utc>>,
+}
+
+/// Plans a notification for the channels that its method means, not before it is shown. In the transaction that stores
+/// the notification: both or neither.
+pub(crate) async fn plan(connection: &mut PgConnection, notification: &Notification) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO deliveries (id, user_id, channel_id, notification_id, next_attempt_at)
+         SELECT gen_random_uuid(), user_id, id, $2, $3 FROM channels
+         WHERE user_id = $1 AND enabled AND confirmed AND kind = ANY ($4)",
+    )
+    .bind(&notification.user_id)
+    .bind(notification.id)
+    .bind(notification.visible_at)
+    .bind(Kind::of_method(&notification.method))
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Plans one for one channel, at once; without a notification it is the code that confirms the address.
+pub(crate) async fn add(
+    connection: &mut PgConnection,
+    channel: &Channel,
+    notification: Option<Uuid>,
+) -> Result<Delivery, sqlx::Error> {
+    sqlx::query_as(
+        "INSERT INTO deliveries (id, user_id, channel_id, notification_id, next_attempt_at)
+         VALUES (gen_random_uuid(), $1, $2, $3, now())
+         RETURNING *, $4::text AS kind, $5::text AS channel_name",
+    )
+    .bind(&channel.user_id)
+    .bind(channel.id)
+    .bind(notification)
+    .bind(channel.kind)
+    .bind(&channel.name)
+    .fetch_one(connection)
+    .await
+}

@@ -1,0 +1,75 @@
+//! E-mail by SMTP (RFC 5321). Accepted is what the server answers by 250 after the text.
+
+use std::sync::Arc;
+
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport, Message as Mail, Tokio1Executor,
+    message::{Mailbox, header::ContentType},
+    transport::smtp::{self, authentication::Credentials},
+};
+
+use super::{Failure, Parcel, Verdict, http::TIMEOUT};
+use crate::settings::{Smtp, SmtpTls};
+
+/// A way to the mail server. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Transport {
+    smtp: Arc<AsyncSmtpTransport<Tokio1Executor>>,
+    from: Mailbox,
+}
+
+impl std::fmt::Debug for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transport").field("from", &self.from).finish_non_exhaustive()
+    }
+}
+
+pub(super) fn transport(settings: &Smtp) -> Result<Transport, super::SetUpError> {
+    let builder = match settings.tls {
+        SmtpTls::Tls => AsyncSmtpTransport::<Tokio1Executor>::relay(&settings.host)?,
+        SmtpTls::StartTls => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(&settings.host)?,
+        SmtpTls::None => AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&settings.host),
+    };
+    let builder = builder.port(settings.port).timeout(Some(TIMEOUT));
+    let builder = match &settings.credentials {
+        Some((username, password)) => {
+            builder.credentials(Credentials::new(username.expose().to_owned(), password.expose().to_owned()))
+        }
+        None => builder,
+    };
+    Ok(Transport { smtp: Arc::new(builder.build()), from: settings.from.clone() })
+}
+
+impl Transport {
+    pub(super) async fn send(&self, parcel: &Parcel) -> Result<(), Failure> {
+        let to: Mailbox = parcel.target.parse().map_err(|_| Failure::never("its address cannot be read"))?;
+        let domain = self.from.email.domain();
+        let mail = Mail::builder()
+            .from(self.from.clone())
+            .to(to)
+            .subject(one_line(&parcel.content.title))
+            // The same for every attempt, so that a mail box can tell a repetition.
+            .message_id(Some(format!("<{}@{domain}>", parcel.delivery_id)))
+            .header(ContentType::TEXT_PLAIN)
+            .body(parcel.content.message.clone())
+            .map_err(|_| Failure::never("no mail can be made of it"))?;
+        self.smtp.send(mail).await.map(drop).map_err(|error| failure(&error))
+    }
+}
+
+/// A header has one line.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The server's words may be anything, so only its code is told.
+fn failure(error: &smtp::Error) -> Failure {
+    let words = match error.status() {
+        Some(code) => format!("the mail server answered {code}"),
+        None if error.is_timeout() => format!("the mail server did not answer within {} s", TIMEOUT.as_secs()),
+        None if error.is_tls() => "no encrypted connection to the mail server could be made".to_owned(),
+        None => "no connection to the mail server could be made".to_owned(),
+    };
+    let verdict = if error.is_permanent() { Verdict::Never } else { Verdict::Again };
+    Failure { verdict, ..Failure::again(words) }
+}

@@ -1,0 +1,128 @@
+//! HTTP towards what the platform does not own: no redirects, little time, and nothing of the answer but its status.
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Request, StatusCode, header},
+};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use tokio::time::timeout;
+use url::Url;
+
+use super::{
+    Failure,
+    address::{Reach, Refused, Resolver},
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time until the status of an answer is there.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+/// A server may ask for more patience, up to this.
+const MOST_PATIENCE: Duration = Duration::from_hours(1);
+
+/// A client. reqwest's with TLS would be one for every program that is built with this one, and wants TLS set up for the
+/// whole process then; this is what is below it.
+#[derive(Clone, Debug)]
+pub(super) struct Client(legacy::Client<HttpsConnector<HttpConnector<Resolver>>, Body>);
+
+impl Client {
+    /// Calls only what users may point at, or, without `reach`, whatever its caller says.
+    pub(super) fn new(reach: Option<Reach>) -> Result<Self, rustls::Error> {
+        let mut connector = HttpConnector::new_with_resolver(Resolver(reach));
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        connector.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls()?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        // Each is called seldom, and there may be many: no connection is kept.
+        Ok(Self(legacy::Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector)))
+    }
+
+    /// Posts; accepted is what is answered by 2xx.
+    pub(super) async fn post(
+        &self,
+        url: &Url,
+        headers: &[(&'static str, &str)],
+        body: impl Into<Body>,
+    ) -> Result<(), Failure> {
+        let mut request = Request::post(url.as_str()).header(header::USER_AGENT, "todo-platform");
+        for (name, value) in headers {
+            let mut value = HeaderValue::from_str(value).map_err(|_| Failure::never("a header cannot be written"))?;
+            value.set_sensitive(*name == "authorization");
+            request = request.header(*name, value);
+        }
+        let request = request.body(body.into()).map_err(|_| Failure::never("its URL cannot be called"))?;
+        let late = |_| Failure::again(format!("it did not answer within {} s", TIMEOUT.as_secs()));
+        // The body of the answer is dropped, and its connection with it.
+        let answer = timeout(TIMEOUT, self.0.request(request)).await.map_err(late)?;
+        judge(&answer.map_err(|error| Failure::again(words(&error)))?)
+    }
+}
+
+/// The authorities of Mozilla's list, as images have none, and those of the system where there are any.
+fn tls() -> Result<ClientConfig, rustls::Error> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+fn judge<B>(answer: &axum::http::Response<B>) -> Result<(), Failure> {
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let told = format!("it answered HTTP {}", status.as_u16());
+    let failure = if status == StatusCode::GONE { Failure::gone(told) } else { Failure::again(told) };
+    let seconds = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let patience = seconds.map(|seconds| Duration::from_secs(seconds).min(MOST_PATIENCE));
+    Err(Failure { patience, status: Some(status), ..failure })
+}
+
+/// What went wrong, without addresses: a user must not learn from it what there is in the platform's network.
+fn words(error: &legacy::Error) -> String {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if inner.is::<Refused>() {
+            return Refused.to_string();
+        }
+        cause = inner.source();
+    }
+    let words = if error.is_connect() {
+        "no connection could be made"
+    } else {
+        "the connection broke before there was an answer"
+    };
+    words.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Response;
+
+    use super::*;
+    use crate::senders::Verdict;
+
+    #[test]
+    fn a_server_may_ask_for_patience_but_not_for_ever() {
+        let answer = |status: u16, patience: &str| {
+            judge(&Response::builder().status(status).header("retry-after", patience).body(()).unwrap())
+        };
+        assert_eq!(answer(204, "1"), Ok(()));
+        assert_eq!(answer(429, "120").unwrap_err().patience, Some(Duration::from_mins(2)));
+        assert_eq!(answer(503, "999999999").unwrap_err().patience, Some(MOST_PATIENCE));
+        // A date is allowed there, and is not asked for by anybody whom this speaks to.
+        assert_eq!(answer(503, "Fri, 31 Dec 1999 23:59:59 GMT").unwrap_err().patience, None);
+        assert_eq!(answer(410, "1").unwrap_err().verdict, Verdict::Gone);
+    }
+}

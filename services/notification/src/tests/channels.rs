@@ -1,0 +1,200 @@
+//! What users do with channels.
+
+use serde_json::{Value, json};
+use todo_common::testing::with_database;
+
+use super::{
+    call,
+    receiver::{Receiver, Service},
+};
+use crate::{
+    senders::{
+        address::{Outbound, Reach},
+        vapid::Vapid,
+    },
+    settings::{Settings, Smtp, SmtpTls},
+};
+
+const CHANNELS: &str = "/api/notifications/channels?user_id=ada";
+const P256DH: &str = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4";
+
+fn path(channel: &Value, rest: &str) -> String {
+    format!("/api/notifications/channels/{}{rest}?user_id=ada", channel["id"].as_str().unwrap())
+}
+
+/// All kinds, to public addresses only.
+fn everything() -> Settings {
+    // The application server's keys in appendix A of RFC 8291, which are no secret.
+    let public = "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8";
+    let vapid = Vapid::new("mailto:a@example.org".to_owned(), public, "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw");
+    Settings {
+        web_push: Some(vapid.unwrap()),
+        webhooks: true,
+        smtp: Some(Smtp {
+            host: "localhost".to_owned(),
+            port: 25,
+            tls: SmtpTls::None,
+            from: "todo@example.org".parse().unwrap(),
+            credentials: None,
+        }),
+        ntfy: Some("https://ntfy.example.org/".parse().unwrap()),
+        outbound: Outbound { reach: Reach::Public, ports: vec![443] },
+    }
+}
+
+#[tokio::test]
+async fn a_channel_is_added_listed_changed_and_deleted_by_its_user_alone() {
+    with_database(|pool| async move {
+        let receiver = Receiver::start().await;
+        let service = Service::with_webhooks(&pool, &receiver);
+        let added = service.add_webhook(&receiver.url("/a")).await;
+        assert_eq!(
+            (&added["kind"], &added["name"], &added["enabled"]),
+            (&json!("webhook"), &json!("webhook"), &json!(true))
+        );
+
+        let stranger = format!("/api/notifications/channels/{}?user_id=bob", added["id"].as_str().unwrap());
+        for method in ["GET", "DELETE"] {
+            assert_eq!(call(&service.app, method, &stranger, Value::Null).await.0, 404);
+        }
+        assert_eq!(call(&service.app, "PATCH", &stranger, json!({"enabled": false})).await.0, 404);
+
+        let change = json!({"name": "Home", "enabled": false});
+        let (status, changed) = call(&service.app, "PATCH", &path(&added, ""), change).await;
+        assert_eq!((status.as_u16(), &changed["name"], &changed["enabled"]), (200, &json!("Home"), &json!(false)));
+        assert_eq!(call(&service.app, "POST", &path(&added, "/test"), Value::Null).await.0, 409);
+        let (_, listed) = call(&service.app, "GET", CHANNELS, Value::Null).await;
+        assert_eq!(listed["items"], json!([changed]));
+
+        assert_eq!(call(&service.app, "DELETE", &path(&added, ""), Value::Null).await.0, 204);
+        assert_eq!(call(&service.app, "GET", &path(&added, ""), Value::Null).await.0, 404);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_secret_that_was_made_is_shown_once_and_one_that_was_given_never() {
+    with_database(|pool| async move {
+        let receiver = Receiver::start().await;
+        let service = Service::with_webhooks(&pool, &receiver);
+        let made = service.add_webhook(&receiver.url("/a")).await;
+        let secret = made["secret"].as_str().unwrap();
+        assert!(secret.starts_with("whsec_"));
+        let own = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let given = service.add(json!({"kind": "webhook", "url": receiver.url("/b"), "secret": own})).await;
+        assert!(given.get("secret").is_none());
+        let (_, changed) = call(&service.app, "PATCH", &path(&given, ""), json!({"secret": own})).await;
+        let (_, listed) = call(&service.app, "GET", CHANNELS, Value::Null).await;
+        for shown in [changed, listed, service.channel(&made).await] {
+            assert!(!shown.to_string().contains("whsec_"), "{shown}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_channels_are_refused_with_the_field_that_is_wrong() {
+    with_database(|pool| async move {
+        let service = Service::new(&pool, everything());
+        for (channel, field) in [
+            (json!({"kind": "webhook", "url": "https://10.0.0.1/"}), "url"),
+            (json!({"kind": "webhook", "url": "http://example.com/"}), "url"),
+            (json!({"kind": "webhook", "url": "https://example.com/", "secret": "short"}), "secret"),
+            (json!({"kind": "email", "address": "nobody"}), "address"),
+            (json!({"kind": "email", "address": "a@b.example\r\nBcc: c@d.example"}), "address"),
+            (json!({"kind": "ntfy", "topic": "a b"}), "topic"),
+            (json!({"kind": "ntfy", "topic": "todo", "token": "a\nb"}), "token"),
+            (json!({"kind": "web_push", "endpoint": "https://169.254.169.254/", "keys": {"p256dh": P256DH, "auth": "BTBZMqHH6r4Tts7J_aSIgg"}}), "endpoint"),
+            (json!({"kind": "web_push", "endpoint": "https://push.example.org/", "keys": {"p256dh": "AAAA", "auth": "AAAA"}}), "keys"),
+            (json!({"kind": "ntfy", "topic": "todo", "name": ""}), "name"),
+        ] {
+            let (status, problem) = call(&service.app, "POST", CHANNELS, channel.clone()).await;
+            assert_eq!((status.as_u16(), &problem["errors"][0]["field"]), (422, &json!(field)), "{channel}: {problem}");
+        }
+        let (status, _) = call(&service.app, "POST", CHANNELS, json!({"kind": "pigeon"})).await;
+        assert_eq!(status, 422);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_kind_that_is_not_set_up_is_not_offered() {
+    with_database(|pool| async move {
+        let none = Service::new(&pool, Settings::default());
+        let kinds = "/api/notifications/channel-kinds?user_id=ada";
+        assert_eq!(call(&none.app, "GET", kinds, Value::Null).await.1, json!({}));
+        let (status, problem) = call(&none.app, "POST", CHANNELS, json!({"kind": "ntfy", "topic": "todo"})).await;
+        assert_eq!((status.as_u16(), &problem["errors"][0]["field"]), (422, &json!("kind")));
+        let (_, offered) = call(&Service::new(&pool, everything()).app, "GET", kinds, Value::Null).await;
+        assert_eq!(offered["ntfy"]["base_url"], "https://ntfy.example.org/");
+        assert_eq!(offered["web_push"]["public_key"].as_str().unwrap().len(), 87);
+        assert!(offered["webhook"].is_object() && offered["email"].is_object());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_browser_is_one_channel_of_whoever_uses_it_now() {
+    with_database(|pool| async move {
+        let service = Service::new(&pool, everything());
+        let keys = |auth: &str| json!({"p256dh": P256DH, "auth": auth});
+        let subscription =
+            |auth| json!({"kind": "web_push", "endpoint": "https://push.example.org/x", "keys": keys(auth)});
+        let first = service.add(subscription("BTBZMqHH6r4Tts7J_aSIgg")).await;
+        sqlx::query("UPDATE channels SET enabled = false, disabled_reason = 'x'").execute(&pool).await.unwrap();
+        let again = service.add(subscription("AAAAAAAAAAAAAAAAAAAAAA")).await;
+        assert_eq!((&again["id"], &again["enabled"]), (&first["id"], &json!(true)));
+
+        let bob = "/api/notifications/channels?user_id=bob";
+        assert_eq!(call(&service.app, "POST", bob, subscription("AAAAAAAAAAAAAAAAAAAAAA")).await.0, 201);
+        let (_, listed) = call(&service.app, "GET", CHANNELS, Value::Null).await;
+        assert_eq!(listed["items"], json!([]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_same_target_is_one_channel_and_there_are_at_most_twenty() {
+    with_database(|pool| async move {
+        let service = Service::new(&pool, everything());
+        for number in 0..20 {
+            service.add(json!({"kind": "ntfy", "topic": format!("t{number}")})).await;
+        }
+        for topic in ["t0", "t20"] {
+            let (status, _) = call(&service.app, "POST", CHANNELS, json!({"kind": "ntfy", "topic": topic})).await;
+            assert_eq!(status, 409, "{topic}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_address_is_used_only_after_its_code_and_codes_cannot_be_guessed() {
+    with_database(|pool| async move {
+        let service = Service::new(&pool, everything());
+        let channel = service.add(json!({"kind": "email", "address": "ada@example.org"})).await;
+        assert_eq!(channel["confirmed"], false);
+        // The one with the code, and nothing of the notification.
+        service.notify("push").await;
+        assert_eq!(service.deliveries().await.len(), 1);
+        assert_eq!(call(&service.app, "POST", &path(&channel, "/test"), Value::Null).await.0, 409);
+
+        let code: String = sqlx::query_scalar("SELECT secret FROM channels").fetch_one(&pool).await.unwrap();
+        let confirm =
+            async |code: &str| call(&service.app, "POST", &path(&channel, "/confirm"), json!({"code": code})).await;
+        assert_eq!(confirm("wrong").await.0, 422);
+        let (status, confirmed) = confirm(&code).await;
+        assert_eq!((status.as_u16(), &confirmed["confirmed"]), (200, &json!(true)));
+        service.notify("push").await;
+        assert_eq!(service.deliveries().await.len(), 2);
+
+        let other = service.add(json!({"kind": "email", "address": "other@example.org"})).await;
+        let code: String =
+            sqlx::query_scalar("SELECT secret FROM channels WHERE NOT confirmed").fetch_one(&pool).await.unwrap();
+        for _ in 0..5 {
+            call(&service.app, "POST", &path(&other, "/confirm"), json!({"code": "wrong"})).await;
+        }
+        assert_eq!(call(&service.app, "POST", &path(&other, "/confirm"), json!({"code": code})).await.0, 409);
+    })
+    .await;
+}
