@@ -39,6 +39,13 @@ pub const APP_TOKEN_SECRET: &str = "todo-app-token";
 /// Key in [`APP_TOKEN_SECRET`]; Dapr takes no other.
 pub const TOKEN_KEY: &str = "token";
 
+/// Secret with the keys of Web Push, in base64url.
+pub const WEB_PUSH_SECRET: &str = "web-push-keys";
+/// Key in [`WEB_PUSH_SECRET`]: what browsers subscribe with.
+pub const PUBLIC_KEY: &str = "public-key";
+/// Key in [`WEB_PUSH_SECRET`]: what messages are signed with.
+pub const PRIVATE_KEY: &str = "private-key";
+
 /// User, and for PostgreSQL also database, of what is embedded.
 pub const EMBEDDED_USER: &str = "todo";
 

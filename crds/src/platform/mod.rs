@@ -14,6 +14,7 @@ mod dapr;
 mod ingress;
 mod kafka;
 mod monitoring;
+mod notifications;
 mod postgres;
 mod resources;
 mod rules;
@@ -31,6 +32,9 @@ pub use kafka::{
     ScramSpec, StrimziSpec, TopicsSpec,
 };
 pub use monitoring::{DashboardSpec, MonitoringSpec, PrometheusRuleSpec, ServiceMonitorSpec};
+pub use notifications::{
+    DEFAULT_OUTBOUND_PORT, EmailSpec, NotificationsSpec, NtfySpec, SmtpSpec, SmtpTls, WebPushSpec, WebhooksSpec,
+};
 pub use postgres::{CloudNativePgSpec, ExternalPostgresSpec, PostgresSpec};
 pub use resources::{EMBEDDED_STORAGE_SIZE, EmbeddedSpec, MANAGED_STORAGE_SIZE, Resources, StorageSpec};
 pub use schema::crd;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{resources::Resources, rules, schema};
 
 /// Environment variables that the operator sets, for one service or another. A user cannot set them.
-pub const RESERVED_ENV: [&str; 24] = [
+pub const RESERVED_ENV: [&str; 38] = [
     "AI_BASE_URL",
     "AI_MODEL",
     "AI_SECRET_KEY",
@@ -25,12 +25,26 @@ pub const RESERVED_ENV: [&str; 24] = [
     "DATABASE_URL",
     "MANAGEMENT_PORT",
     "NAMESPACE",
+    "NTFY_BASE_URL",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "PLATFORM_NAME",
     "PLATFORM_UID",
     "POD_NAME",
     "PORT",
     "REMINDER_WINDOW_SECONDS",
+    "SMTP_FROM",
+    "SMTP_HOST",
+    "SMTP_PASSWORD",
+    "SMTP_PORT",
+    "SMTP_TLS",
+    "SMTP_USERNAME",
+    "WEBHOOK_ADDRESSES",
+    "WEBHOOK_PORTS",
+    "WEB_PUSH_ADDRESSES",
+    "WEB_PUSH_PORTS",
+    "WEB_PUSH_PRIVATE_KEY",
+    "WEB_PUSH_PUBLIC_KEY",
+    "WEB_PUSH_SUBJECT",
     "WEB_ROOT",
 ];
 

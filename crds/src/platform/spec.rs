@@ -8,6 +8,7 @@ use super::{
     ingress::IngressSpec,
     kafka::{DEFAULT_PARTITIONS, KafkaSpec},
     monitoring::MonitoringSpec,
+    notifications::NotificationsSpec,
     postgres::PostgresSpec,
     resources::{EMBEDDED_STORAGE_SIZE, MANAGED_STORAGE_SIZE},
     rules, schema,
@@ -71,6 +72,9 @@ pub struct TodoPlatformSpec {
     /// When reminders are looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reminders: Option<RemindersSpec>,
+    /// By what users may be told beside the list on the page; by nothing if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notifications: Option<NotificationsSpec>,
     /// A language model behind the chat; if absent, a parser of commands answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiSpec>,

@@ -131,6 +131,10 @@ fn only_what_makes_no_sense_without_is_required() {
             r#"spec.kafka.external.auth.mtls: ["certificate","key"]"#,
             r#"spec.kafka.external.auth.plain: ["password","username"]"#,
             r#"spec.kafka.external.auth.scram: ["password","username"]"#,
+            r#"spec.notifications.email: ["smtp"]"#,
+            r#"spec.notifications.email.smtp: ["from","host"]"#,
+            r#"spec.notifications.ntfy: ["baseUrl"]"#,
+            r#"spec.notifications.webPush: ["subject"]"#,
             r#"spec.postgres.external: ["connectionString"]"#,
         ]
     );

@@ -50,6 +50,11 @@ impl Http {
         Self::build(format!("http://127.0.0.1:{port}"), None)
     }
 
+    /// A client of what is at this URL.
+    pub fn at(base: &str) -> anyhow::Result<Self> {
+        Self::build(base.to_owned(), None)
+    }
+
     fn build(base: String, forward: Option<Forward>) -> anyhow::Result<Self> {
         // A connection that an earlier request left may have ended with its pod.
         let client = Client::builder().timeout(Duration::from_secs(30)).pool_max_idle_per_host(0).build()?;

@@ -1,6 +1,7 @@
 //! What scenarios are written with: namespaces that end with them, platforms, ways into pods, and waits that have a limit
 //! and show what is going on when they reach it.
 
+pub mod channel_sink;
 pub mod database;
 pub mod dump;
 pub mod forward;
@@ -17,6 +18,7 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 
+pub use channel_sink::ChannelSink;
 pub use forward::Forward;
 pub use freeze::Frozen;
 pub use namespace::Namespace;

@@ -14,6 +14,7 @@ pub mod pod;
 pub mod postgres;
 mod pvc;
 pub mod secrets;
+pub(crate) mod web_push;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{

@@ -80,6 +80,9 @@ fn of_app(platform: &Resolved, cluster: &resolve::NetworkPolicy, app: App) -> Ne
     if let (App::Backend, Some(ai)) = (app, &platform.ai) {
         outside.insert(ai.base_url.as_deref().and_then(url_port).unwrap_or(443));
     }
+    if app == App::Notification {
+        outside.extend(channel_ports(&platform.notifications));
+    }
     if let Some(tracing) = &platform.dapr.tracing {
         outside.extend(url_port(&tracing.endpoint));
     }
@@ -88,6 +91,15 @@ fn of_app(platform: &Resolved, cluster: &resolve::NetworkPolicy, app: App) -> Ne
         egress.push(NetworkPolicyEgressRule { to: None, ports: Some(tcp(&ports)) });
     }
     policy(platform, app.id(), ingress, egress)
+}
+
+/// Ports of mail, ntfy and push services and of users' webhooks.
+fn channel_ports(notifications: &resolve::Notifications) -> BTreeSet<u16> {
+    let mut ports: BTreeSet<u16> = notifications.smtp.iter().map(|smtp| smtp.port).collect();
+    ports.extend(notifications.ntfy.as_deref().and_then(url_port));
+    let push = notifications.web_push.as_ref().map(|push| &push.outbound);
+    ports.extend(push.into_iter().chain(&notifications.webhooks).flat_map(|outbound| outbound.ports.iter().copied()));
+    ports
 }
 
 fn policy(

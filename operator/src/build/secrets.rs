@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 
-use super::{Object, Policy, Wave, data_metadata, owned};
+use super::{Object, Policy, Wave, data_metadata, owned, web_push};
 use crate::{
     names::{self, App},
     resolve::{KafkaAuth, KafkaMode, PostgresMode, Resolved, SecretKey, SecretRef, digest},
@@ -47,6 +47,9 @@ pub fn required_secrets(platform: &Resolved) -> Vec<SecretKey> {
 
     if let Some(ai) = &platform.ai {
         need(ai.api_key.clone(), false, &[App::Backend.id()]);
+    }
+    for (secret, generated) in platform.notifications.secrets() {
+        need(secret, generated, &[App::Notification.id()]);
     }
     keys.into_values().collect()
 }
@@ -140,6 +143,7 @@ fn made(platform: &Resolved) -> Vec<Secret> {
             ..Secret::default()
         });
     }
+    secrets.extend(web_push::secret(platform));
     secrets
 }
 

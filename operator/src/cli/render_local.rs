@@ -218,11 +218,14 @@ fn secrets(platform: &Resolved) -> String {
     format!("{json}\n")
 }
 
-/// Without what only the operator's own parts need: the sidecars' token and the database server's own settings.
+/// Without what only the operator's own parts need, the sidecars' token and the database server's own settings, and without
+/// those of channels, which have no other way into a service than Kubernetes'.
 fn local_secrets(platform: &Resolved) -> BTreeSet<SecretRef> {
+    let channels: BTreeSet<_> = platform.notifications.secrets().into_iter().map(|(secret, _)| secret).collect();
     required_secrets(platform)
         .into_iter()
         .map(|secret| SecretRef::new(secret.name, secret.key))
+        .filter(|secret| !channels.contains(secret))
         .filter(|secret| !secret.name.eq(names::APP_TOKEN_SECRET))
         .filter(|secret| secret.name != names::POSTGRES_SECRET || *secret == platform.postgres.connection_string)
         .collect()

@@ -118,7 +118,12 @@ fn missing(required: &[SecretKey], read: &SecretsRead) -> Vec<MissingSecret> {
 
 /// Fresh values; used only for Secrets that do not exist yet.
 fn generate() -> GeneratedSecrets {
-    GeneratedSecrets { kafka_password: password(), postgres_password: password(), app_token: password() }
+    GeneratedSecrets {
+        kafka_password: password(),
+        postgres_password: password(),
+        app_token: password(),
+        web_push_key: build::web_push::private_key(),
+    }
 }
 
 /// A fresh password.

@@ -4,6 +4,7 @@
 mod backing;
 mod check;
 pub mod defaults;
+mod notifications;
 pub(crate) mod quantity;
 mod schedule;
 mod services;
@@ -21,6 +22,7 @@ use k8s_openapi::{
 use sha2::{Digest, Sha256};
 
 use crate::names::App;
+pub use notifications::{Notifications, Outbound, Smtp, WebPush};
 pub use validate::{Violation, validate};
 
 /// What the operator was started with, as far as it shows in the objects that it makes.
@@ -76,6 +78,8 @@ pub struct GeneratedSecrets {
     pub postgres_password: Sensitive,
     /// Token between each service and its sidecar.
     pub app_token: Sensitive,
+    /// Private key of Web Push.
+    pub web_push_key: Sensitive,
 }
 
 /// A text that is never printed.
@@ -156,6 +160,8 @@ pub struct Resolved {
     pub reminders: Reminders,
     /// Language model, if any.
     pub ai: Option<Ai>,
+    /// Channels by which users may be told.
+    pub notifications: Notifications,
     /// How the sidecars behave.
     pub dapr: Dapr,
     /// The four services, in the order of [`App::ALL`].

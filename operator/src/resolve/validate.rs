@@ -10,7 +10,7 @@ use todo_crds::platform::{self as api, AuthMode, DeletionPolicy, StateStoreVersi
 
 use super::{
     Ai, Dapr, Exposure, Found, NetworkPolicy, Reminders, Resolved, SecretRef, Settings, StateStore, Tracing, backing,
-    check, defaults, schedule, services,
+    check, defaults, notifications::notifications, schedule, services,
 };
 use crate::build;
 
@@ -55,6 +55,7 @@ pub fn validate(platform: &TodoPlatform, settings: &Settings, found: &Found) -> 
         state_store: state_store(&mut checks, spec.state_store.as_ref()),
         reminders: reminders(&mut checks, spec.reminders.as_ref()),
         ai: spec.ai.as_ref().map(|ai| self::ai(&mut checks, ai)),
+        notifications: notifications(&mut checks, spec.notifications.as_ref()),
         dapr: dapr(&mut checks, spec.dapr.as_ref()),
         services: services::all(&mut checks, spec.services.as_ref(), settings, &version),
         version,

@@ -44,6 +44,7 @@ fn a_changed_setting_restarts_those_whose_sidecar_reads_it() {
         ("{reminders: {schedule: '0 * * * *'}}", &["Deployment/backend-service"][..]),
         ("{stateStore: {keyPrefix: appid}}", &["Deployment/backend-service"]),
         ("{kafka: {consumerGroup: other}}", &BACKED),
+        ("{notifications: {webPush: {subject: 'mailto:a@b.c'}}}", &["Deployment/notification-service"]),
         ("{dapr: {apiLogging: false}}", apps),
     ] {
         assert_eq!(changed(&resolve(DEFAULT, "{}"), &resolve(DEFAULT, spec)), expected, "{spec}");

@@ -3,6 +3,8 @@
 
 // Marked, so that helpers may unwrap as tests do.
 #[cfg(test)]
+mod channels;
+#[cfg(test)]
 mod frozen;
 #[cfg(test)]
 mod hash;

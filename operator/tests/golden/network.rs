@@ -89,6 +89,19 @@ fn the_outside_is_reached_only_for_what_is_configured() {
 }
 
 #[test]
+fn channels_open_their_ports_for_the_notification_service_alone() {
+    let spec = "{notifications: {email: {smtp: {host: mail, from: a@b.c}}, webhooks: {ports: [8443]}, \
+                ntfy: {baseUrl: 'http://ntfy:2586'}}}";
+    let policy =
+        |app: &str, spec: &str| objects(&resolve(DEFAULT, spec))[&format!("NetworkPolicy/{app}")]["spec"].clone();
+    for port in [587, 8443, 2586] {
+        assert_eq!(let_out(&policy("notification-service", spec), port), set(&["*"]), "{port}");
+        assert_eq!(let_out(&policy("notification-service", "{}"), port), set(&[]), "{port}");
+        assert_eq!(let_out(&policy("backend-service", spec), port), set(&[]), "{port}");
+    }
+}
+
+#[test]
 fn the_operator_reaches_what_it_asks() {
     for app in ["backend-service", "notification-service", "recurring-task-service", "frontend-service"] {
         for port in [3501, 8081] {

@@ -23,6 +23,8 @@ pub(crate) fn found() -> Found {
             kafka_password: Sensitive::new("kafka-pw"),
             postgres_password: Sensitive::new("postgres-pw"),
             app_token: Sensitive::new("token-pw"),
+            // The pair in appendix A of RFC 8291.
+            web_push_key: Sensitive::new("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw"),
         },
         ..Found::default()
     }

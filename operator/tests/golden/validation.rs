@@ -62,6 +62,35 @@ const WRONG: &[(&str, &str, &str)] = &[
         "spec.ai.baseUrl",
         "is no http:// or https:// URL",
     ),
+    (
+        "{notifications: {email: {smtp: {host: 'smtp://mail', from: a@b.c}}}}",
+        "spec.notifications.email.smtp.host",
+        "is no host name",
+    ),
+    (
+        "{notifications: {email: {smtp: {host: mail, from: nobody}}}}",
+        "spec.notifications.email.smtp.from",
+        "is no address",
+    ),
+    (
+        "{notifications: {email: {smtp: {host: mail, port: 0, from: a@b.c}}}}",
+        "spec.notifications.email.smtp.port",
+        "must be between 1 and 65535",
+    ),
+    (
+        "{notifications: {email: {smtp: {host: mail, from: a@b.c, username: {secretKeyRef: {name: a, key: b}}}}}}",
+        "spec.notifications.email.smtp",
+        "write both or neither",
+    ),
+    (
+        "{notifications: {email: {smtp: {host: mail, tls: none, from: a@b.c, \
+         username: {secretKeyRef: {name: a, key: b}}, password: {secretKeyRef: {name: a, key: c}}}}}}",
+        "spec.notifications.email.smtp.tls",
+        "write startTls or tls",
+    ),
+    ("{notifications: {webPush: {subject: me}}}", "spec.notifications.webPush.subject", "is neither mailto:"),
+    ("{notifications: {webhooks: {ports: [443, 0]}}}", "spec.notifications.webhooks.ports[1]", "between 1 and 65535"),
+    ("{notifications: {ntfy: {baseUrl: ntfy}}}", "spec.notifications.ntfy.baseUrl", "is no http:// or https:// URL"),
     ("{auth: {mode: oidc}}", "spec.auth.mode", "not supported by this version of the operator; write disabled"),
     ("{auth: {mode: builtin}}", "spec.auth.mode", "not supported by this version of the operator; write disabled"),
     ("{dapr: {tracing: {endpoint: 'collector:4317'}}}", "spec.dapr.tracing.endpoint", "is no http:// or https:// URL"),

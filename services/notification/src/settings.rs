@@ -1,6 +1,6 @@
 //! Which channels the platform offers, from the environment. `operator/src/build/app/channels.rs` is the other side of it.
 
-use std::{fmt, str::FromStr};
+use std::{num::ParseIntError, str::FromStr};
 
 use lettre::message::Mailbox;
 use todo_common::{
@@ -18,14 +18,20 @@ use crate::senders::{
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
     /// `WEB_PUSH_SUBJECT`, `WEB_PUSH_PUBLIC_KEY` and `WEB_PUSH_PRIVATE_KEY`.
-    pub(crate) web_push: Option<Vapid>,
-    /// `WEBHOOKS`: `enabled` or nothing.
-    pub(crate) webhooks: bool,
+    pub(crate) web_push: Option<WebPush>,
+    /// `WEBHOOK_ADDRESSES` and `WEBHOOK_PORTS`.
+    pub(crate) webhooks: Option<Outbound>,
     /// `SMTP_HOST`, `SMTP_PORT`, `SMTP_TLS`, `SMTP_FROM`, `SMTP_USERNAME` and `SMTP_PASSWORD`.
     pub(crate) smtp: Option<Smtp>,
     /// `NTFY_BASE_URL`.
     pub(crate) ntfy: Option<Url>,
-    /// `OUTBOUND_ADDRESSES` and `OUTBOUND_PORTS`: what users may point webhooks and push subscriptions at.
+}
+
+/// Web Push.
+#[derive(Debug)]
+pub(crate) struct WebPush {
+    pub(crate) vapid: Vapid,
+    /// `WEB_PUSH_ADDRESSES` and `WEB_PUSH_PORTS`.
     pub(crate) outbound: Outbound,
 }
 
@@ -69,13 +75,9 @@ impl Settings {
         let mut mistakes = Vec::new();
         let settings = Self {
             web_push: noted(&mut mistakes, web_push()).flatten(),
-            webhooks: noted(&mut mistakes, optional::<String>("WEBHOOKS")).flatten().as_deref() == Some("enabled"),
+            webhooks: noted(&mut mistakes, outbound("WEBHOOK")).flatten(),
             smtp: noted(&mut mistakes, smtp()).flatten(),
             ntfy: noted(&mut mistakes, optional("NTFY_BASE_URL")).flatten(),
-            outbound: Outbound {
-                reach: noted(&mut mistakes, optional::<Reach>("OUTBOUND_ADDRESSES")).flatten().unwrap_or_default(),
-                ports: noted(&mut mistakes, ports()).unwrap_or_default(),
-            },
         };
         if mistakes.is_empty() { Ok(settings) } else { Err(ConfigError(mistakes)) }
     }
@@ -85,11 +87,14 @@ fn noted<T>(mistakes: &mut Vec<String>, read: Result<T, ConfigError>) -> Option<
     read.map_err(|ConfigError(more)| mistakes.extend(more)).ok()
 }
 
-fn web_push() -> Result<Option<Vapid>, ConfigError> {
+fn web_push() -> Result<Option<WebPush>, ConfigError> {
     let Some(subject) = optional::<String>("WEB_PUSH_SUBJECT")? else { return Ok(None) };
     let (public, private): (String, String) = (required("WEB_PUSH_PUBLIC_KEY")?, required("WEB_PUSH_PRIVATE_KEY")?);
     let wrong = |error| ConfigError(vec![format!("WEB_PUSH_PUBLIC_KEY and WEB_PUSH_PRIVATE_KEY: {error}")]);
-    Vapid::new(subject, &public, &private).map(Some).map_err(wrong)
+    let vapid = Vapid::new(subject, &public, &private).map_err(wrong)?;
+    let outbound = outbound("WEB_PUSH")?;
+    let missing = || ConfigError(vec!["WEB_PUSH_ADDRESSES is missing".to_owned()]);
+    Ok(Some(WebPush { vapid, outbound: outbound.ok_or_else(missing)? }))
 }
 
 fn smtp() -> Result<Option<Smtp>, ConfigError> {
@@ -105,8 +110,12 @@ fn smtp() -> Result<Option<Smtp>, ConfigError> {
     }))
 }
 
-fn ports() -> Result<Vec<u16>, ConfigError> {
-    let text: String = optional("OUTBOUND_PORTS")?.unwrap_or_else(|| "443".to_owned());
-    let wrong = |error: &dyn fmt::Display| ConfigError(vec![format!("OUTBOUND_PORTS cannot be read: {error}")]);
-    text.split(',').map(|port| port.trim().parse().map_err(|error| wrong(&error))).collect()
+/// Where addresses of users may lead; none if nothing is said of it.
+fn outbound(prefix: &str) -> Result<Option<Outbound>, ConfigError> {
+    let Some(reach) = optional::<Reach>(&format!("{prefix}_ADDRESSES"))? else { return Ok(None) };
+    let variable = format!("{prefix}_PORTS");
+    let text: String = required(&variable)?;
+    let wrong = |error| ConfigError(vec![format!("{variable} cannot be read: {error}")]);
+    let ports = text.split(',').map(|port| port.trim().parse().map_err(|error: ParseIntError| wrong(error)));
+    Ok(Some(Outbound { reach, ports: ports.collect::<Result<_, _>>()? }))
 }

@@ -3,6 +3,7 @@
 
 use k8s_openapi::api::core::v1::EnvVar;
 
+use super::channels;
 use crate::{
     build::pod::{env, env_field, env_secret},
     names::{self, App},
@@ -44,7 +45,8 @@ pub(super) fn build(platform: &Resolved, app: App) -> Vec<EnvVar> {
             }
         }
         App::Frontend => variables.push(env("WEB_ROOT", "/web")),
-        App::Notification | App::RecurringTask => {}
+        App::Notification => variables.extend(channels::variables(platform)),
+        App::RecurringTask => {}
     }
     let own = &platform.service(app).env;
     if !own.contains_key("RUST_LOG") {

@@ -1,5 +1,6 @@
 //! The four services.
 
+mod channels;
 pub mod deployment;
 mod env;
 mod hpa;

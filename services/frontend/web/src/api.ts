@@ -27,6 +27,43 @@ export interface Notification {
   read_at?: string | null;
 }
 
+export type Kind = "web_push" | "webhook" | "email" | "ntfy";
+
+/** Kinds of channels that the platform offers, each with what is needed to add one. */
+export interface Kinds {
+  web_push?: { public_key: string };
+  webhook?: object;
+  email?: object;
+  ntfy?: { base_url: string };
+}
+
+export interface Channel {
+  id: string;
+  kind: Kind;
+  name: string;
+  target: string;
+  enabled: boolean;
+  disabled_reason?: string | null;
+  confirmed: boolean;
+  /** Only in the answer to the request that made it. */
+  secret?: string;
+}
+
+export type NewChannel =
+  | { kind: "web_push"; name: string; endpoint: string; keys: { p256dh: string; auth: string } }
+  | { kind: "webhook"; url: string }
+  | { kind: "email"; address: string }
+  | { kind: "ntfy"; topic: string };
+
+export interface Delivery {
+  id: string;
+  channel_name: string;
+  state: "waiting" | "sent" | "failed" | "cancelled";
+  last_error?: string | null;
+  next_attempt_at?: string | null;
+  created_at: string;
+}
+
 export interface Answer {
   conversation_id: string;
   response: string;
@@ -83,6 +120,38 @@ export class Api {
 
   markRead(id: string): Promise<unknown> {
     return this.call("POST", `/api/notifications/${encodeURIComponent(id)}/read`);
+  }
+
+  channelKinds(): Promise<Kinds> {
+    return this.call("GET", "/api/notifications/channel-kinds");
+  }
+
+  channels(): Promise<Page<Channel>> {
+    return this.call("GET", "/api/notifications/channels");
+  }
+
+  addChannel(channel: NewChannel): Promise<Channel> {
+    return this.call("POST", "/api/notifications/channels", { body: { ...channel, user_id: this.user } });
+  }
+
+  changeChannel(id: string, changes: { enabled: boolean }): Promise<Channel> {
+    return this.call("PATCH", `/api/notifications/channels/${encodeURIComponent(id)}`, { body: changes });
+  }
+
+  removeChannel(id: string): Promise<unknown> {
+    return this.call("DELETE", `/api/notifications/channels/${encodeURIComponent(id)}`);
+  }
+
+  confirmChannel(id: string, code: string): Promise<Channel> {
+    return this.call("POST", `/api/notifications/channels/${encodeURIComponent(id)}/confirm`, { body: { code } });
+  }
+
+  testChannel(id: string): Promise<Delivery> {
+    return this.call("POST", `/api/notifications/channels/${encodeURIComponent(id)}/test`);
+  }
+
+  deliveries(): Promise<Page<Delivery>> {
+    return this.call("GET", "/api/notifications/deliveries", { query: { limit: "20" } });
   }
 
   say(message: string, conversation: string | null): Promise<Answer> {

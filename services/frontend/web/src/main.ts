@@ -1,6 +1,7 @@
 /** Asks for a name if none is known, then shows that person's tasks. */
 
 import { Api } from "./api";
+import { Channels } from "./channels";
 import { Chat } from "./chat";
 import { byId } from "./dom";
 import { Live } from "./live";
@@ -47,6 +48,7 @@ function start(user: string): void {
     // Tasks decide whether there is a connection; notifications come from another service.
     if (results[0].status === "rejected") throw results[0].reason;
   });
+  new Channels(api, report);
   new Chat(api, () => live.soon());
 }
 

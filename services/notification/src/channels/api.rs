@@ -47,10 +47,10 @@ pub(crate) struct Code {
 pub(crate) async fn kinds(State(app): State<App>) -> Json<Value> {
     let settings = &app.settings;
     let mut kinds = Map::new();
-    if let Some(vapid) = &settings.web_push {
-        kinds.insert(Kind::WebPush.as_str().to_owned(), json!({"public_key": vapid.public_key()}));
+    if let Some(push) = &settings.web_push {
+        kinds.insert(Kind::WebPush.as_str().to_owned(), json!({"public_key": push.vapid.public_key()}));
     }
-    if settings.webhooks {
+    if settings.webhooks.is_some() {
         kinds.insert(Kind::Webhook.as_str().to_owned(), json!({}));
     }
     if settings.smtp.is_some() {

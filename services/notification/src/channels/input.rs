@@ -79,15 +79,15 @@ impl Request {
         let mut made_secret = None;
         let (kind, target, secret) = match self.target {
             Target::WebPush { endpoint, keys } => {
-                offered(settings.web_push.is_some(), Kind::WebPush)?;
-                let url = settings.outbound.check(&endpoint).map_err(|message| wrong("endpoint", &message))?;
+                let push = offered(settings.web_push.as_ref(), Kind::WebPush)?;
+                let url = push.outbound.check(&endpoint).map_err(|message| wrong("endpoint", &message))?;
                 let keys = Keys::new(&keys.p256dh, &keys.auth)
                     .ok_or_else(|| wrong("keys", "must be p256dh and auth of a push subscription, in base64url"))?;
                 (Kind::WebPush, url.into(), Some(keys.to_text()))
             }
             Target::Webhook { url, secret } => {
-                offered(settings.webhooks, Kind::Webhook)?;
-                let url = settings.outbound.check(&url).map_err(|message| wrong("url", &message))?;
+                let outbound = offered(settings.webhooks.as_ref(), Kind::Webhook)?;
+                let url = outbound.check(&url).map_err(|message| wrong("url", &message))?;
                 let secret = match secret {
                     Some(text) => webhook_secret(&text).map_err(|mistake| Problem::invalid(vec![mistake]))?,
                     None => made_secret.insert(WebhookSecret::make()?.to_text()).clone(),
@@ -95,14 +95,14 @@ impl Request {
                 (Kind::Webhook, url.into(), Some(secret))
             }
             Target::Email { address } => {
-                offered(settings.smtp.is_some(), Kind::Email)?;
+                offered(settings.smtp.as_ref(), Kind::Email)?;
                 let address: Address =
                     address.trim().parse().map_err(|_| wrong("address", "must be an e-mail address"))?;
                 let code = rand::rng().random_range(0..100_000_000);
                 (Kind::Email, address.to_string(), Some(format!("{code:08}")))
             }
             Target::Ntfy { topic, token } => {
-                offered(settings.ntfy.is_some(), Kind::Ntfy)?;
+                offered(settings.ntfy.as_ref(), Kind::Ntfy)?;
                 let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
                 if !(1..=64).contains(&topic.len()) || !topic.chars().all(allowed) {
                     return Err(wrong("topic", "must have 1 to 64 letters, digits, - and _"));
@@ -144,9 +144,10 @@ impl Changes {
     }
 }
 
-fn offered(is_offered: bool, kind: Kind) -> Result<(), Problem> {
+/// The settings of a kind, if the platform has them.
+fn offered<T>(settings: Option<&T>, kind: Kind) -> Result<&T, Problem> {
     let message = format!("the platform does not offer {} channels; its owner sets them up", kind.as_str());
-    if is_offered { Ok(()) } else { Err(Problem::invalid(vec![FieldError::new("kind", message)])) }
+    settings.ok_or_else(|| Problem::invalid(vec![FieldError::new("kind", message)]))
 }
 
 fn name(text: String) -> Result<String, FieldError> {

@@ -17,10 +17,9 @@ use url::Url;
 const URL_LENGTH: usize = 1024;
 
 /// Which addresses may be reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// Of the public internet only.
-    #[default]
     Public,
     /// Private networks too, but neither this pod, whose sidecar is on loopback, nor link-local addresses, where clouds
     /// keep credentials.
@@ -55,7 +54,7 @@ impl Reach {
 }
 
 /// What webhooks and push subscriptions may be.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outbound {
     pub(crate) reach: Reach,
     pub(crate) ports: Vec<u16>,

@@ -18,6 +18,7 @@ use uuid::Uuid;
 pub(crate) use web_push::Keys;
 pub(crate) use webhook::Secret as WebhookSecret;
 
+use self::address::Outbound;
 use crate::{channels::Kind, settings::Settings};
 
 /// What is told, to any channel.
@@ -94,8 +95,8 @@ pub(crate) enum SetUpError {
 #[derive(Clone, Debug)]
 pub(crate) struct Senders {
     settings: Arc<Settings>,
-    /// For what users point at.
-    guarded: http::Client,
+    push: Option<http::Client>,
+    webhook: Option<http::Client>,
     /// For what the platform's owner names.
     plain: http::Client,
     mail: Option<email::Transport>,
@@ -103,8 +104,10 @@ pub(crate) struct Senders {
 
 impl Senders {
     pub(crate) fn new(settings: Arc<Settings>) -> Result<Self, SetUpError> {
+        let guarded = |outbound: &Outbound| http::Client::new(Some(outbound.reach));
         Ok(Self {
-            guarded: http::Client::new(Some(settings.outbound.reach))?,
+            push: settings.web_push.as_ref().map(|push| guarded(&push.outbound)).transpose()?,
+            webhook: settings.webhooks.as_ref().map(guarded).transpose()?,
             plain: http::Client::new(None)?,
             mail: settings.smtp.as_ref().map(email::transport).transpose()?,
             settings,
@@ -115,13 +118,14 @@ impl Senders {
     pub(crate) async fn send(&self, parcel: &Parcel) -> Result<(), Failure> {
         match parcel.kind {
             Kind::WebPush => {
-                let vapid = self.settings.web_push.as_ref().ok_or_else(not_offered)?;
-                web_push::send(&self.guarded, &self.settings.outbound, vapid, parcel).await
+                let (client, push) = self.push.as_ref().zip(self.settings.web_push.as_ref()).ok_or_else(not_offered)?;
+                web_push::send(client, push, parcel).await
             }
-            Kind::Webhook if self.settings.webhooks => {
-                webhook::send(&self.guarded, &self.settings.outbound, parcel).await
+            Kind::Webhook => {
+                let hook = self.webhook.as_ref().zip(self.settings.webhooks.as_ref());
+                let (client, outbound) = hook.ok_or_else(not_offered)?;
+                webhook::send(client, outbound, parcel).await
             }
-            Kind::Webhook => Err(not_offered()),
             Kind::Email => self.mail.as_ref().ok_or_else(not_offered)?.send(parcel).await,
             Kind::Ntfy => {
                 let server = self.settings.ntfy.as_ref().ok_or_else(not_offered)?;

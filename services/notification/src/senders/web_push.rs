@@ -10,7 +10,8 @@ use ring::{
     rand::{SecureRandom, SystemRandom},
 };
 
-use super::{Content, Failure, Parcel, Verdict, address::Outbound, http::Client, spoilt, vapid::Vapid};
+use super::{Content, Failure, Parcel, Verdict, http::Client, spoilt};
+use crate::settings::WebPush;
 
 /// How long a push service keeps a message for a browser that is off, in seconds.
 const TTL: u32 = 24 * 60 * 60;
@@ -50,11 +51,13 @@ impl Keys {
     }
 }
 
-pub(super) async fn send(client: &Client, outbound: &Outbound, vapid: &Vapid, parcel: &Parcel) -> Result<(), Failure> {
-    let endpoint = outbound.check(&parcel.target).map_err(|wrong| Failure::never(format!("its endpoint {wrong}")))?;
+pub(super) async fn send(client: &Client, push: &WebPush, parcel: &Parcel) -> Result<(), Failure> {
+    let endpoint =
+        push.outbound.check(&parcel.target).map_err(|wrong| Failure::never(format!("its endpoint {wrong}")))?;
     let keys = parcel.secret.as_deref().and_then(Keys::from_text).ok_or_else(spoilt)?;
     let body = encrypt(&keys, &plaintext(&parcel.content)).map_err(|_| spoilt())?;
-    let authorization = vapid.authorization(&endpoint, Utc::now()).ok_or_else(|| Failure::again("signing failed"))?;
+    let authorization =
+        push.vapid.authorization(&endpoint, Utc::now()).ok_or_else(|| Failure::again("signing failed"))?;
     // 32 characters, the most there may be. A second try replaces the first where that still waits.
     let (ttl, topic) = (TTL.to_string(), parcel.delivery_id.simple().to_string());
     let headers = [

@@ -12,7 +12,7 @@ use crate::{
         address::{Outbound, Reach},
         vapid::Vapid,
     },
-    settings::{Settings, Smtp, SmtpTls},
+    settings::{Settings, Smtp, SmtpTls, WebPush},
 };
 
 const CHANNELS: &str = "/api/notifications/channels?user_id=ada";
@@ -27,9 +27,10 @@ fn everything() -> Settings {
     // The application server's keys in appendix A of RFC 8291, which are no secret.
     let public = "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8";
     let vapid = Vapid::new("mailto:a@example.org".to_owned(), public, "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw");
+    let outbound = Outbound { reach: Reach::Public, ports: vec![443] };
     Settings {
-        web_push: Some(vapid.unwrap()),
-        webhooks: true,
+        web_push: Some(WebPush { vapid: vapid.unwrap(), outbound: outbound.clone() }),
+        webhooks: Some(outbound),
         smtp: Some(Smtp {
             host: "localhost".to_owned(),
             port: 25,
@@ -38,7 +39,6 @@ fn everything() -> Settings {
             credentials: None,
         }),
         ntfy: Some("https://ntfy.example.org/".parse().unwrap()),
-        outbound: Outbound { reach: Reach::Public, ports: vec![443] },
     }
 }
 

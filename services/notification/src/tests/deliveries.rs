@@ -128,7 +128,7 @@ async fn a_name_that_leads_to_this_machine_is_not_called() {
     with_database(|pool| async move {
         let receiver = Receiver::start().await;
         let outbound = Outbound { reach: Reach::Private, ports: vec![receiver.address.port()] };
-        let service = Service::new(&pool, Settings { webhooks: true, outbound, ..Settings::default() });
+        let service = Service::new(&pool, Settings { webhooks: Some(outbound), ..Settings::default() });
         let channel = service.add_webhook(&format!("http://localhost:{}/a", receiver.address.port())).await;
         service.notify("push").await;
         service.deliver().await;

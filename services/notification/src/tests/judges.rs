@@ -15,7 +15,7 @@ use crate::{
         address::{Outbound, Reach},
         vapid::Vapid,
     },
-    settings::{Settings, Smtp, SmtpTls},
+    settings::{Settings, Smtp, SmtpTls, WebPush},
 };
 
 const PUBLIC: &str = "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8";
@@ -53,9 +53,11 @@ impl Sink {
     }
 
     fn settings(&self) -> Settings {
+        let outbound = Outbound { reach: Reach::Loopback, ports: vec![self.port("http")] };
+        let vapid = Vapid::new("mailto:owner@example.org".to_owned(), PUBLIC, PRIVATE).unwrap();
         Settings {
-            web_push: Some(Vapid::new("mailto:owner@example.org".to_owned(), PUBLIC, PRIVATE).unwrap()),
-            webhooks: true,
+            web_push: Some(WebPush { vapid, outbound: outbound.clone() }),
+            webhooks: Some(outbound),
             smtp: Some(Smtp {
                 host: "127.0.0.1".to_owned(),
                 port: self.port("smtp"),
@@ -64,7 +66,6 @@ impl Sink {
                 credentials: None,
             }),
             ntfy: Some(self.url("/").parse().unwrap()),
-            outbound: Outbound { reach: Reach::Loopback, ports: vec![self.port("http")] },
         }
     }
 

@@ -82,7 +82,7 @@ impl Service {
     /// With webhooks to this receiver.
     pub(super) fn with_webhooks(pool: &PgPool, receiver: &Receiver) -> Self {
         let outbound = Outbound { reach: Reach::Loopback, ports: vec![443, receiver.address.port()] };
-        Self::new(pool, Settings { webhooks: true, outbound, ..Settings::default() })
+        Self::new(pool, Settings { webhooks: Some(outbound), ..Settings::default() })
     }
 
     /// Sends what is due, until nothing is.

@@ -1,0 +1,63 @@
+//! The other side of notification channels, beside the cluster: `assets/python/channel_sink.py`.
+
+use std::process::Stdio;
+
+use anyhow::Context;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+use super::{Python, http::Http, python};
+use crate::cluster::{Cluster, Settings};
+
+/// Network of the nodes; its gateway is this machine.
+const NETWORK: &str = "kind";
+
+/// A running sink. It ends when it is dropped.
+pub struct ChannelSink {
+    /// Address of this machine as pods see it.
+    pub address: String,
+    about: Value,
+    _process: Child,
+}
+
+impl ChannelSink {
+    /// Starts one where pods, and nobody outside of this machine, can reach it.
+    pub async fn start(cluster: &Cluster) -> anyhow::Result<Self> {
+        let docker = cluster.docker().context("the nodes are no containers of this machine")?;
+        let format = "{{range .IPAM.Config}}{{.Gateway}} {{end}}";
+        let gateways = docker.command().args(["network", "inspect", NETWORK, "--format", format]).run().await?;
+        let address = gateways.split_whitespace().find(|gateway| gateway.contains('.'));
+        let address = address.context("the network of the nodes has no IPv4 gateway")?.to_owned();
+        let python = Python::with(cluster.settings(), python::CHANNEL_SINK).await?;
+        let mut process = Command::new(python.program())
+            .arg(Settings::assets().join("python/channel_sink.py"))
+            .arg(&address)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let output = process.stdout.take().context("its output is a pipe")?;
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line).await?;
+        let about = serde_json::from_str(&line).context("the sink did not start")?;
+        Ok(Self { address, about, _process: process })
+    }
+
+    /// A port or key of its own.
+    pub fn about(&self, name: &str) -> &Value {
+        &self.about[name]
+    }
+
+    /// A path of it.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}:{}{path}", self.address, self.about["http"])
+    }
+
+    /// What it took and could verify.
+    pub async fn received(&self) -> anyhow::Result<Vec<Value>> {
+        let answer = Http::at(&self.url(""))?.get("/received").await?.expect(200)?;
+        Ok(serde_json::from_str(&answer.text)?)
+    }
+}

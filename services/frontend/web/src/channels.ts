@@ -1,0 +1,169 @@
+/** Where else a person is told: adds, tests and removes channels, and shows whether deliveries arrived. */
+
+import type { Api, Channel, Delivery, Kind, Kinds, NewChannel } from "./api";
+import { byId, element, timeText } from "./dom";
+import { subscribe, subscriptionIn } from "./push";
+import type { Report } from "./report";
+
+const NAMES: Record<Kind, string> = { web_push: "This browser", webhook: "Webhook", email: "E-mail", ntfy: "ntfy" };
+const TARGETS: Record<Exclude<Kind, "web_push">, { label: string; type: string }> = {
+  webhook: { label: "URL that is called", type: "url" },
+  email: { label: "Address", type: "email" },
+  ntfy: { label: "Topic", type: "text" },
+};
+const STATES: Record<Delivery["state"], string> = { waiting: "on its way", sent: "accepted", failed: "failed", cancelled: "not needed any more" };
+
+export class Channels {
+  private readonly list = byId<HTMLUListElement>("channel-list");
+  private readonly deliveries = byId<HTMLUListElement>("delivery-list");
+  private readonly form = byId<HTMLFormElement>("channel-form");
+  private readonly kind = byId<HTMLSelectElement>("channel-kind");
+  private readonly target = byId<HTMLInputElement>("channel-target");
+  private readonly said = byId("channel-said");
+
+  constructor(
+    private readonly api: Api,
+    private readonly report: Report,
+  ) {
+    void this.offer();
+  }
+
+  /** Shows what the platform offers; nothing if that is nothing. */
+  private async offer(): Promise<void> {
+    let kinds: Kinds;
+    try {
+      kinds = await this.api.channelKinds();
+    } catch {
+      // The tasks say already when the platform cannot be reached.
+      return;
+    }
+    if (Object.keys(kinds).length === 0) return;
+    byId("channels").hidden = false;
+    if (kinds.web_push) await this.offerPush(kinds.web_push.public_key);
+    this.offerForm(kinds);
+    byId("deliveries").addEventListener("toggle", () => void this.report.watch(() => this.showDeliveries()));
+    await this.report.watch(() => this.refresh());
+  }
+
+  private async offerPush(key: string): Promise<void> {
+    const button = byId<HTMLButtonElement>("push-enable");
+    const present = await subscriptionIn();
+    if (present === undefined) return;
+    // The push service may have changed it since; the platform knows it by its address.
+    if (present) await this.report.watch(async () => void (await this.api.addChannel({ kind: "web_push", name: NAMES.web_push, ...present })));
+    button.hidden = present !== null;
+    button.addEventListener("click", () => {
+      void this.report.watch(async () => {
+        const subscription = await subscribe(key);
+        if (!subscription) return this.say("The browser was not allowed to show notifications. Allow it in its settings for this page.");
+        await this.api.addChannel({ kind: "web_push", name: NAMES.web_push, ...subscription });
+        button.hidden = true;
+        await this.refresh();
+      }, button);
+    });
+  }
+
+  private offerForm(kinds: Kinds): void {
+    for (const kind of Object.keys(TARGETS) as (keyof typeof TARGETS)[]) {
+      if (kinds[kind]) this.kind.append(element("option", { value: kind, textContent: NAMES[kind] }));
+    }
+    this.form.hidden = this.kind.options.length === 0;
+    const describe = () => {
+      const { label, type } = TARGETS[this.kind.value as keyof typeof TARGETS] ?? TARGETS.webhook;
+      byId("channel-target-label").textContent = label;
+      this.target.type = type;
+    };
+    describe();
+    this.kind.addEventListener("change", describe);
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.report.watch(() => this.add(), byId<HTMLButtonElement>("channel-add"));
+    });
+  }
+
+  private async add(): Promise<void> {
+    const value = this.target.value.trim();
+    const request: Record<string, NewChannel> = {
+      webhook: { kind: "webhook", url: value },
+      email: { kind: "email", address: value },
+      ntfy: { kind: "ntfy", topic: value },
+    };
+    const added = await this.api.addChannel(request[this.kind.value]!);
+    this.form.reset();
+    this.kind.dispatchEvent(new Event("change"));
+    if (added.secret) this.say(`Keep this secret, by which the receiver checks signatures; it is not shown again: ${added.secret}`);
+    else if (!added.confirmed) this.say("A code was sent to this address. Write it below.");
+    else this.say("Added.");
+    await this.refresh();
+  }
+
+  private async refresh(): Promise<void> {
+    const { items } = await this.api.channels();
+    this.list.replaceChildren(...items.map((channel) => this.row(channel)));
+    byId("channel-empty").hidden = items.length > 0;
+    await this.showDeliveries();
+  }
+
+  private async showDeliveries(): Promise<void> {
+    if (!byId<HTMLDetailsElement>("deliveries").open) return;
+    const { items } = await this.api.deliveries();
+    byId("delivery-empty").hidden = items.length > 0;
+    this.deliveries.replaceChildren(
+      ...items.map((one) => {
+        const words = [`${one.channel_name}: ${STATES[one.state]}`, one.last_error, one.next_attempt_at && `next try ${timeText(one.next_attempt_at)}`];
+        return element("li", {}, words.filter(Boolean).join(", "), element("div", { className: "note", textContent: timeText(one.created_at) }));
+      }),
+    );
+  }
+
+  private row(channel: Channel): HTMLLIElement {
+    const shown = channel.kind === "web_push" ? channel.name : `${NAMES[channel.kind]}: ${channel.target}`;
+    const row = element("li", { className: "card" }, element("strong", { textContent: shown }));
+    if (!channel.confirmed) row.append(this.codeForm(channel));
+    else if (!channel.enabled) row.append(element("div", { className: "note", textContent: `Off${channel.disabled_reason ? `: ${channel.disabled_reason}` : ""}` }));
+    const button = (text: string, work: () => Promise<void>) => {
+      const made = element("button", { type: "button", textContent: text });
+      made.setAttribute("aria-label", `${text}: ${shown}`);
+      made.addEventListener("click", () => void this.report.watch(work, made));
+      return made;
+    };
+    const buttons = element("div", { className: "buttons" });
+    if (channel.confirmed && channel.enabled) buttons.append(button("Test", () => this.test(channel)));
+    if (channel.confirmed) {
+      const flip = channel.enabled ? "Switch off" : "Switch on";
+      buttons.append(button(flip, async () => this.then(this.api.changeChannel(channel.id, { enabled: !channel.enabled }))));
+    }
+    buttons.append(button("Remove", async () => this.then(this.api.removeChannel(channel.id))));
+    row.append(buttons);
+    return row;
+  }
+
+  private codeForm(channel: Channel): HTMLFormElement {
+    const input = element("input", { type: "text", required: true, inputMode: "numeric", autocomplete: "one-time-code", maxLength: 8 });
+    input.setAttribute("aria-label", `Code that was sent to ${channel.target}`);
+    const button = element("button", { type: "submit", textContent: "Confirm" });
+    const form = element("form", { className: "buttons" }, input, button);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.report.watch(async () => this.then(this.api.confirmChannel(channel.id, input.value)), button);
+    });
+    return form;
+  }
+
+  private async test(channel: Channel): Promise<void> {
+    await this.api.testChannel(channel.id);
+    byId<HTMLDetailsElement>("deliveries").open = true;
+    this.say("A test is on its way. Its delivery is listed below.");
+    await this.showDeliveries();
+  }
+
+  private async then(work: Promise<unknown>): Promise<void> {
+    await work;
+    this.say("");
+    await this.refresh();
+  }
+
+  private say(text: string): void {
+    this.said.textContent = text;
+  }
+}
