@@ -11,14 +11,14 @@ use tokio::process::{Child, Command};
 use crate::shared;
 
 /// A browser that ends with the scenario.
-struct Browser {
-    client: Client,
+pub(crate) struct Browser {
+    pub(crate) client: Client,
     _driver: Child,
     _profile: tempfile::TempDir,
 }
 
 impl Browser {
-    async fn open() -> anyhow::Result<Self> {
+    pub(crate) async fn open() -> anyhow::Result<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let driver = Command::new("chromedriver").arg(format!("--port={port}")).kill_on_drop(true).spawn()?;
         let profile = tempfile::tempdir()?;
