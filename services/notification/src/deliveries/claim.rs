@@ -80,8 +80,9 @@ pub(super) async fn claim(connection: &mut PgConnection, most: i64) -> Result<Ve
              c.kind, c.target, c.secret, n.task_id, n.title, n.message, coalesce(n.created_at, claimed.created_at) AS created_at,
              CASE WHEN NOT c.enabled THEN 'the channel was switched off'
                   WHEN n.reminder_id IS NOT NULL AND NOT EXISTS (
-                      SELECT FROM tasks t WHERE t.id = n.task_id AND t.deleted_at IS NULL AND t.completed_at IS NULL)
-                  THEN 'the task was completed or deleted' END AS obsolete
+                      SELECT FROM task_reminders r JOIN tasks t ON t.id = r.task_id
+                      WHERE r.id = n.reminder_id AND t.deleted_at IS NULL AND t.completed_at IS NULL)
+                  THEN 'the task was completed, deleted or moved' END AS obsolete
          FROM claimed JOIN channels c ON c.id = claimed.channel_id LEFT JOIN notifications n ON n.id = claimed.notification_id",
     )
     .bind(most)

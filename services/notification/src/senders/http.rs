@@ -33,17 +33,14 @@ pub(super) struct Client(legacy::Client<HttpsConnector<HttpConnector<Resolver>>,
 
 impl Client {
     /// Calls only what users may point at, or, without `reach`, whatever its caller says.
-    pub(super) fn new(reach: Option<Reach>) -> Result<Self, rustls::Error> {
+    pub(super) fn new(reach: Option<Reach>, tls: ClientConfig) -> Self {
         let mut connector = HttpConnector::new_with_resolver(Resolver(reach));
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls()?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(connector);
         // Each is called seldom, and there may be many: no connection is kept.
-        Ok(Self(legacy::Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector)))
+        Self(legacy::Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector))
     }
 
     /// Posts; accepted is what is answered by 2xx.
@@ -68,7 +65,7 @@ impl Client {
 }
 
 /// The authorities of Mozilla's list, as images have none, and those of the system where there are any.
-fn tls() -> Result<ClientConfig, rustls::Error> {
+pub(super) fn tls() -> Result<ClientConfig, rustls::Error> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))

@@ -97,18 +97,19 @@ pub(crate) struct Senders {
     settings: Arc<Settings>,
     push: Option<http::Client>,
     webhook: Option<http::Client>,
-    /// For what the platform's owner names.
-    plain: http::Client,
+    /// For what the platform's owner names, and not its users.
+    ntfy: Option<http::Client>,
     mail: Option<email::Transport>,
 }
 
 impl Senders {
     pub(crate) fn new(settings: Arc<Settings>) -> Result<Self, SetUpError> {
-        let guarded = |outbound: &Outbound| http::Client::new(Some(outbound.reach));
+        let tls = http::tls()?;
+        let guarded = |outbound: &Outbound| http::Client::new(Some(outbound.reach), tls.clone());
         Ok(Self {
-            push: settings.web_push.as_ref().map(|push| guarded(&push.outbound)).transpose()?,
-            webhook: settings.webhooks.as_ref().map(guarded).transpose()?,
-            plain: http::Client::new(None)?,
+            push: settings.web_push.as_ref().map(|push| guarded(&push.outbound)),
+            webhook: settings.webhooks.as_ref().map(guarded),
+            ntfy: settings.ntfy.as_ref().map(|_| http::Client::new(None, tls.clone())),
             mail: settings.smtp.as_ref().map(email::transport).transpose()?,
             settings,
         })
@@ -128,8 +129,8 @@ impl Senders {
             }
             Kind::Email => self.mail.as_ref().ok_or_else(not_offered)?.send(parcel).await,
             Kind::Ntfy => {
-                let server = self.settings.ntfy.as_ref().ok_or_else(not_offered)?;
-                ntfy::send(&self.plain, server, parcel).await
+                let (client, server) = self.ntfy.as_ref().zip(self.settings.ntfy.as_ref()).ok_or_else(not_offered)?;
+                ntfy::send(client, server, parcel).await
             }
         }
     }

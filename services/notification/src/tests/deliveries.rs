@@ -4,7 +4,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 use todo_common::{
     database::Database,
-    tasks::{self, UserId},
+    tasks::{self, TaskPatch, UserId},
     testing::with_database,
 };
 
@@ -179,7 +179,7 @@ async fn a_test_goes_to_its_channel_alone() {
 }
 
 #[tokio::test]
-async fn a_reminder_is_delivered_at_its_time_and_not_when_its_task_is_done_by_then() {
+async fn a_reminder_is_delivered_at_its_time_and_not_when_its_task_is_done_or_moved_by_then() {
     with_database(|pool| async move {
         let receiver = Receiver::start().await;
         let service = Service::with_webhooks(&pool, &receiver);
@@ -189,14 +189,20 @@ async fn a_reminder_is_delivered_at_its_time_and_not_when_its_task_is_done_by_th
         call(&reminders, "POST", "/reminders", event("e1", &later, reminder)).await;
         let (done, reminder) = task(&pool, minutes(-1)).await;
         call(&reminders, "POST", "/reminders", event("e2", &done, reminder)).await;
-        tasks::complete(&mut pool.acquire().await.unwrap(), &UserId::new("ada").unwrap(), done.id, None).await.unwrap();
+        let (moved, reminder) = task(&pool, minutes(-1)).await;
+        call(&reminders, "POST", "/reminders", event("e3", &moved, reminder)).await;
+        let ada = UserId::new("ada").unwrap();
+        let mut connection = pool.acquire().await.unwrap();
+        tasks::complete(&mut connection, &ada, done.id, None).await.unwrap();
+        let patch = TaskPatch { due_at: Some(Some(minutes(60))), ..TaskPatch::default() };
+        tasks::update(&mut connection, &ada, moved.id, None, patch).await.unwrap();
         service.deliver().await;
         assert_eq!(receiver.ids(), [""; 0]);
         let states = async || service.deliveries().await.into_iter().map(|d| d["state"].clone()).collect::<Vec<_>>();
-        assert_eq!(states().await, ["cancelled", "waiting"]);
+        assert_eq!(states().await, ["cancelled", "cancelled", "waiting"]);
         service.let_time_pass().await;
         service.deliver().await;
-        assert_eq!(states().await, ["cancelled", "sent"]);
+        assert_eq!(states().await, ["cancelled", "cancelled", "sent"]);
         assert_eq!(receiver.received.lock().unwrap()[0].2["data"]["task_id"], json!(later.id));
     })
     .await;
