@@ -92,6 +92,20 @@ fn a_changed_secret_restarts_those_who_use_it() {
 }
 
 #[test]
+fn a_changed_secret_of_a_channel_restarts_the_notification_service_alone() {
+    let spec = "{notifications: {webPush: {subject: 'mailto:a@b.c'}, email: {smtp: {host: mail, from: a@b.c, \
+                username: {secretKeyRef: {name: smtp, key: user}}, password: {secretKeyRef: {name: smtp, key: pass}}}}}}";
+    let with = |name: &str, key: &str, value: &str| {
+        let digests = BTreeMap::from([(SecretRef::new(name, key), digest(value.as_bytes()))]);
+        validate(&platform(DEFAULT, spec), &settings(), &Found { digests, ..found() }).unwrap()
+    };
+    for (name, key) in [("web-push-keys", "private-key"), ("smtp", "pass")] {
+        let before = with(name, key, "one");
+        assert_eq!(changed(&before, &with(name, key, "two")), ["Deployment/notification-service"], "{name}/{key}");
+    }
+}
+
+#[test]
 fn making_a_secret_restarts_nothing_after_it_is_read_back() {
     let made = resolve(DEFAULT, "{}");
     let read_back = with_secret(DEFAULT, "kafka-password", "password", "kafka-pw");
