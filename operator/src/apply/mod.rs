@@ -18,7 +18,7 @@ use crate::{
     class::{Class, bounded, is_namespace_leaving},
     plan::{
         Action, Foreign, Held, Identity, Key, Plan, Standing, Step,
-        diff::applied_hash,
+        diff::{applied_hash, in_order},
         ownership::{FieldConflict, field_conflicts, is_own_manager, standing},
     },
     runtime::metrics,
@@ -71,6 +71,8 @@ pub struct Failure {
 enum Outcome {
     /// The resource version that an apply left.
     Written(Option<String>),
+    /// It was there already, just as it should be.
+    InOrder,
     Foreign(String),
     Held(String),
     Failed(WriteError),
@@ -169,7 +171,9 @@ fn after(step: &Step, outcome: &Outcome) -> Onward {
         Outcome::Failed(_) => Onward::Nothing,
         // A sidecar reads these when it starts.
         Outcome::Held(_) if step.wave == Wave::Dapr && !exists(step) => Onward::Changes,
-        Outcome::Held(_) | Outcome::Written(_) | Outcome::Foreign(_) | Outcome::Conflict(..) => Onward::All,
+        Outcome::Held(_) | Outcome::Written(_) | Outcome::InOrder | Outcome::Foreign(_) | Outcome::Conflict(..) => {
+            Onward::All
+        }
     }
 }
 
@@ -194,8 +198,8 @@ impl Applied {
                 self.held.push(Held { key: step.key.clone(), reason: "the namespace is being deleted".to_owned() });
             }
             Outcome::Failed(error) => self.fail(&step.key, &error),
-            // Settled before.
-            Outcome::Conflict(..) => {}
+            // The latter was settled before.
+            Outcome::InOrder | Outcome::Conflict(..) => {}
         }
     }
 
@@ -240,28 +244,46 @@ async fn apply_one(
     body: &DynamicObject,
     uid: Option<String>,
 ) -> Outcome {
-    let uid = match uid {
-        Some(uid) => Some(uid),
-        // An apply would quietly add our fields to what somebody else made.
-        None => match writer.get(&step.resource, &step.key.name).await {
-            Ok(None) => None,
-            Ok(Some(present)) => match standing(identity, &present.metadata) {
-                Standing::Ours => present.metadata.uid,
-                Standing::Leaving(reason) => return Outcome::Held(reason),
-                Standing::Foreign(message) => return Outcome::Foreign(message),
-            },
-            Err(error) => return Outcome::Failed(error),
-        },
-    };
     let mut body = body.clone();
-    body.metadata.uid = uid;
+    let Some(uid) = uid else { return make(writer, identity, step, body).await };
+    body.metadata.uid = Some(uid);
+    change(writer, step, body).await
+}
+
+/// Applies what is not known to be there, without a look before. What somebody else made meanwhile stays as it is.
+async fn make(writer: &Writer, identity: &Identity, step: &Step, mut body: DynamicObject) -> Outcome {
+    let refused = match writer.apply_new(&step.resource, &body).await {
+        Ok(version) => return Outcome::Written(version),
+        Err(error) if error.class() == Class::Conflict => error,
+        Err(error) => return Outcome::Failed(error),
+    };
+    match writer.get(&step.resource, &step.key.name).await {
+        Ok(None) => Outcome::Failed(refused),
+        // A watch that lost an event does not know it, and would have it written again and again.
+        Ok(Some(present)) if is_ours_and_in_order(identity, &body, &present) => Outcome::InOrder,
+        Ok(Some(present)) => match standing(identity, &present.metadata) {
+            Standing::Ours => {
+                body.metadata.uid = present.metadata.uid;
+                change(writer, step, body).await
+            }
+            Standing::Leaving(reason) => Outcome::Held(reason),
+            Standing::Foreign(message) => Outcome::Foreign(message),
+        },
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+fn is_ours_and_in_order(identity: &Identity, body: &DynamicObject, present: &DynamicObject) -> bool {
+    standing(identity, &present.metadata) == Standing::Ours && in_order(body, present)
+}
+
+/// Applies to exactly the object whose UID `body` has.
+async fn change(writer: &Writer, step: &Step, body: DynamicObject) -> Outcome {
     match writer.apply(&step.resource, &body, false).await {
         Ok(version) => Outcome::Written(version),
         Err(error) => match error.status().map(field_conflicts) {
             Some(conflicts) if !conflicts.is_empty() => Outcome::Conflict(conflicts, Box::new(body)),
-            _ if error.class() == Class::Invalid && body.metadata.uid.is_some() => {
-                overwrite(writer, step, &body, error).await
-            }
+            _ if error.class() == Class::Invalid => overwrite(writer, step, &body, error).await,
             _ => Outcome::Failed(error),
         },
     }

@@ -19,6 +19,9 @@ use crate::{
 /// How long one write may take, the client's own retries included.
 const DEADLINE: Duration = Duration::from_secs(15);
 
+/// A resource version that no object ever has: the database counts writes from 2 on.
+const OF_NOTHING: &str = "1";
+
 /// Why a write did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
@@ -82,6 +85,14 @@ impl Writer {
         let name = body.metadata.name.as_deref().unwrap_or_default();
         let after = self.leading(self.api(resource).patch(name, &params, &Patch::Apply(body))).await?;
         Ok(after.metadata.resource_version)
+    }
+
+    /// Server-side apply of what is not there. A plain apply would quietly add our fields to what somebody else made; this
+    /// one is refused as a conflict if there is anything of the name.
+    pub async fn apply_new(&self, resource: &ApiResource, body: &DynamicObject) -> Result<Option<String>, WriteError> {
+        let mut body = body.clone();
+        body.metadata.resource_version = Some(OF_NOTHING.to_owned());
+        self.apply(resource, &body, false).await
     }
 
     /// Leaves the number of pods as it is and to whoever changes it next, under a field manager of its own.

@@ -35,6 +35,8 @@ pub(super) struct Memory {
     pub(super) applied: Applied,
     /// Whether this pass made Secrets. What is built from them comes in the next one, which has read them.
     pub(super) made_secrets: bool,
+    /// Passes in a row that left the status to the next one.
+    pub(super) untold: u8,
     /// When an event last came the whole way.
     pub(super) last_success: Option<Instant>,
     /// The status as last written, and the version of the resource that it made.

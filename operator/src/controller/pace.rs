@@ -15,7 +15,7 @@ use crate::{
 const AT_REST: Duration = Duration::from_millis(4500);
 /// Between two passes over one that is not there yet.
 const ON_THE_WAY: Duration = Duration::from_millis(2500);
-/// Before a pass that has new Secrets to read.
+/// Before a pass that has new Secrets to read, or sees what the one before it wrote.
 const AT_ONCE: Duration = Duration::from_millis(100);
 /// Before a look at a platform that waits for a person.
 pub(super) const FOR_A_PERSON: Duration = Duration::from_secs(15);
@@ -47,6 +47,19 @@ pub(super) fn secrets_first(mut plan: Plan) -> Plan {
         plan.removals.clear();
     }
     plan
+}
+
+/// Passes in a row that may leave the status to the next one.
+const UNTOLD: u8 = 3;
+
+/// When the next pass is due, if the status is left to it: the watches do not know yet what was just written, so a status
+/// would say of it that it is not there, and be written again a moment later.
+pub(super) fn tell_later(assessment: &Assessment, untold: u8) -> Option<Duration> {
+    let Assessment::Observed(observed) = assessment else { return None };
+    let applied = &observed.applied;
+    let wrote = !applied.written.is_empty() || !applied.removed.is_empty();
+    let well = applied.failures.is_empty() && applied.foreign.is_empty() && applied.conflicts.is_empty();
+    (wrote && well && observed.secrets_unreadable.is_none() && untold < UNTOLD).then_some(AT_ONCE)
 }
 
 /// When the next pass is due.

@@ -68,6 +68,12 @@ pub(super) async fn reconcile(platform: Arc<Guarded>, context: Arc<Context>) -> 
         let namespace = platform.namespace().unwrap_or_default();
         metrics::data_path_age(&namespace, &platform.name_any(), last_success.elapsed());
     }
+    if let Some(wait) = pace::tell_later(&assessment, memory.untold) {
+        memory.untold += 1;
+        memory.backoff.succeed();
+        return Action::requeue(wait);
+    }
+    memory.untold = 0;
     if let Err(error) = context.report(platform, &assessment, &mut memory).await {
         warn!(platform = %platform.name_any(), %error, "cannot write the status");
         metrics::error(error.class());

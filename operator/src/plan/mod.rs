@@ -141,7 +141,7 @@ pub enum Action {
     Apply {
         /// What is applied, its hash included.
         body: Box<DynamicObject>,
-        /// UID of what is there; absent if nothing is known to be there, which is then looked at first.
+        /// UID of what is there; absent if nothing is known to be there, and then nothing but a new object is made.
         uid: Option<String>,
         /// Resource version of what is there.
         version: Option<String>,
