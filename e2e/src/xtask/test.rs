@@ -4,7 +4,7 @@ use std::{path::Path, process::Stdio};
 
 use clap::ValueEnum;
 use todo_e2e::{
-    cluster::{Cluster, Images, Requirements, Settings, requirements::From},
+    cluster::{Cluster, Images, Requirements, Settings, Tool, Tools, requirements::From},
     harness::{self, Namespace, Python, database::Database, python},
     progress::Progress,
 };
@@ -34,6 +34,8 @@ enum Kind {
     Web,
     /// What an API server alone can show.
     Apiserver,
+    /// The operator while things go wrong, on an API server of its own.
+    Faults,
     /// Whole systems on the cluster.
     E2e,
 }
@@ -53,6 +55,10 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings, progress: &P
     let filter = arguments.filter.as_deref();
     let mut cluster = None;
     for kind in kinds {
+        if kind == Kind::Faults {
+            faults(filter, settings, progress).await?;
+            continue;
+        }
         if cluster.is_none() && kind != Kind::Web {
             up::require(Requirements::none().and(&PROGRAMS), arguments.yes, progress).await?;
             cluster = Some(up::own(Images::Auto, arguments.yes, settings, progress).await?);
@@ -63,7 +69,7 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings, progress: &P
             (Some(cluster), Kind::Unit) => unit(cluster, filter, progress).await?,
             (Some(cluster), Kind::Apiserver) => scenarios(cluster, "apiserver", filter, progress).await?,
             (Some(cluster), Kind::E2e) => scenarios(cluster, "e2e", filter, progress).await?,
-            (None, _) => {}
+            (_, Kind::Faults) | (None, _) => {}
         }
     }
     Ok(())
@@ -131,6 +137,16 @@ async fn scenarios(cluster: &Cluster, target: &str, filter: Option<&str>, progre
     let result = call(tests).await;
     Namespace::delete_all(&client).await?;
     result
+}
+
+/// With the operator of this checkout, as a process.
+async fn faults(filter: Option<&str>, settings: &Settings, progress: &Progress) -> anyhow::Result<()> {
+    Tools::new(settings).ensure(&[Tool::Kubernetes, Tool::Etcd], progress).await?;
+    call(cargo(&["build", "--package", "todo-operator", "--locked"])).await?;
+    // One after the other: each has a control plane, and the largest as many operators as two processors bear.
+    let mut tests = cargo(&["test", "--package", "todo-e2e", "--locked", "--test", "faults", "--"]);
+    tests.args(["--nocapture", "--test-threads", "1"]).args(filter);
+    call(tests).await
 }
 
 fn root() -> std::path::PathBuf {

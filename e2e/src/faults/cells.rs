@@ -1,0 +1,152 @@
+//! Which fault happens to which request while which action is under way.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
+
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
+
+use super::{Action, Snapshot, actions::ByAction};
+use crate::proxy::{Fault, Rule, Target};
+
+/// What can happen to a write.
+const OF_WRITES: [Fault; 6] =
+    [Fault::KillBefore, Fault::KillAfter, Fault::Refuse(409), Fault::Refuse(500), Fault::Refuse(422), Fault::CutAfter];
+/// What can happen to a watch.
+const OF_WATCHES: [Fault; 4] =
+    [Fault::DropEvent, Fault::DelayEvent(Duration::from_secs(2)), Fault::Freeze, Fault::Gone];
+/// Faults of one action in a sample.
+const TOGETHER: usize = 3;
+
+/// What an action asked for and left when nothing went wrong.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stage {
+    /// What was written, without the namespace.
+    pub(super) writes: BTreeSet<Target>,
+    /// What was there afterwards.
+    pub(super) end: Snapshot,
+}
+
+/// A platform's life when nothing goes wrong.
+#[derive(Clone, Debug, Default)]
+pub struct Course {
+    /// By action.
+    pub(super) stages: ByAction<Stage>,
+}
+
+/// One thing that goes wrong.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cell {
+    /// While this is under way.
+    pub action: Action,
+    /// To this request.
+    pub on: Target,
+    /// In this way.
+    pub fault: Fault,
+}
+
+impl Cell {
+    pub(super) fn rule(&self, namespace: &str) -> Rule {
+        let on = Target { namespace: namespace.to_owned(), ..self.on.clone() };
+        if self.fault == Fault::Freeze { Rule::always(on, self.fault) } else { Rule::once(on, self.fault) }
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}: {}", self.action, self.on, self.fault)
+    }
+}
+
+/// What goes wrong in the life of one platform.
+pub type Plan = Vec<Cell>;
+
+/// Every cell.
+fn cells(course: &Course) -> Vec<Cell> {
+    let mut cells = BTreeSet::new();
+    for (action, stage) in &course.stages {
+        for write in &stage.writes {
+            cells.extend(OF_WRITES.map(|fault| Cell { action: *action, on: write.clone(), fault }));
+            let watch = Target { verb: "watch", resource: write.resource.clone(), ..Target::default() };
+            // Secrets are not watched.
+            if write.resource != "secrets" {
+                cells.extend(OF_WATCHES.map(|fault| Cell { action: *action, on: watch.clone(), fault }));
+            }
+        }
+    }
+    cells.into_iter().collect()
+}
+
+/// Each cell once, one for each action of a life.
+pub fn whole(course: &Course) -> Vec<Plan> {
+    pack(cells(course), 1)
+}
+
+/// Each fault of each kind of object once, chosen by `seed`.
+pub fn sample(course: &Course, seed: u64) -> Vec<Plan> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut groups: BTreeMap<(String, Fault), Vec<Cell>> = BTreeMap::new();
+    for cell in cells(course) {
+        groups.entry((cell.on.resource.clone(), cell.fault)).or_default().push(cell);
+    }
+    let mut chosen: Vec<Cell> = groups
+        .into_values()
+        .map(|mut group| {
+            let index = random.random_range(0..group.len());
+            group.swap_remove(index)
+        })
+        .collect();
+    chosen.shuffle(&mut random);
+    pack(chosen, TOGETHER)
+}
+
+/// Puts cells into as few lives as possible, with at most `together` of each action, and of one request one.
+fn pack(cells: Vec<Cell>, together: usize) -> Vec<Plan> {
+    let mut plans: Vec<Plan> = Vec::new();
+    for cell in cells {
+        let fits = |plan: &&mut Plan| {
+            let same_action = plan.iter().filter(|other| other.action == cell.action);
+            same_action.clone().count() < together
+                && same_action.clone().all(|other| other.on.resource != cell.on.resource)
+        };
+        match plans.iter_mut().find(fits) {
+            Some(plan) => plan.push(cell),
+            None => plans.push(vec![cell]),
+        }
+    }
+    plans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn course() -> Course {
+        let write = |resource: &str, name: &str| Target {
+            verb: "patch",
+            resource: resource.to_owned(),
+            name: name.to_owned(),
+            ..Target::default()
+        };
+        let stage = |writes: &[Target]| Stage { writes: writes.iter().cloned().collect(), end: Snapshot::default() };
+        let create = stage(&[write("services", "a"), write("services", "b"), write("secrets", "s")]);
+        Course { stages: [(Action::Create, create), (Action::Scale, stage(&[write("services", "a")]))].into() }
+    }
+
+    #[test]
+    fn the_whole_has_every_fault_of_every_request_alone_in_its_action() {
+        let plans = whole(&course());
+        let all: Vec<_> = plans.iter().flatten().collect();
+        assert_eq!(all.len(), 4 * OF_WRITES.len() + 2 * OF_WATCHES.len());
+        assert!(plans.iter().all(|plan| plan.iter().filter(|cell| cell.action == Action::Create).count() <= 1));
+    }
+
+    #[test]
+    fn a_sample_has_each_fault_of_each_kind_once_and_is_the_same_for_the_same_seed() {
+        let plans = sample(&course(), 7);
+        assert_eq!(plans, sample(&course(), 7));
+        assert_eq!(plans.iter().flatten().count(), 2 * OF_WRITES.len() + OF_WATCHES.len());
+    }
+}

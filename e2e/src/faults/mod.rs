@@ -1,0 +1,15 @@
+//! The operator while things go wrong: its program as a process on a bare control plane, with a proxy between them.
+
+mod actions;
+mod cells;
+mod operator;
+mod player;
+mod snapshot;
+mod walk;
+
+pub use actions::Action;
+pub use cells::{Cell, Course, Plan, sample, whole};
+pub use operator::Operator;
+pub use player::Player;
+pub use snapshot::{Kinds, Snapshot};
+pub use walk::{Walk, Walked};

@@ -1,0 +1,179 @@
+//! The operator's program, started again when it ends, as a kubelet does.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use tokio::{
+    process::{Child, Command},
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
+
+use crate::{
+    control_plane::spawn,
+    proxy::{Kill, Proxy},
+};
+
+/// How long a kubelet would wait at least before it starts a container anew.
+const RESTART: Duration = Duration::from_millis(200);
+/// How long a clean stop may take.
+const STOP: Duration = Duration::from_secs(30);
+
+/// An operator. It is killed when this is dropped.
+pub struct Operator {
+    ends: mpsc::Sender<End>,
+    starts: Arc<AtomicUsize>,
+    log: PathBuf,
+    _supervisor: JoinSet<()>,
+}
+
+/// How a process is to end, without another one after it.
+enum End {
+    /// By SIGKILL.
+    Killed(oneshot::Sender<()>),
+    /// By SIGTERM.
+    Stopped(oneshot::Sender<bool>),
+}
+
+/// What the operator is started with.
+struct Start {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+    namespace: Option<String>,
+    identity: String,
+    log: PathBuf,
+}
+
+impl Operator {
+    /// Starts it behind `proxy` for one namespace or all, with its files in `folder`. Those of the same namespace are
+    /// replicas of one operator.
+    pub fn start(proxy: &mut Proxy, folder: &Path, namespace: Option<&str>, identity: &str) -> anyhow::Result<Self> {
+        let place = namespace.unwrap_or("all");
+        let kubeconfig = folder.join(format!("{place}-{identity}.kubeconfig"));
+        let text = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "proxy",
+            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
+            "clusters": [{"name": "proxy", "cluster": {"server": proxy.url()}}],
+            "users": [{"name": "proxy", "user": {}}],
+        });
+        std::fs::write(&kubeconfig, text.to_string())?;
+        let log = folder.join(format!("{place}-{identity}.log"));
+        let (namespace, identity) = (namespace.map(str::to_owned), identity.to_owned());
+        let start = Start { program: program()?, kubeconfig, namespace, identity, log: log.clone() };
+        let kills = proxy.take_kills().context("a proxy has one operator")?;
+        let (ends, receiver) = mpsc::channel(1);
+        let starts = Arc::new(AtomicUsize::new(0));
+        let mut supervisor = JoinSet::new();
+        let child = start.child()?;
+        supervisor.spawn(supervise(start, child, kills, receiver, Arc::clone(&starts)));
+        Ok(Self { ends, starts, log, _supervisor: supervisor })
+    }
+
+    /// How often it was started anew.
+    pub fn restarts(&self) -> usize {
+        self.starts.load(Ordering::Relaxed)
+    }
+
+    /// Ends it by SIGKILL, for good.
+    pub async fn kill(&self) -> anyhow::Result<()> {
+        let (done, is_done) = oneshot::channel();
+        self.ends.send(End::Killed(done)).await?;
+        Ok(is_done.await?)
+    }
+
+    /// Ends it as Kubernetes does, for good. It has to end by itself.
+    pub async fn stop(&self) -> anyhow::Result<()> {
+        let (done, is_done) = oneshot::channel();
+        self.ends.send(End::Stopped(done)).await?;
+        anyhow::ensure!(is_done.await?, "it did not end well within {STOP:?}");
+        Ok(())
+    }
+
+    /// The last lines that it wrote.
+    pub fn last_words(&self, lines: usize) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let all: Vec<&str> = text.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+}
+
+impl Start {
+    fn child(&self) -> anyhow::Result<Child> {
+        let mut command = Command::new(&self.program);
+        command.args(["run", "--management-address", "127.0.0.1:0", "--log-format", "text"]);
+        let namespace = self.namespace.as_deref();
+        command.args(["--lease-namespace", namespace.unwrap_or("default")]);
+        command.args(namespace.map(|namespace| format!("--watch-namespace={namespace}")));
+        // The same after a restart, as a pod's name is.
+        command.args(["--identity", &self.identity]);
+        command.env_clear().env("KUBECONFIG", &self.kubeconfig).env("RUST_LOG", "info");
+        spawn(command, &self.log)
+    }
+}
+
+async fn supervise(
+    start: Start,
+    mut child: Child,
+    mut kills: mpsc::Receiver<Kill>,
+    mut ends: mpsc::Receiver<End>,
+    starts: Arc<AtomicUsize>,
+) {
+    loop {
+        tokio::select! {
+            _ = child.wait() => {}
+            Some(dead) = kills.recv() => {
+                // It may have ended by itself at this moment.
+                let _ = child.kill().await;
+                let _ = dead.send(());
+            }
+            end = ends.recv() => {
+                match end {
+                    None => {}
+                    Some(End::Killed(done)) => {
+                        let _ = child.kill().await;
+                        let _ = done.send(());
+                    }
+                    Some(End::Stopped(done)) => {
+                        let _ = done.send(terminate(&mut child).await);
+                    }
+                }
+                return;
+            }
+        }
+        tokio::time::sleep(RESTART).await;
+        starts.fetch_add(1, Ordering::Relaxed);
+        match start.child() {
+            Ok(next) => child = next,
+            Err(_) => return,
+        }
+    }
+}
+
+/// Answers whether it ended by itself, and well.
+async fn terminate(child: &mut Child) -> bool {
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if pid.is_none_or(|pid| kill_process(pid, Signal::TERM).is_err()) {
+        return false;
+    }
+    matches!(tokio::time::timeout(STOP, child.wait()).await, Ok(Ok(status)) if status.success())
+}
+
+/// The program, beside the one that runs or above it: where cargo puts both.
+fn program() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let found = own.ancestors().skip(1).take(2).map(|folder| folder.join("todo-operator")).find(|path| path.is_file());
+    found.context(
+        "the operator is not built: `cargo build --package todo-operator` does it, `cargo xtask test faults` too",
+    )
+}

@@ -1,0 +1,172 @@
+//! The life of one platform, with something that goes wrong, compared step by step with one in which nothing does.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::Context;
+use kube::Client;
+
+use super::{Action, Cell, Course, Kinds, Operator, Plan, Snapshot, cells::Stage};
+use crate::{
+    harness::until,
+    proxy::{Fault, Proxy, Target},
+};
+
+/// How long everything may take to be as it should.
+const SETTLED: Duration = Duration::from_mins(2);
+/// How long nothing is written when a step without faults is over: longer than a pass and than the age of a read Secret.
+const UNDISTURBED_QUIET: Duration = Duration::from_secs(14);
+/// How long nothing is written before it is worth a look.
+const QUIET: Duration = Duration::from_millis(500);
+/// How long it stays as it should.
+const STAYS: Duration = Duration::from_secs(3);
+/// How long a stream is frozen.
+const FROZEN: Duration = Duration::from_secs(6);
+/// Lines of a comparison, a ledger or a log that an error shows.
+const LINES: usize = 12;
+
+/// Lives in a namespace of its own.
+pub struct Walk<'a> {
+    /// With all rights.
+    pub client: &'a Client,
+    /// What is compared.
+    pub kinds: &'a Kinds,
+    /// For the operator's files.
+    pub folder: &'a Path,
+    /// The namespace, which exists.
+    pub namespace: String,
+}
+
+/// What became of a walk.
+#[derive(Clone, Debug, Default)]
+pub struct Walked {
+    /// Faults that happened.
+    pub happened: usize,
+    /// What was wrong, each with its action and faults.
+    pub wrong: Vec<String>,
+}
+
+impl Walk<'_> {
+    /// Goes through these actions with nothing wrong, and notes what happens.
+    pub async fn undisturbed(&self, actions: &[Action]) -> anyhow::Result<Course> {
+        let mut proxy = Proxy::start(self.client.clone()).await?;
+        let operator = Operator::start(&mut proxy, self.folder, Some(&self.namespace), "operator")?;
+        let mut course = Course::default();
+        for &action in actions {
+            let begun = std::time::Instant::now();
+            action.perform(self.client, &self.namespace).await?;
+            let what = format!("{action:?} is over");
+            let settled = until(&what, SETTLED, || async {
+                let ledger = proxy.ledger();
+                let has_begun = action == Action::Delete || ledger.since(begun).work().next().is_some();
+                if !has_begun || begun.elapsed().min(ledger.quiet_for()) < UNDISTURBED_QUIET {
+                    return Ok(None);
+                }
+                Ok(Some(Snapshot::take(self.client, self.kinds, &self.namespace).await?))
+            });
+            let end = settled.await.with_context(|| operator.last_words(LINES))?;
+            let without_namespace = |target: &Target| Target { namespace: String::new(), ..target.clone() };
+            let writes = proxy.ledger().since(begun).work().map(|entry| without_namespace(&entry.target)).collect();
+            course.stages.insert(action, Stage { writes, end });
+        }
+        Ok(course)
+    }
+
+    /// Goes through all actions with what `plan` says wrong, and compares each end with that of `course`.
+    pub async fn disturbed(&self, plan: &Plan, course: &Course) -> anyhow::Result<Walked> {
+        let mut proxy = Proxy::start(self.client.clone()).await?;
+        let operator = Operator::start(&mut proxy, self.folder, Some(&self.namespace), "operator")?;
+        let mut walked = Walked::default();
+        let mut before = Snapshot::default();
+        for (action, stage) in &course.stages {
+            let cells: Vec<&Cell> = plan.iter().filter(|cell| cell.action == *action).collect();
+            proxy.set(cells.iter().map(|cell| cell.rule(&self.namespace)).collect());
+            let begun = std::time::Instant::now();
+            action.perform(self.client, &self.namespace).await?;
+            let step = self.step(*action, &cells, stage, &before, &proxy, begun).await;
+            walked.happened += proxy.happened().len();
+            match step {
+                Ok(end) => before = end,
+                Err(error) => {
+                    let cells: Vec<_> = cells.iter().map(ToString::to_string).collect();
+                    walked.wrong.push(format!(
+                        "{} in {}: {error:#}\nthe operator, started anew {} times, says:\n{}",
+                        cells.join(" + "),
+                        self.namespace,
+                        operator.restarts(),
+                        operator.last_words(LINES)
+                    ));
+                    // Later steps would only show the same.
+                    break;
+                }
+            }
+        }
+        Ok(walked)
+    }
+
+    async fn step(
+        &self,
+        action: Action,
+        cells: &[&Cell],
+        stage: &Stage,
+        before: &Snapshot,
+        proxy: &Proxy,
+        begun: std::time::Instant,
+    ) -> anyhow::Result<Snapshot> {
+        if cells.iter().any(|cell| cell.fault == Fault::Freeze) {
+            tokio::time::sleep(FROZEN).await;
+            proxy.lift(Fault::Freeze);
+        }
+        self.reaches_end(stage, proxy).await?;
+        tokio::time::sleep(STAYS).await;
+        let end = self.reaches_end(stage, proxy).await.context("it did not stay so")?;
+        // Whether a watch has an event just then is a matter of chance.
+        for cell in cells.iter().filter(|cell| !cell.fault.is_of_watches()) {
+            anyhow::ensure!(has_happened(cell, proxy), "{cell} never came");
+        }
+        let anew = end.made_anew(before);
+        anyhow::ensure!(anew.is_empty(), "made anew without need: {}", anew.join(" "));
+        let ledger = proxy.ledger().since(begun);
+        let needless = ledger.work().map(|entry| &entry.target).find(|target| {
+            let target = Target { namespace: String::new(), ..(*target).clone() };
+            target.verb == "delete" && !stage.writes.contains(&target)
+        });
+        anyhow::ensure!(
+            needless.is_none(),
+            "{action:?} deletes nothing, yet: {}",
+            needless.map(ToString::to_string).unwrap_or_default()
+        );
+        Ok(end)
+    }
+
+    /// Waits until everything is as after `action` in `course`.
+    pub async fn reaches(&self, action: Action, course: &Course, proxy: &Proxy) -> anyhow::Result<Snapshot> {
+        let stage = course.stages.get(&action).context("not in the course")?;
+        self.reaches_end(stage, proxy).await
+    }
+
+    async fn reaches_end(&self, stage: &Stage, proxy: &Proxy) -> anyhow::Result<Snapshot> {
+        let ledger = || {
+            let text = proxy.ledger().to_string();
+            let lines: Vec<_> = text.lines().filter(|line| !line.contains("leases")).collect();
+            format!("the last requests:\n{}", lines[lines.len().saturating_sub(LINES)..].join("\n"))
+        };
+        let reached = until("all is as when nothing goes wrong", SETTLED, || async {
+            if proxy.ledger().quiet_for() < QUIET {
+                return Ok(None);
+            }
+            let now = Snapshot::take(self.client, self.kinds, &self.namespace).await?;
+            let differences = now.differences(&stage.end);
+            let first = &differences[..differences.len().min(LINES)];
+            anyhow::ensure!(differences.is_empty(), "{} differences:\n{}", differences.len(), first.join("\n"));
+            Ok(Some(now))
+        });
+        reached.await.with_context(ledger)
+    }
+}
+
+fn has_happened(cell: &Cell, proxy: &Proxy) -> bool {
+    proxy.happened().iter().any(|(target, fault)| {
+        let target = Target { namespace: String::new(), ..target.clone() };
+        target == cell.on && *fault == cell.fault
+    })
+}

@@ -1,0 +1,8 @@
+//! The operator while things go wrong: `cargo xtask test faults`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed scenario may panic")]
+
+mod foreign;
+mod isolation;
+mod quiet;
+mod replicas;
+mod support;

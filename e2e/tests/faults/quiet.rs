@@ -1,0 +1,98 @@
+//! What a platform costs the API server.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client,
+    api::{DynamicObject, PostParams},
+    core::ApiResource,
+};
+use serde_json::json;
+use todo_crds::platform::TodoPlatform;
+use todo_e2e::{
+    faults::Operator,
+    proxy::{Ledger, Target},
+};
+
+use crate::support::{Bench, watch_for};
+
+/// How long it is watched at rest.
+const REST: Duration = Duration::from_mins(1);
+/// The operator's questions about kinds that may come late, and about Dapr's injector, are asked once a minute.
+const MINUTE: usize = 1;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_object_is_written_once_and_none_is_read_and_at_rest_only_named_secrets_are() -> anyhow::Result<()> {
+    let bench = Bench::start().await?;
+    let (walk, mut proxy) = (bench.walk(0).await?, bench.proxy().await?);
+    let _operator = Operator::start(&mut proxy, bench.folder.path(), Some(&walk.namespace), "operator")?;
+    make(&bench.client, &walk.namespace).await?;
+    bench.created(&proxy, &walk.namespace).await?;
+    let ledger = proxy.ledger();
+
+    let mut writes: BTreeMap<&Target, usize> = BTreeMap::new();
+    for entry in ledger.work() {
+        *writes.entry(&entry.target).or_default() += 1;
+    }
+    let (statuses, objects): (Vec<_>, Vec<_>) =
+        writes.into_iter().partition(|(target, _)| target.resource == "todoplatforms");
+    let repeated: Vec<_> = objects.iter().filter(|(_, times)| *times > 1).collect();
+    anyhow::ensure!(repeated.is_empty(), "written more than once: {repeated:?}\n{ledger}");
+    let statuses: usize = statuses.iter().map(|(_, times)| times).sum();
+    anyhow::ensure!(statuses <= 2, "{statuses} writes of the status\n{ledger}");
+    let read = children_read(&ledger);
+    anyhow::ensure!(read.is_empty(), "read: {read:?}");
+    println!("{} objects by as many writes, {statuses} writes of the status", objects.len());
+
+    let rest = watch_for(REST, &proxy).await;
+    let writes: Vec<_> = rest.work().map(|entry| entry.target.to_string()).collect();
+    anyhow::ensure!(writes.is_empty(), "written at rest: {writes:?}");
+    let events = rest.all().filter(|entry| entry.target.resource == "events").count();
+    anyhow::ensure!(events == 0, "{events} events at rest");
+    let read = children_read(&rest);
+    anyhow::ensure!(read.is_empty(), "read at rest: {read:?}");
+    let injector = rest.all().filter(|entry| entry.target.name == "dapr-sidecar-injector").count();
+    anyhow::ensure!(injector <= MINUTE, "the injector was read {injector} times in a minute");
+    let named = ["postgres-connection", "todo-app-token"];
+    let other: Vec<_> = rest
+        .all()
+        .map(|entry| &entry.target)
+        .filter(|target| {
+            target.resource == "secrets" && (target.verb != "get" || !named.contains(&target.name.as_str()))
+        })
+        .collect();
+    anyhow::ensure!(other.is_empty(), "Secrets: {other:?}");
+    Ok(())
+}
+
+/// A platform of which nothing runs here, so that its status has little to say.
+async fn make(client: &Client, namespace: &str) -> anyhow::Result<()> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let connection = json!({"connection-string": "postgres://todo:x@127.0.0.1:9/todo"});
+    let secret = json!({"metadata": {"name": "postgres-connection"}, "stringData": connection});
+    secrets.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
+    let platforms: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<TodoPlatform>(&()));
+    let reference = json!({"secretKeyRef": {"name": "postgres-connection", "key": "connection-string"}});
+    let platform = json!({
+        "apiVersion": "todoplatform.dev/v1alpha1",
+        "kind": "TodoPlatform",
+        "metadata": {"name": "todo"},
+        "spec": {
+            "kafka": {"external": {"brokers": ["127.0.0.1:9"]}},
+            "postgres": {"external": {"connectionString": reference}},
+        },
+    });
+    platforms.create(&PostParams::default(), &serde_json::from_value(platform)?).await?;
+    Ok(())
+}
+
+/// Objects of the platform that were read one by one, Secrets apart.
+fn children_read(ledger: &Ledger) -> Vec<String> {
+    let besides = ["", "secrets", "leases"];
+    let read = ledger.all().map(|entry| &entry.target).filter(|target| {
+        target.verb == "get" && !besides.contains(&target.resource.as_str()) && target.name != "dapr-sidecar-injector"
+    });
+    read.map(ToString::to_string).collect()
+}
