@@ -18,7 +18,8 @@ where
             Ok(Ok(Some(answer))) => return Ok(answer),
             Ok(Ok(None)) => {}
             Ok(Err(error)) => last = Some(format!("{error:#}")),
-            Err(_) => last = Some("the last question had no answer in time".to_owned()),
+            // An error before says more.
+            Err(_) => last = last.or_else(|| Some("the last question had no answer in time".to_owned())),
         }
         if start.elapsed() >= limit {
             let last = last.map(|error| format!("; last error: {error}")).unwrap_or_default();

@@ -91,11 +91,14 @@ impl Fights {
         }
     }
 
-    /// Whether an object is just as the last write of the same content left it. Then another one changes nothing either,
-    /// for example because a webhook takes out what is asked for.
+    /// Whether an object, seen in this version, is just as the last write of the same content left it, or was seen before
+    /// that write. Then another one changes nothing either: a webhook takes out what is asked for, or the watch has not
+    /// brought that write yet.
     pub fn is_as_written(&self, key: &Key, hash: &str, version: Option<&str>) -> bool {
+        let number = |version: Option<&str>| version.and_then(|version| version.parse::<u64>().ok());
         let written = self.written.get(key).filter(|written| written.hash == hash);
-        version.is_some() && written.is_some_and(|written| written.version.as_deref() == version)
+        let written = written.and_then(|written| number(written.version.as_deref()));
+        number(version).zip(written).is_some_and(|(seen, written)| seen <= written)
     }
 
     /// Whether an object is left alone for now.
@@ -172,9 +175,10 @@ mod tests {
     fn what_was_written_and_did_not_stay_so_is_not_written_again_until_somebody_changes_it() {
         let (mut fights, now) = (Fights::default(), Instant::now());
         assert!(!fights.is_as_written(&key(), "a", Some("1")));
-        fights.wrote(&key(), "a", Some("1".to_owned()), now);
-        assert!(fights.is_as_written(&key(), "a", Some("1")));
-        for (hash, version) in [("b", Some("1")), ("a", Some("2")), ("a", None)] {
+        fights.wrote(&key(), "a", Some("10".to_owned()), now);
+        assert!(fights.is_as_written(&key(), "a", Some("10")));
+        assert!(fights.is_as_written(&key(), "a", Some("9")), "seen before the write");
+        for (hash, version) in [("b", Some("10")), ("a", Some("11")), ("a", None)] {
             assert!(!fights.is_as_written(&key(), hash, version), "{hash} {version:?}");
         }
     }
