@@ -5,6 +5,7 @@
 //! wrong is tried on a bare [`control_plane`], with a [`proxy`] before it and the operator as a process: [`faults`].
 #![forbid(unsafe_code)]
 
+pub mod cargo_tool;
 pub mod cluster;
 pub mod command;
 pub mod control_plane;

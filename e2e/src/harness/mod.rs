@@ -7,6 +7,7 @@ pub mod dump;
 pub mod forward;
 pub mod freeze;
 pub mod http;
+pub mod local;
 pub mod namespace;
 pub mod platform;
 pub mod python;
@@ -21,6 +22,7 @@ use kube::{
 pub use channel_sink::ChannelSink;
 pub use forward::Forward;
 pub use freeze::Frozen;
+pub use local::LocalPlatform;
 pub use namespace::Namespace;
 pub use platform::Platform;
 pub use python::Python;

@@ -154,6 +154,12 @@ impl Standalone {
         Ok(())
     }
 
+    /// The process of this name: an app's identity, or `<app>-daprd` for its sidecar.
+    pub fn process(&self, name: &str) -> anyhow::Result<u32> {
+        let process = self.processes.iter().find(|process| process.name == name);
+        process.and_then(|process| process.child.id()).with_context(|| format!("{name} does not run"))
+    }
+
     fn ended(&mut self) -> Option<String> {
         let ended = |process: &mut Process| !matches!(process.child.try_wait(), Ok(None));
         self.processes.iter_mut().find_map(|process| ended(process).then(|| process.name.clone()))

@@ -1,11 +1,14 @@
 //! The commands.
 
 mod ask;
+mod bench;
 mod generate;
 mod operator;
 mod sample;
 mod test;
 mod up;
+
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use todo_e2e::{
@@ -29,6 +32,12 @@ enum Command {
     Down,
     /// Runs the tests of these kinds, or all.
     Test(test::Arguments),
+    /// Measures; without a name, says what can be measured.
+    Bench {
+        /// Name of a bench, and its options.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Writes all files that are generated from others.
     Generate {
         /// Only says whether they are current.
@@ -83,6 +92,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             Ok(Cluster::down(&settings, &progress).await?)
         }
         Command::Test(arguments) => test::run(&arguments, &settings, &progress).await,
+        Command::Bench { arguments } => bench::run(&arguments).await,
         Command::Generate { check } => generate::run(check).await,
         Command::Kubeconfig => {
             println!("{}", Cluster::running(&settings).await?.kubeconfig().display());
@@ -95,4 +105,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+/// The checkout.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }

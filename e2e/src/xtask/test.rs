@@ -1,15 +1,16 @@
 //! `cargo xtask test`: the tests, from quick ones to those on the real cluster.
 
-use std::{path::Path, process::Stdio};
+use std::process::Stdio;
 
 use clap::ValueEnum;
 use todo_e2e::{
+    cargo_tool,
     cluster::{Cluster, Images, Requirements, Settings, Tool, Tools, requirements::From},
     harness::{self, Namespace, Python, database::Database, python},
     progress::Progress,
 };
 
-use super::{generate, operator, up};
+use super::{generate, operator, root, up};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -81,20 +82,8 @@ async fn lint(cluster: &Cluster, settings: &Settings) -> anyhow::Result<()> {
     generate::run(true).await?;
     call(program(cluster.tools().helm(), &["lint", "--strict", "helm/todo-operator"])).await?;
     // Where the advisories' database cannot be reached, the rest is checked all the same.
-    let deny = deny(settings).await?;
+    let deny = cargo_tool::installed(settings, "cargo-deny", DENY).await?;
     call(program(deny, &["--locked", "check", "licenses", "bans", "sources"])).await
-}
-
-/// cargo-deny, built once.
-async fn deny(settings: &Settings) -> anyhow::Result<std::path::PathBuf> {
-    let root = settings.tools().join(format!("cargo-deny-{DENY}"));
-    let built = root.join("bin/cargo-deny");
-    if !built.exists() {
-        let mut install = cargo(&["install", "cargo-deny", "--locked", "--quiet", "--version", DENY, "--root"]);
-        install.arg(root);
-        call(install).await?;
-    }
-    Ok(built)
 }
 
 const DENY: &str = "0.20.2";
@@ -147,10 +136,6 @@ async fn faults(filter: Option<&str>, settings: &Settings, progress: &Progress) 
     let mut tests = cargo(&["test", "--package", "todo-e2e", "--locked", "--test", "faults", "--"]);
     tests.args(["--nocapture", "--test-threads", "1"]).args(filter);
     call(tests).await
-}
-
-fn root() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 fn cargo(arguments: &[&str]) -> tokio::process::Command {

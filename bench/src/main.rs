@@ -1,0 +1,30 @@
+//! `cargo xtask bench NAME`: figures, which tests must not depend on. Each bench compares within one run, because the
+//! machines that it runs on are noisy; README.md has what was measured.
+#![forbid(unsafe_code)]
+
+mod services;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+enum Bench {
+    /// The backend beside a FastAPI peer, reads through sidecars, and events from commit to effect.
+    Services(services::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match Bench::parse() {
+        Bench::Services(arguments) => services::run(&arguments).await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
