@@ -11,7 +11,7 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 enum Bench {
-    /// The backend beside a FastAPI peer, reads through sidecars, and events from commit to effect.
+    /// The backend beside a peer in Python, reads through sidecars, and events from commit to effect.
     Services(services::Arguments),
 }
 
@@ -23,7 +23,7 @@ async fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("\nerror: {error:?}");
+            eprintln!("\nerror: {error:#}");
             ExitCode::FAILURE
         }
     }

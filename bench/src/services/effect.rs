@@ -40,9 +40,10 @@ pub(super) async fn measure(backend: &Http, pool: &PgPool, user: &str) -> anyhow
         }
     }
     tasks.truncate(EVENTS as usize);
-    let waiting = "SELECT count(*) FROM outbox WHERE published_at IS NULL";
-    until("the events before are through", Duration::from_mins(2), async || {
-        let count: i64 = sqlx::query_scalar(waiting).fetch_one(pool).await?;
+    let waiting = "SELECT count(*) FROM outbox WHERE topic = 'task-events' AND payload ->> 'user_id' = $1
+        AND NOT EXISTS (SELECT FROM inbox WHERE event_id = outbox.id::text)";
+    until("the events before are handled", Duration::from_mins(4), async || {
+        let count: i64 = sqlx::query_scalar(waiting).bind(user).fetch_one(pool).await?;
         Ok((count == 0).then_some(()))
     })
     .await?;

@@ -1,4 +1,4 @@
-//! `cargo xtask bench services`: the backend beside a FastAPI peer on the same PostgreSQL, each with a sidecar, in one
+//! `cargo xtask bench services`: the backend beside a `FastAPI` peer on the same PostgreSQL, each with a sidecar, in one
 //! run and by turns; then reads at a fixed rate through one sidecar and two; then the way from a commit to its effect.
 
 mod effect;

@@ -1,4 +1,4 @@
-//! The FastAPI peer: its packages, and its place in the local platform's run file, so that it has a sidecar as ours have.
+//! The `FastAPI` peer: its packages, and its place in the local platform's run file, so that it has a sidecar as ours have.
 
 use std::{collections::BTreeMap, path::Path};
 
