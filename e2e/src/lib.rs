@@ -1,11 +1,13 @@
 //! A real cluster on this machine, and all that the scenarios and `cargo xtask` share.
 //!
 //! Nothing here is a stand-in for Kubernetes or Dapr: [`cluster`] brings up kind with Dapr's control plane, [`images`]
-//! builds what runs on it, and [`harness`] drives and watches it from the scenarios. What an operator does when things go
-//! wrong is tried on a bare [`control_plane`], with a [`proxy`] before it and the operator as a process: [`faults`].
+//! builds what runs on it, [`harness`] drives and watches it from the scenarios, and [`chaos`] breaks it. What an operator
+//! does when things go wrong is tried on a bare [`control_plane`], with a [`proxy`] before it and the operator as a process:
+//! [`faults`].
 #![forbid(unsafe_code)]
 
 pub mod cargo_tool;
+pub mod chaos;
 pub mod cluster;
 pub mod command;
 pub mod control_plane;

@@ -28,21 +28,30 @@ impl Frozen {
         self.signal("CONT").await
     }
 
-    /// A process may not stop the first one of its own container, so this is done from the node.
     async fn signal(&self, signal: &str) -> anyhow::Result<()> {
-        const SCRIPT: &str = r#"
-            found=1
-            for process in $(pgrep -f "$2"); do
-              if grep -q "$1" "/proc/$process/cgroup"; then kill "-$3" "$process" && found=0; fi
-            done
-            exit $found"#;
-        let cluster = &self.namespace.env.cluster;
-        let node = format!("{}-control-plane", crate::cluster::settings::CLUSTER);
-        let docker = cluster.docker().map_or_else(|| Command::new("docker"), crate::cluster::Docker::command);
-        // systemd writes the dashes of a pod's UID as underscores in cgroups' names, other drivers do not.
-        let uid = self.pod_uid.replace('-', "[-_]");
-        let exec = docker.args(["exec", &node, "sh", "-c", SCRIPT, "signal", &uid, &self.pattern, signal]);
-        exec.run().await?;
-        Ok(())
+        self::signal(&self.namespace, &self.pod_uid, &self.pattern, signal).await
     }
+}
+
+/// Sends a signal to the processes of a pod whose command lines match a pattern. A process may not stop the first one of
+/// its own container, so this is done from the node.
+pub async fn signal(namespace: &Namespace, pod_uid: &str, pattern: &str, signal: &str) -> anyhow::Result<()> {
+    const SCRIPT: &str = r#"
+        found=1
+        for process in $(pgrep -f "$2"); do
+          if grep -q "$1" "/proc/$process/cgroup"; then kill "-$3" "$process" && found=0; fi
+        done
+        exit $found"#;
+    // systemd writes the dashes of a pod's UID as underscores in cgroups' names, other drivers do not.
+    let uid = pod_uid.replace('-', "[-_]");
+    on_node(namespace, ["sh", "-c", SCRIPT, "signal", &uid, pattern, signal].map(str::to_owned)).await
+}
+
+/// Runs a program on the node.
+pub async fn on_node(namespace: &Namespace, arguments: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
+    let cluster = &namespace.env.cluster;
+    let node = format!("{}-control-plane", crate::cluster::settings::CLUSTER);
+    let docker = cluster.docker().map_or_else(|| Command::new("docker"), crate::cluster::Docker::command);
+    docker.args(["exec", &node]).args(arguments).run().await?;
+    Ok(())
 }

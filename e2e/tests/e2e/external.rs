@@ -1,4 +1,4 @@
-//! Somebody else's Kafka: the shared platform's, with a consumer group of our own.
+//! Somebody else's Kafka and PostgreSQL: the shared platform's.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -87,4 +87,32 @@ async fn no_container_restarted(namespace: &Namespace) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_database_that_belongs_to_another_platform_is_refused_with_its_name() {
+    shared::with("in-use", async |shared, _| {
+        let owner = &shared.namespace.name;
+        let url = shared.secret("postgres-connection", "connection-string").await?;
+        let url = url.replace("@postgres:", &format!("@postgres.{owner}.svc:"));
+        assert!(url.contains(owner), "the host is not where it was expected");
+        Namespace::with("in-use", async |namespace| {
+            namespace.api().create(&PostParams::default(), &secret("taken", "url", &url)).await?;
+            let reference = json!({"secretKeyRef": {"name": "taken", "key": "url"}});
+            let spec = json!({"postgres": {"external": {"connectionString": reference}}});
+            let platform = Platform::apply(&namespace, "todo", spec).await?;
+            let what = "the other platform is named";
+            let refused = todo_e2e::harness::until(what, Platform::READY, async || {
+                let condition = platform.condition("InfrastructureReady").await?;
+                Ok(condition.filter(|one| one.reason == "DatabaseInUse"))
+            });
+            let refused = refused.await?;
+            assert!(refused.message.contains(&format!("{owner}/todo")), "{}", refused.message);
+            assert_eq!(platform.condition("Ready").await?.map(|one| one.status).as_deref(), Some("False"));
+            Ok(())
+        })
+        .await;
+        Ok(())
+    })
+    .await;
 }

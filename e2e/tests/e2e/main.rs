@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a scenario fails by panicking, as every test does")]
 
 mod channels;
+mod chaos;
 mod conflict;
 mod conversation;
 mod drift;
@@ -15,5 +16,6 @@ mod ready;
 mod recurrence;
 mod reminders;
 mod retain;
+mod rollout;
 mod security;
 mod shared;

@@ -1,0 +1,157 @@
+//! What must hold between what clients were told and what is stored and published. Pure.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+};
+
+use uuid::Uuid;
+
+use super::{
+    facts::{Facts, StoredTask},
+    history::{History, Outcome, Request},
+};
+
+/// Something that must not be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Violation {
+    /// A change that was acknowledged is not stored.
+    Lost(String),
+    /// A change that was refused is stored.
+    Phantom(String),
+    /// A change is stored and its event was not published.
+    Unpublished(String),
+    /// An event was published of a change that is not stored.
+    Unfounded(String),
+    /// The events of a task were published in another order than they happened.
+    Disordered(String),
+    /// An event had no effect.
+    NoEffect(String),
+    /// An event took effect more than once.
+    DoubleEffect(String),
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, which) = match self {
+            Self::Lost(which) => ("acknowledged and not stored", which),
+            Self::Phantom(which) => ("refused and stored", which),
+            Self::Unpublished(which) => ("stored and not published", which),
+            Self::Unfounded(which) => ("published and not stored", which),
+            Self::Disordered(which) => ("published out of order", which),
+            Self::NoEffect(which) => ("without effect", which),
+            Self::DoubleEffect(which) => ("with effect more than once", which),
+        };
+        write!(f, "{what}: {which}")
+    }
+}
+
+/// All that is wrong, sorted.
+pub fn violations(history: &History, facts: &Facts) -> Vec<Violation> {
+    let mut found = Vec::new();
+    changes(history, facts, &mut found);
+    effects(history, facts, &mut found);
+    publication(facts, &mut found);
+    order(facts, &mut found);
+    found.sort();
+    found
+}
+
+/// Acknowledged ⊆ stored, and refused ∩ stored = ∅.
+fn changes(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
+    let by_title: HashMap<&str, &StoredTask> =
+        facts.tasks.iter().filter(|task| task.spawned_by.is_none()).map(|task| (task.title.as_str(), task)).collect();
+    let by_id: HashMap<Uuid, &StoredTask> = facts.tasks.iter().map(|task| (task.id, task)).collect();
+    for operation in &history.0 {
+        let (stored, which) = match &operation.request {
+            Request::Create { title, .. } => (by_title.contains_key(title.as_str()), format!("task {title}")),
+            Request::Update { task, version } => {
+                let stored = by_id.get(task).is_some_and(|row| version.is_none_or(|version| row.version >= version));
+                // A refused update leaves no trace of its own to look for.
+                if operation.outcome == Outcome::Refused {
+                    continue;
+                }
+                (stored, format!("update of {task}"))
+            }
+            Request::Complete { task } => {
+                (by_id.get(task).is_some_and(|row| row.completed), format!("completion of {task}"))
+            }
+        };
+        match operation.outcome {
+            Outcome::Acknowledged if !stored => found.push(Violation::Lost(which)),
+            Outcome::Refused if stored => found.push(Violation::Phantom(which)),
+            _ => {}
+        }
+    }
+}
+
+/// One next occurrence of each completed task that repeats, and one notification of each reminder.
+fn effects(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
+    let mut successors: BTreeMap<Uuid, usize> = BTreeMap::new();
+    for parent in facts.tasks.iter().filter_map(|task| task.spawned_by) {
+        *successors.entry(parent).or_default() += 1;
+    }
+    let reminded: BTreeSet<&str> = history
+        .0
+        .iter()
+        .filter_map(|operation| match &operation.request {
+            Request::Create { title, reminded: true } => Some(title.as_str()),
+            _ => None,
+        })
+        .collect();
+    for task in &facts.tasks {
+        let (expected, count, what) = if reminded.contains(task.title.as_str()) {
+            (1, facts.notifications.get(&task.id).copied().unwrap_or_default(), "reminder")
+        } else {
+            (usize::from(task.completed), successors.get(&task.id).copied().unwrap_or_default(), "completion")
+        };
+        let which = || format!("{what} of {} ({count} instead of {expected})", task.id);
+        if count < expected {
+            found.push(Violation::NoEffect(which()));
+        } else if count > expected {
+            found.push(Violation::DoubleEffect(which()));
+        }
+    }
+}
+
+/// Stored = published, as sets: an event may be published twice, with the same identity.
+fn publication(facts: &Facts, found: &mut Vec<Violation>) {
+    let stored: BTreeSet<Uuid> = facts.outbox.iter().map(|event| event.id).collect();
+    let published: BTreeSet<Uuid> = facts.published.iter().map(|event| event.id).collect();
+    found.extend(stored.difference(&published).map(|id| Violation::Unpublished(format!("event {id}"))));
+    found.extend(published.difference(&stored).map(|id| Violation::Unfounded(format!("event {id}"))));
+    // Every change of a task has an event of its own.
+    let mut events: HashMap<Uuid, i64> = HashMap::new();
+    for event in facts.outbox.iter().filter(|event| event.topic == "task-events") {
+        *events.entry(event.task).or_default() += 1;
+    }
+    for task in &facts.tasks {
+        let count = events.get(&task.id).copied().unwrap_or_default();
+        if count < task.version {
+            found.push(Violation::Unpublished(format!(
+                "{} of {} changes of {}",
+                task.version - count,
+                task.version,
+                task.id
+            )));
+        }
+    }
+}
+
+/// The first publications of a task's events are in the order in which they happened, and all in one partition.
+fn order(facts: &Facts, found: &mut Vec<Violation>) {
+    let sequence: HashMap<Uuid, i64> = facts.outbox.iter().map(|event| (event.id, event.sequence)).collect();
+    let (mut seen, mut last) = (BTreeSet::new(), HashMap::new());
+    for event in &facts.published {
+        let Some(sequence) = sequence.get(&event.id).filter(|_| seen.insert(event.id)) else { continue };
+        let (partition, before) = last.entry((event.topic.clone(), event.task)).or_insert((event.partition, *sequence));
+        if *partition != event.partition || *before > *sequence {
+            found.push(Violation::Disordered(format!("event {} of {}", event.id, event.task)));
+        }
+        *before = *sequence;
+    }
+}
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;

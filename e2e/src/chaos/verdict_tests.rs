@@ -1,0 +1,135 @@
+use super::*;
+use crate::chaos::{
+    facts::{PublishedEvent, StoredEvent},
+    history::Operation,
+};
+
+const CREATED: Uuid = Uuid::from_u128(1);
+const COMPLETED: Uuid = Uuid::from_u128(2);
+const SPAWNED: Uuid = Uuid::from_u128(3);
+const REMINDED: Uuid = Uuid::from_u128(4);
+
+const TASK: Uuid = Uuid::from_u128(10);
+const NEXT: Uuid = Uuid::from_u128(11);
+const REMINDER: Uuid = Uuid::from_u128(12);
+
+fn task(id: Uuid, title: &str, version: i64, spawned_by: Option<Uuid>) -> StoredTask {
+    StoredTask { id, title: title.to_owned(), version, completed: version > 1, spawned_by }
+}
+
+fn event(id: Uuid, sequence: i64, task: Uuid) -> StoredEvent {
+    StoredEvent { id, sequence, topic: "task-events".to_owned(), task }
+}
+
+/// A task that was made and completed, its next occurrence, and one that was reminded of: all as it should be.
+fn right() -> (History, Facts) {
+    let mut history = History::default();
+    history.note(Request::Create { title: "a".to_owned(), reminded: false }, Outcome::Acknowledged);
+    history.note(Request::Complete { task: TASK }, Outcome::Acknowledged);
+    history.note(Request::Create { title: "b".to_owned(), reminded: true }, Outcome::Acknowledged);
+    history.note(Request::Create { title: "c".to_owned(), reminded: false }, Outcome::Unknown);
+    history.note(Request::Create { title: "d".to_owned(), reminded: false }, Outcome::Refused);
+    let outbox =
+        vec![event(CREATED, 1, TASK), event(COMPLETED, 2, TASK), event(SPAWNED, 3, NEXT), event(REMINDED, 4, REMINDER)];
+    let published = outbox
+        .iter()
+        .map(|event| PublishedEvent { id: event.id, topic: event.topic.clone(), partition: 0, task: event.task })
+        .collect();
+    let facts = Facts {
+        tasks: vec![task(TASK, "a", 2, None), task(NEXT, "a", 1, Some(TASK)), task(REMINDER, "b", 1, None)],
+        outbox,
+        published,
+        notifications: HashMap::from([(REMINDER, 1)]),
+    };
+    (history, facts)
+}
+
+#[test]
+fn a_run_in_which_all_went_well_has_no_violation() {
+    let (history, mut facts) = right();
+    assert_eq!(violations(&history, &facts), []);
+    // At least once: the same event again is no mistake of the publisher.
+    facts.published.push(facts.published[0].clone());
+    assert_eq!(violations(&history, &facts), []);
+}
+
+/// A way in which a run goes wrong, and whether a violation says so.
+type Wrong = (&'static str, fn(&mut History, &mut Facts), fn(&Violation) -> bool);
+
+#[test]
+fn each_way_to_go_wrong_is_found() {
+    let wrong: [Wrong; 12] = [
+        (
+            "acknowledged before the commit",
+            |_, facts| facts.tasks.retain(|task| task.id != REMINDER),
+            |found| matches!(found, Violation::Lost(_)),
+        ),
+        (
+            "a completion acknowledged before the commit",
+            |_, facts| facts.tasks[0].completed = false,
+            |found| matches!(found, Violation::Lost(_)),
+        ),
+        (
+            "an update acknowledged before the commit",
+            |history, _| history.note(Request::Update { task: NEXT, version: Some(2) }, Outcome::Acknowledged),
+            |found| matches!(found, Violation::Lost(_)),
+        ),
+        (
+            "refused after the commit",
+            |history, _| {
+                let request = Request::Create { title: "b".to_owned(), reminded: true };
+                history.0.push(Operation { request, outcome: Outcome::Refused });
+            },
+            |found| matches!(found, Violation::Phantom(_)),
+        ),
+        (
+            "marked as published before it was",
+            |_, facts| facts.published.retain(|event| event.id != COMPLETED),
+            |found| matches!(found, Violation::Unpublished(_)),
+        ),
+        (
+            "the outbox row in a transaction of its own",
+            |_, facts| {
+                facts.outbox.retain(|event| event.id != COMPLETED);
+                facts.published.retain(|event| event.id != COMPLETED);
+            },
+            |found| matches!(found, Violation::Unpublished(_)),
+        ),
+        (
+            "published before the commit",
+            |_, facts| facts.outbox.retain(|event| event.id != SPAWNED),
+            |found| matches!(found, Violation::Unfounded(_)),
+        ),
+        (
+            "a relay that knows no order",
+            |_, facts| facts.published.swap(0, 1),
+            |found| matches!(found, Violation::Disordered(_)),
+        ),
+        (
+            "no partition key",
+            |_, facts| facts.published[1].partition = 1,
+            |found| matches!(found, Violation::Disordered(_)),
+        ),
+        (
+            "acknowledged to the broker before the effect",
+            |_, facts| facts.tasks.retain(|task| task.id != NEXT),
+            |found| matches!(found, Violation::NoEffect(_)),
+        ),
+        (
+            "no inbox",
+            |_, facts| facts.tasks.push(task(Uuid::from_u128(13), "a", 0, Some(TASK))),
+            |found| matches!(found, Violation::DoubleEffect(_)),
+        ),
+        (
+            "a claim without a lock",
+            |_, facts| *facts.notifications.entry(REMINDER).or_default() += 1,
+            |found| matches!(found, Violation::DoubleEffect(_)),
+        ),
+    ];
+    for (what, change, is_said) in wrong {
+        let (mut history, mut facts) = right();
+        change(&mut history, &mut facts);
+        let found = violations(&history, &facts);
+        assert!(found.iter().any(is_said), "{what}: {found:?}");
+    }
+}
