@@ -2,14 +2,68 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::{api::core::v1::ResourceRequirements, apimachinery::pkg::api::resource::Quantity};
+use k8s_openapi::{
+    api::core::v1::{Affinity, ResourceRequirements, Toleration},
+    apimachinery::pkg::api::resource::Quantity,
+};
 use todo_crds::platform as api;
 
-use super::{Scale, Service, Settings, check, defaults, quantity, validate::Checks};
+use super::{Settings, check, defaults, quantity, validate::Checks};
 use crate::names::App;
 
 /// Most pods of a service.
 const MOST_REPLICAS: i64 = 100;
+
+/// Settings of one service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Which one.
+    pub app: App,
+    /// Full reference of its image.
+    pub image: String,
+    /// How many pods.
+    pub scale: Scale,
+    /// Resources of the app's container.
+    pub resources: ResourceRequirements,
+    /// What a user adds to the environment.
+    pub env: BTreeMap<String, String>,
+    /// What a user adds to the pod's annotations.
+    pub pod_annotations: BTreeMap<String, String>,
+    /// Nodes that it may run on.
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints that it tolerates.
+    pub tolerations: Vec<Toleration>,
+    /// Affinity.
+    pub affinity: Option<Affinity>,
+    /// Priority class.
+    pub priority_class: Option<String>,
+}
+
+/// How many pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// So many.
+    Fixed(i32),
+    /// As an autoscaler finds.
+    Auto {
+        /// At least.
+        min: i32,
+        /// At most.
+        max: i32,
+        /// Share of the requested CPU that it aims at, in percent.
+        cpu_percent: i32,
+    },
+}
+
+impl Scale {
+    /// The least number of pods there should be.
+    pub const fn min(&self) -> i32 {
+        match self {
+            Self::Fixed(n) => *n,
+            Self::Auto { min, .. } => *min,
+        }
+    }
+}
 
 /// Settings of all services, in the order of [`App::ALL`].
 pub(super) fn all(

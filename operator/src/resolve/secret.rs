@@ -1,0 +1,72 @@
+//! Secrets: only by reference, and never printed.
+
+use std::{collections::BTreeSet, fmt};
+
+use sha2::{Digest, Sha256};
+
+/// A text that is never printed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Sensitive(String);
+
+impl Sensitive {
+    /// Wraps a value.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value, for writing it into a Secret.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Sensitive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<hidden>")
+    }
+}
+
+/// A key of a Secret in the platform's namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SecretRef {
+    /// Name of the Secret.
+    pub name: String,
+    /// Key in its data.
+    pub key: String,
+}
+
+impl SecretRef {
+    /// A key of a Secret.
+    pub fn new(name: impl Into<String>, key: impl Into<String>) -> Self {
+        Self { name: name.into(), key: key.into() }
+    }
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret {} key {}", self.name, self.key)
+    }
+}
+
+/// Short digest of a Secret's value, for noticing that it changed.
+pub fn digest(value: &[u8]) -> String {
+    short_hash(value)
+}
+
+/// The first 16 hexadecimal digits of a SHA-256: enough to tell two settings apart.
+pub fn short_hash(bytes: &[u8]) -> String {
+    hex::encode(&Sha256::digest(bytes)[..8])
+}
+
+/// A key of a Secret that something waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretKey {
+    /// Name of the Secret.
+    pub name: String,
+    /// Key in its data.
+    pub key: String,
+    /// Components, services and embedded parts that need it.
+    pub used_by: BTreeSet<String>,
+    /// Whether the operator makes the Secret when there is none.
+    pub generated: bool,
+}
