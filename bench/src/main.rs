@@ -2,6 +2,7 @@
 //! machines that it runs on are noisy; README.md has what was measured.
 #![forbid(unsafe_code)]
 
+mod chaos;
 mod services;
 
 use std::process::ExitCode;
@@ -11,6 +12,8 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 enum Bench {
+    /// Every part of a platform killed, frozen and cut off, with a check that nothing is lost; and how a backlog drains.
+    Chaos(chaos::Arguments),
     /// The backend beside a peer in Python, reads through sidecars, and events from commit to effect.
     Services(services::Arguments),
 }
@@ -18,6 +21,7 @@ enum Bench {
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Bench::parse() {
+        Bench::Chaos(arguments) => chaos::run(&arguments).await,
         Bench::Services(arguments) => services::run(&arguments).await,
     };
     match result {

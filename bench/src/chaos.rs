@@ -1,0 +1,106 @@
+//! `cargo xtask bench chaos`: the scenario of that name for as long as wanted, and how fast a backlog drains.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use todo_e2e::{
+    chaos::{self, facts, history::Outcome},
+    harness::{Env, Frozen, Namespace, Platform},
+};
+use tokio::time::{sleep, timeout};
+
+/// Writers at the same time while the broker is away.
+const WRITERS: usize = 8;
+const DRAINED: Duration = Duration::from_mins(10);
+
+/// How long it takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// How often each fault strikes.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// For the same order of faults again.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Seconds for which the broker is away.
+    #[arg(long, default_value_t = 60)]
+    outage: u64,
+}
+
+pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let env = Env::connect().await?;
+    let namespace = Namespace::create(&env, "bench-chaos").await?;
+    let result = in_namespace(&namespace, arguments).await;
+    namespace.delete().await?;
+    result
+}
+
+async fn in_namespace(namespace: &Namespace, arguments: &Arguments) -> anyhow::Result<()> {
+    let platform = Platform::apply(namespace, "todo", json!({})).await?;
+    platform.ready().await?;
+    outage(&platform, Duration::from_secs(arguments.outage)).await?;
+    platform.ready().await?;
+
+    let seed = arguments.seed.unwrap_or_else(rand::random);
+    println!("\nFaults, seed {seed}:");
+    let begun = Instant::now();
+    let report = chaos::run(&platform, seed, arguments.rounds).await?;
+    let (history, facts) = (&report.history, &report.facts);
+    println!(
+        "{} faults in {:.0?}: {} operations, {} acknowledged, {} unknown; {} events; drained {:.1?} after the last fault",
+        chaos::Nemesis::ALL.len() * arguments.rounds,
+        begun.elapsed(),
+        history.0.len(),
+        history.count(Outcome::Acknowledged),
+        history.count(Outcome::Unknown),
+        facts.outbox.len(),
+        report.drained,
+    );
+    let violations = report.violations();
+    for violation in &violations {
+        println!("- {violation}");
+    }
+    anyhow::ensure!(violations.is_empty(), "{} violations", violations.len());
+    println!("nothing lost, nothing twice, all in order");
+    Ok(())
+}
+
+/// Writes while the broker hangs, and then measures how fast what has piled up is published and consumed.
+async fn outage(platform: &Platform, length: Duration) -> anyhow::Result<()> {
+    let broker = Frozen::freeze(&platform.namespace, "kafka-0", "kafka.Kafka").await?;
+    let writers: Vec<_> = (0..WRITERS).map(|number| tokio::spawn(write(platform.clone(), number, length))).collect();
+    let (mut asked, mut acknowledged) = (0_u32, 0_u32);
+    for writer in writers {
+        let (all, done) = writer.await??;
+        asked += all;
+        acknowledged += done;
+    }
+    broker.thaw().await?;
+    let (back, backlog) = (Instant::now(), facts::waiting(platform).await?);
+    let drained = timeout(DRAINED, async {
+        while facts::waiting(platform).await? > 0 {
+            sleep(Duration::from_millis(500)).await;
+        }
+        anyhow::Ok(back.elapsed())
+    });
+    let drained = drained.await??;
+    #[expect(clippy::cast_precision_loss, reason = "a backlog has fewer than 2^52 events")]
+    let rate = backlog as f64 / drained.as_secs_f64();
+    println!(
+        "Broker away for {length:.0?}: {acknowledged} of {asked} writes acknowledged; {backlog} events drained in \
+         {drained:.1?}, {rate:.0}/s from the broker's return to the last effect"
+    );
+    Ok(())
+}
+
+/// How many tasks were asked for, and how many answers said that they are stored.
+async fn write(platform: Platform, number: usize, length: Duration) -> anyhow::Result<(u32, u32)> {
+    let page = platform.page().await?;
+    let body = json!({"user_id": format!("chaos-outage-{number}"), "title": "write this down"});
+    let (begun, mut asked, mut acknowledged) = (Instant::now(), 0, 0);
+    while begun.elapsed() < length {
+        asked += 1;
+        acknowledged += u32::from(page.post("/api/tasks", &body).await.is_ok_and(|answer| answer.status == 201));
+    }
+    Ok((asked, acknowledged))
+}
