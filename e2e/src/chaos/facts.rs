@@ -125,10 +125,17 @@ struct About {
     task_id: Uuid,
 }
 
-/// All messages of a topic, by Kafka's own consumer on the listener that only the broker's pod reaches.
+/// All messages of a topic that are there now, by Kafka's own programs on the listener that only the broker's pod reaches.
+/// To the present end of each partition: a platform's own test events never cease.
 async fn messages(platform: &Platform, topic: &str) -> anyhow::Result<Vec<PublishedEvent>> {
-    const CONSUME: &str = "KAFKA_HEAP_OPTS=-Xmx128m exec /opt/kafka/bin/kafka-console-consumer.sh --bootstrap-server \
-        127.0.0.1:9094 --topic \"$0\" --from-beginning --timeout-ms 8000 --property print.partition=true";
+    const CONSUME: &str = "set -eu; export KAFKA_HEAP_OPTS=-Xmx128m; broker=127.0.0.1:9094
+        /opt/kafka/bin/kafka-run-class.sh org.apache.kafka.tools.GetOffsetShell --bootstrap-server $broker --topic \"$0\" |
+        while IFS=: read -r topic partition end; do
+          if [ \"$end\" -gt 0 ]; then
+            /opt/kafka/bin/kafka-console-consumer.sh --bootstrap-server $broker --topic \"$topic\" --partition \"$partition\" \
+              --offset earliest --max-messages \"$end\" --timeout-ms 30000 --property print.partition=true < /dev/null
+          fi
+        done";
     let api = platform.namespace.api::<Pod>();
     let output = AttachParams::default().stderr(false);
     let mut consumer = api.exec("kafka-0", ["sh", "-c", CONSUME, topic], &output).await?;

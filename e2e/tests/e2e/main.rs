@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a scenario fails by panicking, as every test does")]
 
 mod channels;
-mod chaos;
 mod conflict;
 mod conversation;
 mod drift;

@@ -39,13 +39,15 @@ async fn ready_pods(namespace: &Namespace, app: &str) -> anyhow::Result<i32> {
 #[tokio::test]
 async fn an_image_that_does_not_exist_is_named_while_the_old_pods_serve_and_taking_it_back_restarts_nothing() {
     Namespace::with("image", async |namespace| {
-        let platform = Platform::apply(&namespace, "todo", json!({})).await?;
+        let spec = |image: &str| json!({"services": {"backend": {"replicas": 2, "image": image}}});
+        let without = json!({"services": {"backend": {"replicas": 2}}});
+        let platform = Platform::apply(&namespace, "todo", without.clone()).await?;
         platform.ready().await?;
         let before = pods(&namespace, BACKEND).await?;
 
         // A port that nobody listens on, so that the answer is quick and comes from this machine.
         let image = "127.0.0.1:1/todo-backend:none";
-        Platform::apply(&namespace, "todo", json!({"services": {"backend": {"image": image}}})).await?;
+        Platform::apply(&namespace, "todo", spec(image)).await?;
         let degraded = platform.wait("Degraded", "True", STUCK).await?;
         assert_eq!(degraded.reason, "RolloutStuck", "{}", degraded.message);
         for word in [BACKEND, "ImagePullBackOff", image] {
@@ -56,7 +58,7 @@ async fn an_image_that_does_not_exist_is_named_while_the_old_pods_serve_and_taki
         let during = pods(&namespace, BACKEND).await?;
         assert!(during.is_superset(&before), "pods that served are gone: {before:?}, {during:?}");
 
-        Platform::apply(&namespace, "todo", json!({})).await?;
+        Platform::apply(&namespace, "todo", without).await?;
         platform.wait("Degraded", "False", STUCK).await?;
         until("only the pods from before are there", SOON, async || {
             Ok((pods(&namespace, BACKEND).await? == before).then_some(()))
