@@ -1,4 +1,4 @@
-//! `cargo xtask bench chaos`: the scenario of that name for as long as wanted, and how fast a backlog drains.
+//! `cargo xtask bench chaos`: whether anything is lost or happens twice whatever breaks, and how fast a backlog drains.
 
 use std::time::{Duration, Instant};
 

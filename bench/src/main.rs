@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod chaos;
+mod faults;
 mod services;
 
 use std::process::ExitCode;
@@ -14,6 +15,8 @@ use clap::Parser;
 enum Bench {
     /// Every part of a platform killed, frozen and cut off, with a check that nothing is lost; and how a backlog drains.
     Chaos(chaos::Arguments),
+    /// Something goes wrong at each write and watch of the operator; the end has to be the same.
+    Faults(faults::Arguments),
     /// The backend beside a peer in Python, reads through sidecars, and events from commit to effect.
     Services(services::Arguments),
 }
@@ -22,6 +25,7 @@ enum Bench {
 async fn main() -> ExitCode {
     let result = match Bench::parse() {
         Bench::Chaos(arguments) => chaos::run(&arguments).await,
+        Bench::Faults(arguments) => faults::run(&arguments).await,
         Bench::Services(arguments) => services::run(&arguments).await,
     };
     match result {

@@ -2,11 +2,23 @@
 
 use tokio::process::Command;
 
+const BUILT: [&str; 3] = ["--release", "--locked", "--quiet"];
+
 pub(super) async fn run(arguments: &[String]) -> anyhow::Result<()> {
-    let mut bench = Command::new("cargo");
-    bench.args(["run", "--quiet", "--release", "--locked", "--package", "todo-bench", "--"]).args(arguments);
-    bench.current_dir(super::root());
-    let status = bench.status().await?;
-    anyhow::ensure!(status.success(), "the bench failed ({status})");
+    let mut build = cargo();
+    // Some benches run the operator as a process.
+    build.arg("build").args(BUILT).args(["--package", "todo-bench", "--package", "todo-operator"]);
+    let mut bench = cargo();
+    bench.arg("run").args(BUILT).args(["--package", "todo-bench", "--"]).args(arguments);
+    for mut command in [build, bench] {
+        let status = command.status().await?;
+        anyhow::ensure!(status.success(), "the bench failed ({status})");
+    }
     Ok(())
+}
+
+fn cargo() -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(super::root());
+    cargo
 }
