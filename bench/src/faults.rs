@@ -35,12 +35,12 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let course = walk(0).await?.undisturbed(&Action::ALL).await?;
     let seed = arguments.seed.unwrap_or_else(rand::random);
-    let plans = if arguments.whole { faults::whole(&course) } else { faults::sample(&course, seed) };
-    let wanted: usize = plans.iter().map(Vec::len).sum();
-    println!("{wanted} faults in {} platforms, seed {seed}", plans.len());
+    let lives = if arguments.whole { faults::whole(&course) } else { faults::sample(&course, seed) };
+    let wanted: usize = lives.iter().map(Vec::len).sum();
+    println!("{wanted} faults in {} platforms, seed {seed}", lives.len());
 
     let begun = Instant::now();
-    let walks = stream::iter(plans.iter().enumerate()).map(async |(index, plan)| {
+    let walks = stream::iter(lives.iter().enumerate()).map(async |(index, plan)| {
         let walked = walk(index + 1).await?.disturbed(plan, &course).await?;
         for wrong in &walked.wrong {
             println!("\n{wrong}");
@@ -56,7 +56,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     println!(
         "{happened} of {wanted} faults happened; {wrong} of {} platforms ended wrong; {:.0?}",
-        plans.len(),
+        lives.len(),
         begun.elapsed()
     );
     anyhow::ensure!(wrong == 0, "{wrong} platforms ended wrong");
