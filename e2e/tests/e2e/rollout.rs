@@ -71,7 +71,7 @@ async fn an_image_that_does_not_exist_is_named_while_the_old_pods_serve_and_taki
 }
 
 #[tokio::test]
-async fn an_autoscaler_takes_over_the_number_of_pods_and_gives_it_back_without_a_dip() {
+async fn an_autoscaler_takes_over_the_number_of_pods_and_gives_it_back_without_replacing_any() {
     Namespace::with("scale", async |namespace| {
         let platform = Platform::apply(&namespace, "todo", json!({})).await?;
         platform.ready().await?;
