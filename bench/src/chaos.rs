@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use todo_e2e::{
     chaos::{self, facts, history::Outcome},
-    harness::{Env, Frozen, Namespace, Platform},
+    harness::{Env, Frozen, Namespace, Platform, until},
 };
-use tokio::time::{sleep, timeout};
 
 /// Writers at the same time while the broker is away.
 const WRITERS: usize = 8;
@@ -77,13 +76,9 @@ async fn outage(platform: &Platform, length: Duration) -> anyhow::Result<()> {
     }
     broker.thaw().await?;
     let (back, backlog) = (Instant::now(), facts::waiting(platform).await?);
-    let drained = timeout(DRAINED, async {
-        while facts::waiting(platform).await? > 0 {
-            sleep(Duration::from_millis(500)).await;
-        }
-        anyhow::Ok(back.elapsed())
-    });
-    let drained = drained.await??;
+    until("the backlog has drained", DRAINED, async || Ok((facts::waiting(platform).await? == 0).then_some(())))
+        .await?;
+    let drained = back.elapsed();
     #[expect(clippy::cast_precision_loss, reason = "a backlog has fewer than 2^52 events")]
     let rate = backlog as f64 / drained.as_secs_f64();
     println!(

@@ -4,10 +4,7 @@
 use std::time::Instant;
 
 use futures::{StreamExt, stream};
-use todo_e2e::{
-    control_plane::ControlPlane,
-    faults::{self, Action, Kinds, Player, Walk},
-};
+use todo_e2e::faults::{self, Action, Ground};
 
 /// Platforms at the same time.
 const TOGETHER: usize = 8;
@@ -24,16 +21,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let (plane, folder) = (ControlPlane::start().await?, tempfile::tempdir()?);
-    let client = plane.client();
-    let (kinds, _player) = (Kinds::of(&client).await?, Player::start(client.clone()));
-    // All names are equally long and none is a part of another.
-    let walk = async |number: usize| {
-        let namespace = format!("walk-{number:05}");
-        plane.namespace(&namespace).await?;
-        anyhow::Ok(Walk { client: &client, kinds: &kinds, folder: folder.path(), namespace })
-    };
-    let course = walk(0).await?.undisturbed(&Action::ALL).await?;
+    let ground = Ground::start().await?;
+    let course = ground.walk(0).await?.undisturbed(&Action::ALL).await?;
     let seed = arguments.seed.unwrap_or_else(rand::random);
     let lives = if arguments.whole { faults::whole(&course) } else { faults::sample(&course, seed) };
     let wanted: usize = lives.iter().map(Vec::len).sum();
@@ -41,7 +30,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let begun = Instant::now();
     let walks = stream::iter(lives.iter().enumerate()).map(async |(index, plan)| {
-        let walked = walk(index + 1).await?.disturbed(plan, &course).await?;
+        let walked = ground.walk(index + 1).await?.disturbed(plan, &course).await?;
         for wrong in &walked.wrong {
             println!("\n{wrong}");
         }

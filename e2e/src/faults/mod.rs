@@ -2,6 +2,7 @@
 
 mod actions;
 mod cells;
+mod ground;
 mod operator;
 mod player;
 mod snapshot;
@@ -9,6 +10,7 @@ mod walk;
 
 pub use actions::Action;
 pub use cells::{Cell, Course, Plan, sample, whole};
+pub use ground::{APPS, Ground, SETTLED};
 pub use operator::Operator;
 pub use player::Player;
 pub use snapshot::{Kinds, Snapshot};

@@ -5,14 +5,12 @@ use std::{path::Path, time::Duration};
 use anyhow::Context;
 use kube::Client;
 
-use super::{Action, Cell, Course, Kinds, Operator, Plan, Snapshot, cells::Stage};
+use super::{Action, Cell, Course, Kinds, Operator, Plan, SETTLED, Snapshot, cells::Stage};
 use crate::{
     harness::until,
     proxy::{Fault, Proxy, Target},
 };
 
-/// How long everything may take to be as it should.
-const SETTLED: Duration = Duration::from_mins(2);
 /// How long nothing is written when a step without faults is over: longer than a pass and than the age of a read Secret.
 const UNDISTURBED_QUIET: Duration = Duration::from_secs(14);
 /// How long nothing is written before it is worth a look.

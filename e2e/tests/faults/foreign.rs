@@ -7,11 +7,9 @@ use kube::{
 };
 use serde_json::{Value, json};
 use todo_e2e::{
-    faults::{Action, Operator},
+    faults::{Action, Ground, Operator, SETTLED},
     harness::until,
 };
-
-use crate::support::{Bench, SETTLED};
 
 /// Of each, one of Kubernetes' own and one that is stored by its CRD.
 fn others() -> [(ApiResource, Value); 2] {
@@ -31,25 +29,25 @@ fn others() -> [(ApiResource, Value); 2] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_somebody_else_made_is_left_as_it_is() -> anyhow::Result<()> {
-    let bench = Bench::start().await?;
-    let (walk, mut proxy) = (bench.walk(0).await?, bench.proxy().await?);
+    let ground = Ground::start().await?;
+    let (walk, mut proxy) = (ground.walk(0).await?, ground.proxy().await?);
     let params = PatchParams::apply("somebody-else");
     for (resource, mut theirs) in others() {
         theirs["apiVersion"] = json!(resource.api_version);
         theirs["kind"] = json!(resource.kind);
-        let api: Api<DynamicObject> = Api::namespaced_with(bench.client.clone(), &walk.namespace, &resource);
+        let api: Api<DynamicObject> = Api::namespaced_with(ground.client.clone(), &walk.namespace, &resource);
         let name = theirs["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         api.patch(&name, &params, &Patch::Apply(theirs)).await?;
     }
-    let before = bench.snapshot(&walk.namespace).await?;
-    let _operator = Operator::start(&mut proxy, bench.folder.path(), Some(&walk.namespace), "operator")?;
-    Action::Create.perform(&bench.client, &walk.namespace).await?;
+    let before = ground.snapshot(&walk.namespace).await?;
+    let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(&walk.namespace), "operator")?;
+    Action::Create.perform(&ground.client, &walk.namespace).await?;
     let after = until("the operator has tried both", SETTLED, || async {
         let tried = |resource: &str| {
             proxy.ledger().work().any(|entry| entry.target.resource == resource && entry.done == Some(409))
         };
         let both = tried("components") || tried("services");
-        let now = bench.snapshot(&walk.namespace).await?;
+        let now = ground.snapshot(&walk.namespace).await?;
         let said = now.get("TodoPlatform/todo").map(ToString::to_string).unwrap_or_default();
         Ok((both && said.contains("somebody else made it")).then_some(now))
     })

@@ -3,53 +3,51 @@
 use std::time::Duration;
 
 use todo_e2e::{
-    faults::{Action, Operator},
+    faults::{APPS, Action, Ground, Operator, SETTLED},
     harness::until,
     proxy::{Fault, Rule, Target},
 };
-
-use crate::support::{APPS, Bench, SETTLED};
 
 /// Longer than anything else takes.
 const STUCK: Duration = Duration::from_mins(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_platform_whose_writes_hang_delays_no_other() -> anyhow::Result<()> {
-    let bench = Bench::start().await?;
-    let (stuck, other, mut proxy) = (bench.walk(0).await?, bench.walk(1).await?, bench.proxy().await?);
-    let _operator = Operator::start(&mut proxy, bench.folder.path(), None, "operator")?;
+    let ground = Ground::start().await?;
+    let (stuck, other, mut proxy) = (ground.walk(0).await?, ground.walk(1).await?, ground.proxy().await?);
+    let _operator = Operator::start(&mut proxy, ground.folder.path(), None, "operator")?;
     let writes = Target { verb: "patch", namespace: stuck.namespace.clone(), ..Target::default() };
     proxy.set(vec![Rule::always(writes, Fault::Delay(STUCK))]);
-    Action::Create.perform(&bench.client, &stuck.namespace).await?;
+    Action::Create.perform(&ground.client, &stuck.namespace).await?;
     until("its writes hang", SETTLED, || async { Ok((!proxy.happened().is_empty()).then_some(())) }).await?;
-    Action::Create.perform(&bench.client, &other.namespace).await?;
+    Action::Create.perform(&ground.client, &other.namespace).await?;
     until("the other is made", SETTLED, || async {
-        let now = bench.snapshot(&other.namespace).await?;
+        let now = ground.snapshot(&other.namespace).await?;
         Ok(APPS.iter().all(|app| now.get(&format!("Deployment/{app}")).is_some()).then_some(()))
     })
     .await?;
-    let stuck = bench.snapshot(&stuck.namespace).await?;
+    let stuck = ground.snapshot(&stuck.namespace).await?;
     anyhow::ensure!(!stuck.keys().any(|key| key.starts_with("Deployment/")), "it was not stuck");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kind_that_may_not_be_watched_holds_up_its_own_objects_and_no_others() -> anyhow::Result<()> {
-    let bench = Bench::start().await?;
-    let (walk, mut proxy) = (bench.walk(0).await?, bench.proxy().await?);
+    let ground = Ground::start().await?;
+    let (walk, mut proxy) = (ground.walk(0).await?, ground.proxy().await?);
     let of_ingresses = |verb| Target { verb, resource: "ingresses".to_owned(), ..Target::default() };
     let forbidden = ["list", "watch"].map(|verb| Rule::always(of_ingresses(verb), Fault::Refuse(403)));
     proxy.set(forbidden.to_vec());
-    let _operator = Operator::start(&mut proxy, bench.folder.path(), Some(&walk.namespace), "operator")?;
-    Action::Create.perform(&bench.client, &walk.namespace).await?;
-    let end = bench.created(&proxy, &walk.namespace).await?;
+    let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(&walk.namespace), "operator")?;
+    Action::Create.perform(&ground.client, &walk.namespace).await?;
+    let end = ground.created(&proxy, &walk.namespace).await?;
     anyhow::ensure!(!end.keys().any(|key| key.starts_with("Ingress/")), "an Ingress was made that nobody may watch");
     anyhow::ensure!(end.get("HorizontalPodAutoscaler/backend-service").is_some(), "other kinds were held up");
 
     // And when it may be watched again, it is made up for.
     proxy.set(Vec::new());
     until("the Ingress is made", SETTLED, || async {
-        Ok(bench.snapshot(&walk.namespace).await?.get("Ingress/frontend-service").map(|_| ()))
+        Ok(ground.snapshot(&walk.namespace).await?.get("Ingress/frontend-service").map(|_| ()))
     })
     .await
 }

@@ -11,11 +11,11 @@ use kube::{
 use serde_json::json;
 use todo_crds::platform::TodoPlatform;
 use todo_e2e::{
-    faults::Operator,
+    faults::{Ground, Operator},
     proxy::{Ledger, Target},
 };
 
-use crate::support::{Bench, watch_for};
+use crate::support::watch_for;
 
 /// How long it is watched at rest.
 const REST: Duration = Duration::from_mins(1);
@@ -24,11 +24,11 @@ const MINUTE: usize = 1;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_object_is_written_once_and_none_is_read_and_at_rest_only_named_secrets_are() -> anyhow::Result<()> {
-    let bench = Bench::start().await?;
-    let (walk, mut proxy) = (bench.walk(0).await?, bench.proxy().await?);
-    let _operator = Operator::start(&mut proxy, bench.folder.path(), Some(&walk.namespace), "operator")?;
-    make(&bench.client, &walk.namespace).await?;
-    bench.created(&proxy, &walk.namespace).await?;
+    let ground = Ground::start().await?;
+    let (walk, mut proxy) = (ground.walk(0).await?, ground.proxy().await?);
+    let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(&walk.namespace), "operator")?;
+    make(&ground.client, &walk.namespace).await?;
+    ground.created(&proxy, &walk.namespace).await?;
     let ledger = proxy.ledger();
 
     let mut writes: BTreeMap<&Target, usize> = BTreeMap::new();

@@ -7,79 +7,75 @@ use kube::{
 };
 use serde_json::json;
 use todo_e2e::{
-    faults::{Action, Operator},
+    faults::{Action, Ground, Operator, SETTLED},
     harness::until,
 };
-
-use crate::support::{Bench, SETTLED};
 
 /// Name of the Lease.
 const LEASE: &str = "todo-operator";
 
-impl Bench {
-    fn lease(&self, namespace: &str) -> Api<Lease> {
-        Api::namespaced(self.client.clone(), namespace)
-    }
+fn lease(ground: &Ground, namespace: &str) -> Api<Lease> {
+    Api::namespaced(ground.client.clone(), namespace)
+}
 
-    async fn holder(&self, namespace: &str) -> anyhow::Result<String> {
-        let lease = self.lease(namespace).get(LEASE).await?;
-        Ok(lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default())
-    }
+async fn holder(ground: &Ground, namespace: &str) -> anyhow::Result<String> {
+    let lease = lease(ground, namespace).get(LEASE).await?;
+    Ok(lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default())
+}
 
-    async fn is_led_by(&self, namespace: &str, replica: &str) -> anyhow::Result<()> {
-        until(&format!("{replica} leads"), SETTLED, || async {
-            Ok((self.holder(namespace).await? == replica).then_some(()))
-        })
-        .await
-    }
+async fn is_led_by(ground: &Ground, namespace: &str, replica: &str) -> anyhow::Result<()> {
+    until(&format!("{replica} leads"), SETTLED, || async {
+        Ok((holder(ground, namespace).await? == replica).then_some(()))
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_goes_on_where_a_killed_leader_ended_and_a_clean_stop_gives_the_lease_back() -> anyhow::Result<()> {
-    let bench = Bench::start().await?;
-    let course = bench.walk(0).await?.undisturbed(&[Action::Create, Action::Update, Action::Scale]).await?;
-    let walk = bench.walk(1).await?;
-    let (mut first_proxy, mut second_proxy) = (bench.proxy().await?, bench.proxy().await?);
-    let (folder, namespace) = (bench.folder.path(), walk.namespace.as_str());
+    let ground = Ground::start().await?;
+    let course = ground.walk(0).await?.undisturbed(&[Action::Create, Action::Update, Action::Scale]).await?;
+    let walk = ground.walk(1).await?;
+    let (mut first_proxy, mut second_proxy) = (ground.proxy().await?, ground.proxy().await?);
+    let (folder, namespace) = (ground.folder.path(), walk.namespace.as_str());
 
     let first = Operator::start(&mut first_proxy, folder, Some(namespace), "first")?;
-    bench.is_led_by(namespace, "first").await?;
+    is_led_by(&ground, namespace, "first").await?;
     let second = Operator::start(&mut second_proxy, folder, Some(namespace), "second")?;
-    Action::Create.perform(&bench.client, namespace).await?;
+    Action::Create.perform(&ground.client, namespace).await?;
     walk.reaches(Action::Create, &course, &first_proxy).await?;
     anyhow::ensure!(second_proxy.ledger().work().next().is_none(), "a standby wrote:\n{}", second_proxy.ledger());
 
     first.kill().await?;
-    Action::Update.perform(&bench.client, namespace).await?;
+    Action::Update.perform(&ground.client, namespace).await?;
     walk.reaches(Action::Update, &course, &second_proxy).await?;
     anyhow::ensure!(second_proxy.ledger().work().next().is_some(), "the standby wrote nothing");
 
     second.stop().await?;
-    let holder = bench.holder(namespace).await?;
+    let holder = holder(&ground, namespace).await?;
     anyhow::ensure!(holder.is_empty(), "{holder} still holds the Lease after it ended");
-    let mut third_proxy = bench.proxy().await?;
+    let mut third_proxy = ground.proxy().await?;
     let _third = Operator::start(&mut third_proxy, folder, Some(namespace), "third")?;
-    Action::Scale.perform(&bench.client, namespace).await?;
+    Action::Scale.perform(&ground.client, namespace).await?;
     walk.reaches(Action::Scale, &course, &third_proxy).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_that_both_believe_to_lead_leave_what_one_leaves() -> anyhow::Result<()> {
-    let bench = Bench::start().await?;
+    let ground = Ground::start().await?;
     let actions = [Action::Create, Action::Update, Action::Scale];
-    let course = bench.walk(0).await?.undisturbed(&actions).await?;
-    let walk = bench.walk(1).await?;
-    let (mut first_proxy, mut second_proxy) = (bench.proxy().await?, bench.proxy().await?);
-    let (folder, namespace) = (bench.folder.path(), walk.namespace.as_str());
+    let course = ground.walk(0).await?.undisturbed(&actions).await?;
+    let walk = ground.walk(1).await?;
+    let (mut first_proxy, mut second_proxy) = (ground.proxy().await?, ground.proxy().await?);
+    let (folder, namespace) = (ground.folder.path(), walk.namespace.as_str());
     let _first = Operator::start(&mut first_proxy, folder, Some(namespace), "first")?;
-    bench.is_led_by(namespace, "first").await?;
+    is_led_by(&ground, namespace, "first").await?;
     let _second = Operator::start(&mut second_proxy, folder, Some(namespace), "second")?;
     for (action, leader) in actions.into_iter().zip(["second", "first", "second"]) {
         // Taken from the one that leads, which learns of it only when it looks again.
         let taken = json!({"spec": {"holderIdentity": leader}});
-        bench.lease(namespace).patch(LEASE, &PatchParams::default(), &Patch::Merge(taken)).await?;
-        action.perform(&bench.client, namespace).await?;
+        lease(&ground, namespace).patch(LEASE, &PatchParams::default(), &Patch::Merge(taken)).await?;
+        action.perform(&ground.client, namespace).await?;
         walk.reaches(action, &course, &first_proxy).await?;
         walk.reaches(action, &course, &second_proxy).await?;
     }
@@ -91,15 +87,15 @@ async fn two_that_both_believe_to_lead_leave_what_one_leaves() -> anyhow::Result
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_is_killed_during_each_change_costs_nothing_but_time() -> anyhow::Result<()> {
-    let bench = Bench::start().await?;
+    let ground = Ground::start().await?;
     let actions = [Action::Create, Action::Update, Action::Scale];
-    let course = bench.walk(0).await?.undisturbed(&actions).await?;
-    let walk = bench.walk(1).await?;
-    let mut proxy = bench.proxy().await?;
-    let _operator = Operator::start(&mut proxy, bench.folder.path(), Some(&walk.namespace), "operator")?;
+    let course = ground.walk(0).await?.undisturbed(&actions).await?;
+    let walk = ground.walk(1).await?;
+    let mut proxy = ground.proxy().await?;
+    let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(&walk.namespace), "operator")?;
     for action in actions {
-        action.perform(&bench.client, &walk.namespace).await?;
-        bench.plane.restart_api_server().await?;
+        action.perform(&ground.client, &walk.namespace).await?;
+        ground.plane.restart_api_server().await?;
         walk.reaches(action, &course, &proxy).await?;
     }
     Ok(())

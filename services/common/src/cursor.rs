@@ -1,10 +1,12 @@
-//! Where a page of a list ended: opaque to callers.
+//! Pages of lists: how long they are, and where one ended, which is opaque to callers.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use uuid::Uuid;
 
-/// What to tell about a cursor that is none.
-pub const WRONG: &str = "must be the next_cursor of the page before, with the same filter and order";
+use crate::problem::{FieldError, Problem};
+
+const DEFAULT_LIMIT: u32 = 50;
+const MAX_LIMIT: u32 = 200;
 
 /// Sort value (as the database writes it) and id of the last item of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,26 @@ impl Cursor {
         (!value.contains('\0')).then_some(())?;
         Some(Self { value: value.to_owned(), id: id.parse().ok()? })
     }
+}
+
+/// The cursor of a query, if it has one.
+pub fn read(text: Option<&str>) -> Result<Option<Cursor>, FieldError> {
+    text.map(|text| Cursor::decode(text).ok_or_else(wrong)).transpose()
+}
+
+/// What to tell about a cursor that is none, or that another list gave.
+pub fn wrong() -> FieldError {
+    FieldError::new("cursor", "must be the next_cursor of the page before, with the same filter and order")
+}
+
+/// How many items a page has for a caller who asked for so many.
+pub fn limit(asked: Option<u32>) -> u32 {
+    asked.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT)
+}
+
+/// Why the database gave no page.
+pub fn explain(error: sqlx::Error) -> Problem {
+    if is_refused(&error) { Problem::invalid(vec![wrong()]) } else { error.into() }
 }
 
 /// Whether the database refused the value of a cursor, which is of another sort then. Class 22 is "data exception".

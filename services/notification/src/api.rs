@@ -4,17 +4,13 @@ use axum::{body::Bytes, extract::State, http::HeaderMap};
 use serde::Deserialize;
 use todo_common::{
     auth, cursor,
-    cursor::Cursor,
     database::Database,
-    problem::{FieldError, Json, Path, Problem, Query},
+    problem::{Json, Path, Problem, Query},
     tasks::Page,
 };
 use uuid::Uuid;
 
 use crate::notification::{self, Notification};
-
-const DEFAULT_LIMIT: u32 = 50;
-const MAX_LIMIT: u32 = 200;
 
 #[derive(Deserialize)]
 pub(crate) struct ListQuery {
@@ -32,9 +28,8 @@ pub(crate) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<Notification>>, Problem> {
     let user = auth::user(None, query.user_id.as_deref(), &headers)?;
-    let wrong_cursor = || Problem::invalid(vec![FieldError::new("cursor", cursor::WRONG)]);
-    let cursor = query.cursor.as_deref().map(|text| Cursor::decode(text).ok_or_else(wrong_cursor)).transpose()?;
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+    let cursor = cursor::read(query.cursor.as_deref()).map_err(|wrong| Problem::invalid(vec![wrong]))?;
+    let limit = cursor::limit(query.limit);
     let mut connection = database.pool()?.acquire().await?;
     notification::list(&mut connection, &user, query.unread, cursor, limit).await.map(Json)
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
 use todo_common::{
     cursor::{self, Cursor},
-    problem::{FieldError, Problem},
+    problem::Problem,
     tasks::{Page, UserId},
 };
 use uuid::Uuid;
@@ -97,13 +97,7 @@ pub(crate) async fn list(
     .bind(i64::from(limit) + 1)
     .fetch_all(connection)
     .await
-    .map_err(|error| {
-        if cursor::is_refused(&error) {
-            Problem::invalid(vec![FieldError::new("cursor", cursor::WRONG)])
-        } else {
-            error.into()
-        }
-    })?;
+    .map_err(cursor::explain)?;
     let has_more = items.len() > limit as usize;
     items.truncate(limit as usize);
     let next = |last: &Notification| Cursor { value: last.visible_at.to_rfc3339(), id: last.id }.encode();

@@ -10,9 +10,6 @@ use crate::{
     problem::FieldError,
 };
 
-const DEFAULT_LIMIT: u32 = 50;
-const MAX_LIMIT: u32 = 200;
-
 /// Which tasks to list. The default lists open ones by due time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskFilter {
@@ -84,7 +81,7 @@ pub struct Page<T> {
 
 /// A page of this user's tasks.
 pub async fn list(connection: &mut PgConnection, user: &UserId, filter: &TaskFilter) -> Result<Page<Task>, TaskError> {
-    let limit = filter.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+    let limit = cursor::limit(filter.limit);
     let mut query = select(user, filter, check(filter)?);
     query.push(" LIMIT ").push_bind(i64::from(limit) + 1);
     let mut rows = query.build_query_as::<Listed>().fetch_all(connection).await.map_err(explain)?;
@@ -168,14 +165,9 @@ fn check(filter: &TaskFilter) -> Result<Option<Cursor>, TaskError> {
     if filter.tags.len() > 20 || filter.tags.iter().any(|tag| tag.chars().count() > 50 || tag.contains('\0')) {
         return Err(wrong("tags", "at most 20 tags of at most 50 characters"));
     }
-    let wrong_cursor = || wrong("cursor", cursor::WRONG);
-    filter.cursor.as_deref().map(|text| Cursor::decode(text).ok_or_else(wrong_cursor)).transpose()
+    cursor::read(filter.cursor.as_deref()).map_err(|wrong| TaskError::Invalid(vec![wrong]))
 }
 
 fn explain(error: sqlx::Error) -> TaskError {
-    if cursor::is_refused(&error) {
-        TaskError::Invalid(vec![FieldError::new("cursor", cursor::WRONG)])
-    } else {
-        error.into()
-    }
+    if cursor::is_refused(&error) { TaskError::Invalid(vec![cursor::wrong()]) } else { error.into() }
 }

@@ -6,15 +6,12 @@ use todo_common::{
     auth,
     cursor::{self, Cursor},
     database::Database,
-    problem::{FieldError, Json, Problem, Query},
+    problem::{Json, Problem, Query},
     tasks::Page,
 };
 use uuid::Uuid;
 
 use super::Delivery;
-
-const DEFAULT_LIMIT: u32 = 50;
-const MAX_LIMIT: u32 = 200;
 
 #[derive(Deserialize)]
 pub(crate) struct ListQuery {
@@ -34,9 +31,8 @@ pub(crate) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<Delivery>>, Problem> {
     let user = auth::user(None, query.user_id.as_deref(), &headers)?;
-    let wrong_cursor = || Problem::invalid(vec![FieldError::new("cursor", cursor::WRONG)]);
-    let cursor = query.cursor.as_deref().map(|text| Cursor::decode(text).ok_or_else(wrong_cursor)).transpose()?;
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+    let cursor = cursor::read(query.cursor.as_deref()).map_err(|wrong| Problem::invalid(vec![wrong]))?;
+    let limit = cursor::limit(query.limit);
     let (value, id) = cursor.map_or((None, None), |cursor| (Some(cursor.value), Some(cursor.id)));
     let mut connection = database.pool()?.acquire().await?;
     let mut items: Vec<Delivery> = sqlx::query_as(
@@ -56,7 +52,7 @@ pub(crate) async fn list(
     .bind(i64::from(limit) + 1)
     .fetch_all(&mut *connection)
     .await
-    .map_err(|error| if cursor::is_refused(&error) { wrong_cursor() } else { error.into() })?;
+    .map_err(cursor::explain)?;
     let has_more = items.len() > limit as usize;
     items.truncate(limit as usize);
     let next = |last: &Delivery| Cursor { value: last.created_at.to_rfc3339(), id: last.id }.encode();
