@@ -79,6 +79,8 @@ impl Kind {
         let create = self.command().args(["create", "cluster", "--name", &self.name, "--wait", "180s", "--config"]);
         let create = create.arg(config).arg("--kubeconfig").arg(self.settings.kubeconfig());
         let create = image.into_iter().fold(create, |create, image| create.args(["--image", image]));
+        // The config's paths are those of the checkout.
+        let create = create.dir(Settings::config().join(".."));
         let created = create.limit(CREATE_LIMIT).tail(tail).run().await;
         created.map_err(Error::step("creating the kind cluster"))?;
         self.take_kubectl(image.is_some()).await
