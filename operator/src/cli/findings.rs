@@ -6,6 +6,7 @@ use k8s_openapi::{api::rbac::v1::PolicyRule, apimachinery::pkg::version::Info};
 use serde_json::Value;
 
 use super::{
+    releases::{self, Release},
     skew::Skew,
     tree::{Mark, Paint},
 };
@@ -129,6 +130,21 @@ pub(super) fn dapr(cluster: &Cluster, namespace: &str) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// Whether the operators that there are leave each other alone.
+pub(super) fn operators(releases: &[Release]) -> Vec<Finding> {
+    let overlaps = releases::overlaps(releases);
+    if overlaps.is_empty() && releases.len() > 1 {
+        return vec![Finding::good(format!("{} operators, each with namespaces of its own", releases.len()))];
+    }
+    overlaps.into_iter().map(|overlap| Finding::missing(overlap.what, overlap.cure)).collect()
+}
+
+/// There may be other operators.
+pub(super) fn hidden_operators() -> Finding {
+    let what = "whether another operator looks after the same namespaces cannot be told";
+    Finding::warning(what, "run this with an account that may list Deployments of all namespaces")
 }
 
 /// Where the operator works.

@@ -7,6 +7,7 @@ mod diff;
 mod entries;
 mod findings;
 mod preflight;
+mod releases;
 pub mod render;
 pub mod render_local;
 pub mod run;

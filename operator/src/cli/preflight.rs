@@ -6,21 +6,29 @@ use anyhow::Context;
 use clap::Args;
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::{
-    api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
+    api::{
+        apps::v1::Deployment,
+        authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
+    },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     apimachinery::pkg::version::Info,
 };
-use kube::{Api, Client, api::PostParams};
+use kube::{
+    Api, Client,
+    api::{ListParams, PostParams},
+};
 use todo_crds::platform;
 
 use super::{
     client,
     findings::{self, Finding, Right},
+    releases::Release,
     tree::{Mark, Paint},
 };
 use crate::{
     class::Class,
     dereference::cluster::{self, Cluster},
+    labels::MANAGED_BY,
     resolve::Settings,
 };
 
@@ -55,6 +63,7 @@ pub(super) async fn run(args: PreflightArgs, out: &mut impl io::Write) -> anyhow
     found.push(definition(&client).await?);
     let cluster = cluster::read(&client, &args.dapr_namespace, &Cluster::default()).await;
     found.extend(findings::dapr(&cluster, &args.dapr_namespace));
+    found.extend(operators(&client).await?);
 
     let namespaces = findings::Namespaces {
         operator: &args.namespace,
@@ -87,6 +96,16 @@ async fn definition(client: &Client) -> anyhow::Result<Finding> {
         Ok(None) => Ok(findings::no_definition(&name)),
         Err(error) if Class::of(&error) == Class::Forbidden => Ok(findings::hidden_definition(&name)),
         Err(error) => Err(client::cannot(&format!("read CustomResourceDefinition {name}"), &error)),
+    }
+}
+
+/// Whether the operators that there are leave each other alone.
+async fn operators(client: &Client) -> anyhow::Result<Vec<Finding>> {
+    let labels = ListParams::default().labels(&format!("app.kubernetes.io/name={MANAGED_BY}"));
+    match Api::<Deployment>::all(client.clone()).list(&labels).await {
+        Ok(list) => Ok(findings::operators(&list.items.iter().map(Release::of).collect::<Vec<_>>())),
+        Err(error) if Class::of(&error) == Class::Forbidden => Ok(vec![findings::hidden_operators()]),
+        Err(error) => Err(client::cannot("list Deployments", &error)),
     }
 }
 

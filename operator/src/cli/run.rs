@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    controller::{Operator, Parts, watches::Watches},
+    controller::{Operator, Parts, Scope, watches::Watches},
     observe::Http,
     resolve::Settings,
     runtime::{
@@ -35,6 +35,9 @@ pub struct RunArgs {
     /// The one namespace to work in; all if absent.
     #[arg(long, env = "WATCH_NAMESPACE")]
     watch_namespace: Option<String>,
+    /// Namespaces that other operators work in, with commas between them.
+    #[arg(long, env = "EXCLUDED_NAMESPACES", value_delimiter = ',', conflicts_with = "watch_namespace")]
+    excluded_namespaces: Vec<String>,
     /// Where health and metrics are served.
     #[arg(long, env = "MANAGEMENT_ADDRESS", default_value = "0.0.0.0:8080")]
     management_address: SocketAddr,
@@ -114,14 +117,16 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let lease_client = Client::try_from(config).context("cannot make a client of the API server")?;
     let (leadership, campaign) = lease::campaign(lease_client, candidate, end_of_lease.clone());
 
-    info!(version = %settings.operator_version, %identity, namespace = ?args.watch_namespace, "starting");
+    let scope = Scope { namespace: args.watch_namespace, excluded: args.excluded_namespaces };
+    let (namespace, excluded) = (&scope.namespace, &scope.excluded);
+    info!(version = %settings.operator_version, %identity, ?namespace, ?excluded, "starting");
     let operator = Operator::start(
         Parts {
             events: Events::new(client.clone(), identity),
             client,
             http: Http::new().context("cannot make an HTTP client")?,
             settings,
-            namespace: args.watch_namespace,
+            scope,
             leadership: leadership.clone(),
         },
         &stop,

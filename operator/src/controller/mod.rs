@@ -7,6 +7,7 @@ mod memory;
 mod notices;
 mod pace;
 mod reconcile;
+mod scope;
 pub mod watches;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -33,6 +34,7 @@ use crate::{
     runtime::{events::Events, lease::Leadership, metrics},
 };
 use memory::Memories;
+pub use scope::Scope;
 use watches::Watches;
 
 /// A platform, or what is left of one that cannot be read.
@@ -65,8 +67,8 @@ pub struct Parts {
     pub http: Http,
     /// What the operator was started with.
     pub settings: Settings,
-    /// The one namespace to work in; all if none.
-    pub namespace: Option<String>,
+    /// Where to work.
+    pub scope: Scope,
     /// Whether this replica may write.
     pub leadership: Leadership,
     /// Where events go.
@@ -76,7 +78,7 @@ pub struct Parts {
 /// A controller whose watches run already, so that one that does not lead is warm when it begins to.
 pub struct Operator {
     context: Arc<Context>,
-    namespace: Option<String>,
+    scope: Scope,
     writer: reflector::store::Writer<Guarded>,
     triggers: mpsc::Receiver<ObjectRef<Guarded>>,
 }
@@ -88,7 +90,7 @@ impl Operator {
         let (platforms, writer) = reflector::store();
         let dapr_namespace = parts.settings.dapr_namespace.clone();
         let watches =
-            Watches::start(parts.client.clone(), parts.namespace.clone(), dapr_namespace, sender, stop.child_token());
+            Watches::start(parts.client.clone(), parts.scope.clone(), dapr_namespace, sender, stop.child_token());
         let context = Arc::new(Context {
             client: parts.client,
             settings: parts.settings,
@@ -99,7 +101,7 @@ impl Operator {
             events: parts.events,
             memories: Memories::default(),
         });
-        Self { context, namespace: parts.namespace, writer, triggers }
+        Self { context, scope: parts.scope, writer, triggers }
     }
 
     /// The watches, for the readiness of this process.
@@ -110,7 +112,7 @@ impl Operator {
     /// Works until `stop`, then ends the passes that are under way.
     pub async fn run(self, stop: CancellationToken) {
         let context = self.context;
-        let platforms = platforms(&context, self.namespace.as_deref(), self.writer);
+        let platforms = platforms(&context, &self.scope, self.writer);
         let controller = Controller::for_stream(platforms, context.platforms.clone())
             .with_config(Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY))
             .reconcile_on(received(self.triggers))
@@ -146,16 +148,13 @@ fn note<T>(result: &Result<T, ControllerError<Infallible, watcher::Error>>) {
 /// Platforms that are new or changed. Not those whose status alone did: each pass would set off the next.
 fn platforms(
     context: &Arc<Context>,
-    namespace: Option<&str>,
+    scope: &Scope,
     writer: reflector::store::Writer<Guarded>,
 ) -> impl Stream<Item = watcher::Result<Guarded>> + Send + 'static {
-    let api: Api<Guarded> = watches::namespace_or_all(
-        namespace,
-        || Api::all(context.client.clone()),
-        |namespace| Api::namespaced(context.client.clone(), namespace),
-    );
+    let api: Api<Guarded> =
+        scope.api(|| Api::all(context.client.clone()), |namespace| Api::namespaced(context.client.clone(), namespace));
     let watches = Arc::clone(&context.watches);
-    watcher(api, watcher::Config::default())
+    watcher(api, scope.narrow(watcher::Config::default()))
         .default_backoff()
         .modify(|platform| platform.meta_mut().managed_fields = None)
         .reflect(writer)

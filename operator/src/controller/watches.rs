@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub(crate) use super::kinds::{base_kinds, late_kinds};
-use super::{Guarded, cache::Cache};
+use super::{Guarded, Scope, cache::Cache};
 use crate::{
     class::{Class, words},
     dereference::cluster::{self, Cluster, Injector},
@@ -45,7 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The watches and what they see.
 pub struct Watches {
     client: Client,
-    namespace: Option<String>,
+    scope: Scope,
     dapr_namespace: String,
     kinds: RwLock<BTreeMap<String, Watched>>,
     pods: Arc<Cache<Pod>>,
@@ -67,14 +67,14 @@ impl Watches {
     /// Begins to watch the kinds that every cluster has. Changes go to `triggers` as the platform that they concern.
     pub fn start(
         client: Client,
-        namespace: Option<String>,
+        scope: Scope,
         dapr_namespace: String,
         triggers: mpsc::Sender<ObjectRef<Guarded>>,
         stop: CancellationToken,
     ) -> Arc<Self> {
         let watches = Arc::new(Self {
             client,
-            namespace,
+            scope,
             dapr_namespace,
             kinds: RwLock::default(),
             pods: Arc::default(),
@@ -88,11 +88,9 @@ impl Watches {
         for resource in base_kinds() {
             watches.add(resource);
         }
-        let pods = namespace_or_all(
-            watches.namespace.as_deref(),
-            || Api::all(watches.client.clone()),
-            |namespace| Api::namespaced(watches.client.clone(), namespace),
-        );
+        let pods = watches
+            .scope
+            .api(|| Api::all(watches.client.clone()), |namespace| Api::namespaced(watches.client.clone(), namespace));
         watches.spawn(pods, "Pod", Arc::clone(&watches.pods), watches.stop.clone());
         tokio::spawn(Arc::clone(&watches).look_for_late_kinds());
         watches
@@ -149,8 +147,7 @@ impl Watches {
 
     fn add(&self, resource: ApiResource) {
         let (cache, stop) = (Arc::new(Cache::default()), self.stop.child_token());
-        let api = namespace_or_all(
-            self.namespace.as_deref(),
+        let api = self.scope.api(
             || Api::all_with(self.client.clone(), &resource),
             |namespace| Api::namespaced_with(self.client.clone(), namespace, &resource),
         );
@@ -163,8 +160,14 @@ impl Watches {
     where
         K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     {
-        let watch =
-            Watch { kind: kind.to_owned(), cache, failing: Arc::clone(&self.failing), triggers: self.triggers.clone() };
+        let config = watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={MANAGED_BY}"));
+        let watch = Watch {
+            kind: kind.to_owned(),
+            config: self.scope.narrow(config),
+            cache,
+            failing: Arc::clone(&self.failing),
+            triggers: self.triggers.clone(),
+        };
         tokio::spawn(async move {
             tokio::select! {
                 () = watch.run(api) => {}
@@ -216,14 +219,10 @@ impl Watches {
     }
 }
 
-/// The API of one namespace if there is a restriction to one.
-pub(super) fn namespace_or_all<T>(namespace: Option<&str>, all: impl FnOnce() -> T, one: impl FnOnce(&str) -> T) -> T {
-    namespace.map_or_else(all, one)
-}
-
 /// One watch.
 struct Watch<K> {
     kind: String,
+    config: watcher::Config,
     cache: Arc<Cache<K>>,
     failing: Arc<Failing>,
     triggers: mpsc::Sender<ObjectRef<Guarded>>,
@@ -234,8 +233,7 @@ where
     K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     async fn run(self, api: Api<K>) {
-        let config = watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={MANAGED_BY}"));
-        let mut events = pin!(watcher(api, config).default_backoff().modify(|object| {
+        let mut events = pin!(watcher(api, self.config).default_backoff().modify(|object| {
             // Half of each object's size, and never looked at.
             object.meta_mut().managed_fields = None;
         }));
