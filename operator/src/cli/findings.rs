@@ -324,6 +324,7 @@ mod tests {
             [
                 "you may not create leases.coordination.k8s.io in namespace op",
                 "you may not get, update leases.coordination.k8s.io todo-operator in namespace op",
+                "you may not get pods/log in any namespace",
                 "you may not get, create, patch secrets in any namespace",
                 "you may not update todoplatforms/finalizers.todoplatform.dev in any namespace",
                 "you may not patch todoplatforms/status.todoplatform.dev in any namespace",

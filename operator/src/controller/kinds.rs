@@ -76,8 +76,8 @@ mod tests {
         assert_eq!(verbs(&rules, &secrets), set(&["create", "get", "patch"]), "Secrets are neither listed nor watched");
         assert_eq!(verbs(&rules, &ApiResource::erase::<Pod>(&())), set(&["delete", "list", "watch"]));
         let granted: usize = rules.iter().map(|rule| rule.resources.len()).sum();
-        // Secrets, pods, events, and the three of our own resource.
-        assert_eq!(granted, base_kinds().len() + late_kinds().len() + 6);
+        // Secrets, pods and their logs, events, and the three of our own resource.
+        assert_eq!(granted, base_kinds().len() + late_kinds().len() + 7);
         assert!(rules.iter().all(|rule| !format!("{:?}{:?}", rule.resources, rule.verbs).contains('*')));
     }
 }

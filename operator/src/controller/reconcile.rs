@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::FutureExt;
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use kube::{Resource, ResourceExt, core::error_boundary::InvalidObject};
 use kube_runtime::controller::Action;
 use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
@@ -163,7 +163,7 @@ impl Context {
     /// What of Kafka and PostgreSQL is there, the topics included.
     async fn infrastructure(&self, dereferenced: &Dereferenced, writes: bool, memory: &mut Memory) -> Infrastructure {
         let resolved = &dereferenced.resolved;
-        let (live, pods) = (self.watches.live(&resolved.namespace), self.watches.pods(&resolved.namespace));
+        let (live, pods) = (self.watches.live(&resolved.namespace), self.pods(&resolved.namespace, memory).await);
         let parts = observe::parts(resolved, &live, &pods);
         let broker_runs = match resolved.kafka.mode {
             KafkaMode::Embedded(_) => parts.get(crate::names::KAFKA).is_some_and(|part| part.rollout.is_serving()),
@@ -178,6 +178,11 @@ impl Context {
         };
         let external_kafka = matches!(resolved.kafka.mode, KafkaMode::External(_));
         Infrastructure { parts, topics, external_kafka }
+    }
+
+    /// The pods of a namespace, with what their containers said at last.
+    async fn pods(&self, namespace: &str, memory: &mut Memory) -> Vec<Arc<Pod>> {
+        memory.last_words.fill_in(&self.client, namespace, self.watches.pods(namespace)).await
     }
 
     fn gates(&self, dereferenced: &Dereferenced, infrastructure: &Infrastructure) -> Gates {
@@ -197,7 +202,7 @@ impl Context {
         memory: &mut Memory,
     ) -> Observed {
         let resolved = dereferenced.resolved;
-        let (live, pods) = (self.watches.live(&resolved.namespace), self.watches.pods(&resolved.namespace));
+        let (live, pods) = (self.watches.live(&resolved.namespace), self.pods(&resolved.namespace, memory).await);
         let services = observe::services(&resolved, &live, &pods);
         let (components, data_path) = observe::ask(&self.http, &resolved, &services, &pods, &mut memory.daprd).await;
         if let DataPath::Verified { latency_ms, .. } = data_path {
@@ -229,7 +234,7 @@ impl Context {
             };
             let pods = self.watches.pods(&namespace);
             let Some(uid) = pods.iter().find(|pod| pod.name_any() == name).and_then(|pod| pod.uid()) else { continue };
-            let resource = kube::core::ApiResource::erase::<k8s_openapi::api::core::v1::Pod>(&());
+            let resource = kube::core::ApiResource::erase::<Pod>(&());
             match self.writer(&namespace).delete(&resource, &name, &uid).await {
                 Ok(()) => {
                     metrics::repaired();

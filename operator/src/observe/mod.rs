@@ -3,6 +3,7 @@
 pub mod daprd;
 pub mod data_path;
 mod http;
+mod last_words;
 pub mod rollout;
 pub mod sidecar;
 
@@ -24,6 +25,7 @@ use crate::{
 pub use daprd::{ComponentObserved, DaprdMemory};
 pub use data_path::DataPath;
 pub use http::Http;
+pub use last_words::LastWords;
 pub use rollout::{Rollout, State};
 
 /// All that is known of a platform at the end of a pass.

@@ -156,15 +156,51 @@ fn container_trouble(container: &ContainerStatus) -> Option<(String, String)> {
         .flatten()
 }
 
-/// The last line of a container's last words that says something.
+/// The line of a container's last words that says most: the last that is logged as an error, else the last one.
 pub(super) fn last_line(text: &str) -> Option<String> {
-    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    let lines = || text.lines().rev().map(str::trim).filter(|line| !line.is_empty());
     // Our services and daprd log JSON; what matters is its message.
-    let message = serde_json::from_str::<Value>(line).ok().and_then(|log| {
+    let logged = |line: &str| serde_json::from_str::<Value>(line).ok().filter(Value::is_object);
+    let is_error = |log: &Value| {
+        let level = log["level"].as_str().unwrap_or_default().to_ascii_lowercase();
+        ["error", "fatal", "panic"].contains(&level.as_str())
+    };
+    let line = lines().find(|line| logged(line).is_some_and(|log| is_error(&log))).or_else(|| lines().next())?;
+    let message = logged(line).and_then(|log| {
         let message = log.get("msg").or_else(|| log.get("message")).or_else(|| log.pointer("/fields/message"))?;
         message.as_str().map(str::to_owned)
     });
-    Some(bounded(&message.unwrap_or_else(|| line.to_owned()), MESSAGE))
+    Some(bounded(&without_passwords(&message.unwrap_or_else(|| line.to_owned())), MESSAGE))
+}
+
+/// A text in which the passwords of URLs and of connection strings are dots. Nobody should log them; this is for those
+/// who do.
+fn without_passwords(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    loop {
+        let url = rest.find("://").map(|at| at + 3);
+        let setting = rest.find("password=").map(|at| at + 9);
+        let Some(begin) = url.into_iter().chain(setting).min() else { break };
+        safe.push_str(&rest[..begin]);
+        rest = &rest[begin..];
+        let end = rest.find(|c: char| c.is_whitespace() || ['"', '\'', '`', ',', ';', '&'].contains(&c));
+        let word = &rest[..end.unwrap_or(rest.len())];
+        if setting == Some(begin) {
+            safe.push('…');
+            rest = &rest[word.len()..];
+        } else if let Some((user, tail)) = word
+            .rsplit_once('@')
+            .map(|(account, _)| account)
+            .and_then(|account| account.split_once(':').map(|(user, _)| (user, account.len())))
+        {
+            safe.push_str(user);
+            safe.push_str(":…");
+            rest = &rest[tail..];
+        }
+    }
+    safe.push_str(rest);
+    safe
 }
 
 #[cfg(test)]
@@ -259,6 +295,24 @@ mod tests {
         }
         assert_eq!(trouble(&container(1, &running, &ended)), None, "once is no loop");
         assert_eq!(trouble(&container(3, &running, &json!({"terminated": {"exitCode": 0}}))), None);
+    }
+
+    #[test]
+    fn of_last_words_the_last_error_is_quoted_and_no_password() {
+        let json = |level: &str, message: &str| format!("{{\"level\":\"{level}\",\"msg\":\"{message}\"}}\n");
+        for (text, line) in [
+            (json("fatal", "no broker") + &json("info", "stopped"), "no broker"),
+            (json("info", "started") + "panic: oh\n\n", "panic: oh"),
+            ("{\"level\":\"ERROR\",\"fields\":{\"message\":\"no database\"}}".to_owned(), "no database"),
+            (
+                "cannot parse postgres://todo:s3cret/@x@db:5432/todo, password=s3cret sslmode=disable".to_owned(),
+                "cannot parse postgres://todo:…@db:5432/todo, password=… sslmode=disable",
+            ),
+            ("see https://docs.dapr.io/x".to_owned(), "see https://docs.dapr.io/x"),
+        ] {
+            assert_eq!(last_line(&text).as_deref(), Some(line));
+        }
+        assert_eq!(last_line(" \n"), None);
     }
 
     #[test]
