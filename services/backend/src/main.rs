@@ -43,8 +43,10 @@ async fn main() -> anyhow::Result<()> {
     let data_path = DataPath::default();
 
     background.spawn("database", database.clone().run(settings.clone(), dapr.clone(), stop.clone()));
-    background.spawn("relay", publish_events(app.clone()));
-    background.spawn("feed", follow_changes(app.clone()));
+    // In every replica: claims keep the relays out of each other's way.
+    background.spawn("relay", relay::run(database.clone(), dapr.clone(), stop.clone()));
+    background.spawn("feed", app.feed.clone().run(database.clone(), stop.clone()));
+    background.spawn("news", database.clone().listen(stop.clone()));
     background.spawn("reminders", reminder_cron::run(app.clone()));
     background.spawn("canary", data_path.clone().run(database.clone(), stop));
 
@@ -52,18 +54,4 @@ async fn main() -> anyhow::Result<()> {
     let routes = routes::router(app, &settings, &own.mcp_allowed_hosts);
     server::run(&settings, routes, management, background).await?;
     Ok(())
-}
-
-/// The outbox relay, in every replica: claims keep them out of each other's way.
-async fn publish_events(app: App) {
-    if let Some(pool) = app.stop.run_until_cancelled(app.database.until_ready()).await {
-        relay::run(pool, app.dapr, app.stop).await;
-    }
-}
-
-/// What the live views of this replica show.
-async fn follow_changes(app: App) {
-    if let Some(pool) = app.stop.run_until_cancelled(app.database.until_ready()).await {
-        app.feed.run(pool, app.stop).await;
-    }
 }

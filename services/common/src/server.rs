@@ -4,7 +4,7 @@ use std::{
     any::Any,
     future::IntoFuture,
     io,
-    net::{Ipv4Addr, Ipv6Addr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
 
@@ -70,7 +70,8 @@ pub async fn run(settings: &Settings, app: Router, management: Router, backgroun
     let (app_listener, management_listener) = (bind(settings.port).await?, bind(settings.management_port).await?);
     tracing::info!(port = settings.port, management_port = settings.management_port, "listening");
     let serve = |listener, router: Router| {
-        axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future()
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future()
     };
     let mut servers = tokio::task::JoinSet::new();
     servers.spawn(serve(app_listener, layered(app)));

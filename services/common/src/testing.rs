@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     config::{AuthMode, Settings},
-    database,
+    dapr, database,
 };
 
 /// Runs `test` with all tables, and removes them whatever comes of it.
@@ -55,4 +55,9 @@ pub fn settings() -> Settings {
         database_url: None,
         auth_mode: AuthMode::Disabled,
     }
+}
+
+/// A way to a sidecar that is not there.
+pub fn no_sidecar() -> dapr::Client {
+    dapr::Client::new(&settings().dapr_http).expect("the settings have a URL")
 }

@@ -15,7 +15,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use todo_common::{auth, config::Settings, dapr, database::Database, health, server, telemetry};
+use todo_common::{auth, config::Settings, dapr, database::Database, dead_letters, health, server, telemetry};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -30,7 +30,9 @@ async fn main() -> anyhow::Result<()> {
     background.spawn("database", database.clone().run(settings.clone(), dapr.clone(), background.stop.clone()));
     let senders = senders::Senders::new(channels.clone())?;
     background.spawn("deliveries", deliveries::dispatcher::run(database.clone(), senders, background.stop.clone()));
-    let app = router::router(&settings, &router::App { database: database.clone(), settings: channels });
-    let management = health::router(Some(database), dapr);
+    let app =
+        router::router(&settings, &router::App { database: database.clone(), dapr: dapr.clone(), settings: channels });
+    let management =
+        health::router(Some(database.clone()), dapr).merge(dead_letters::management::<reminders::Reminders>(database));
     Ok(server::run(&settings, app, management, background).await?)
 }

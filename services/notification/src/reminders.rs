@@ -1,90 +1,65 @@
 //! `POST /reminders`: the subscription of topic `reminders`.
 
-use axum::extract::State;
 use chrono::{DateTime, NaiveDate, Utc};
 use metrics::{counter, histogram};
 use sqlx::{FromRow, PgConnection};
 use todo_common::{
-    database::Database,
-    events::{CloudEvent, ReminderEvent, Reply},
-    inbox,
+    consumer::Consumer,
+    events::{CloudEvent, REMINDERS, REMINDERS_DEAD, ReminderEvent},
     problem::{FieldError, Problem},
 };
 
-use crate::{
-    deliveries,
-    notification::{New, Notification},
-};
+use crate::{deliveries, notification::New};
 
-const CONSUMER: &str = "notification-service";
 /// Longest `notification_method` that makes sense.
 const METHOD: usize = 50;
 
-/// Stores a reminder, to be shown when it is time.
-pub(crate) async fn receive(State(database): State<Database>, event: CloudEvent<ReminderEvent>) -> Reply {
-    if let Err(refusal) = storable(&event.data) {
-        tracing::warn!(event_id = event.id, reason = refusal.sentence(), "a reminder is dropped");
-        return Reply::Drop;
-    }
-    match handle(&database, &event).await {
-        Ok(_) => Reply::Success,
-        // The problem is in the log already.
-        Err(_) => Reply::Retry,
-    }
-}
-
-/// The same for a reminder that comes back as a dead letter.
-pub(crate) async fn revive(database: Database, event: CloudEvent<ReminderEvent>) -> Result<(), Problem> {
-    storable(&event.data)?;
-    handle(&database, &event).await.map(drop)
-}
+/// Stores reminders, each to be shown when it is time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reminders;
 
 /// What became of a reminder.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It will be shown.
-    Stored(Box<Notification>),
-    /// It was handled before.
+    Stored,
+    /// It was stored before, by another event.
     Duplicate,
     /// The task was done, deleted or moved meanwhile.
     Obsolete,
 }
 
-impl Outcome {
-    const fn label(&self) -> &'static str {
-        match self {
-            Self::Stored(_) => "stored",
-            Self::Duplicate => "duplicate",
-            Self::Obsolete => "obsolete",
+impl Consumer for Reminders {
+    const NAME: &'static str = "notification-service";
+    const TOPIC: &'static str = REMINDERS;
+    const DEAD_LETTERS: &'static str = REMINDERS_DEAD;
+    const ROUTE: &'static str = "/reminders";
+    type Data = ReminderEvent;
+    type Outcome = Outcome;
+
+    async fn handle(connection: &mut PgConnection, event: &CloudEvent<ReminderEvent>) -> Result<Outcome, Problem> {
+        let reminder = &event.data;
+        storable(reminder)?;
+        let Some(task) = current_task(connection, reminder).await? else { return Ok(Outcome::Obsolete) };
+        let Some(stored) = notification(reminder, &task).store(connection).await? else {
+            return Ok(Outcome::Duplicate);
+        };
+        deliveries::plan(connection, &stored).await?;
+        Ok(Outcome::Stored)
+    }
+
+    fn count(event: &CloudEvent<ReminderEvent>, outcome: Option<&Outcome>) {
+        let label = match outcome {
+            Some(Outcome::Stored) => "stored",
+            Some(Outcome::Obsolete) => "obsolete",
+            Some(Outcome::Duplicate) | None => "duplicate",
+        };
+        counter!("reminders_total", "outcome" => label).increment(1);
+        if label == "stored" {
+            let late = Utc::now() - event.data.remind_at;
+            histogram!("reminder_lateness_seconds").record(late.as_seconds_f64().max(0.0));
         }
     }
-}
-
-/// The effect and its mark are one transaction.
-pub(crate) async fn handle(database: &Database, event: &CloudEvent<ReminderEvent>) -> Result<Outcome, Problem> {
-    let mut transaction = database.begin().await?;
-    if !inbox::first_time(&mut transaction, CONSUMER, &event.id).await? {
-        counter!("reminders_total", "outcome" => Outcome::Duplicate.label()).increment(1);
-        return Ok(Outcome::Duplicate);
-    }
-    let reminder = &event.data;
-    let outcome = match current_task(&mut transaction, reminder).await? {
-        None => Outcome::Obsolete,
-        Some(task) => match notification(reminder, &task).store(&mut transaction).await? {
-            None => Outcome::Duplicate,
-            Some(stored) => {
-                deliveries::plan(&mut transaction, &stored).await?;
-                Outcome::Stored(Box::new(stored))
-            }
-        },
-    };
-    transaction.commit().await?;
-    counter!("reminders_total", "outcome" => outcome.label()).increment(1);
-    if matches!(outcome, Outcome::Stored(_)) {
-        let late = Utc::now() - reminder.remind_at;
-        histogram!("reminder_lateness_seconds").record(late.as_seconds_f64().max(0.0));
-    }
-    Ok(outcome)
 }
 
 /// What of the task is told.

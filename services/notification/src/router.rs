@@ -7,25 +7,15 @@ use axum::{
     extract::FromRef,
     routing::{get, post},
 };
-use todo_common::{
-    auth,
-    config::Settings,
-    database::Database,
-    dead_letters,
-    events::{REMINDERS, REMINDERS_DEAD, Subscription, subscriptions},
-};
+use todo_common::{auth, config::Settings, consumer, dapr, database::Database, events::subscriptions};
 
-use crate::{api, channels, reminders, send, settings::Settings as ChannelSettings};
-
-const SUBSCRIPTIONS: [Subscription; 2] = [
-    Subscription::new(REMINDERS, "/reminders", Some(REMINDERS_DEAD)),
-    Subscription::new(REMINDERS_DEAD, dead_letters::ROUTE, None),
-];
+use crate::{api, channels, reminders::Reminders, send, settings::Settings as ChannelSettings};
 
 /// What the routes need. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct App {
     pub(crate) database: Database,
+    pub(crate) dapr: dapr::Client,
     pub(crate) settings: Arc<ChannelSettings>,
 }
 
@@ -39,11 +29,10 @@ impl FromRef<App> for Database {
 pub(crate) fn router(settings: &Settings, app: &App) -> Router {
     let database = &app.database;
     let for_dapr = Router::new()
-        .route("/dapr/subscribe", get(|| async { subscriptions(&SUBSCRIPTIONS) }))
-        .route("/reminders", post(reminders::receive))
+        .route("/dapr/subscribe", get(|| async { subscriptions(&consumer::subscriptions::<Reminders>()) }))
         .route("/send-notification", post(send::send))
         .with_state(database.clone())
-        .merge(dead_letters::router(database.clone(), REMINDERS, reminders::revive));
+        .merge(consumer::router::<Reminders>(database.clone(), app.dapr.clone()));
     let for_people = Router::new()
         .route("/api/notifications", get(api::list))
         .route("/api/notifications/{id}/read", post(api::read))

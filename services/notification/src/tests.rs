@@ -19,7 +19,7 @@ use todo_common::{
     database::Database,
     server,
     tasks::{self, NewTask, Task, TaskPatch, UserId},
-    testing::{settings, with_database},
+    testing::{self, settings, with_database},
 };
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -31,7 +31,10 @@ fn app(database: &Database) -> Router {
 }
 
 fn app_with(database: &Database, channels: Arc<crate::settings::Settings>) -> Router {
-    server::layered(router(&settings(), &App { database: database.clone(), settings: channels }))
+    server::layered(router(
+        &settings(),
+        &App { database: database.clone(), dapr: testing::no_sidecar(), settings: channels },
+    ))
 }
 
 async fn call(app: &Router, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
@@ -281,7 +284,8 @@ async fn dapr_is_told_what_to_deliver_where() {
     assert_eq!(
         answer,
         json!([
-            {"pubsubname": "kafka-pubsub", "topic": "reminders", "route": "/reminders", "deadLetterTopic": "reminders-dead"},
+            {"pubsubname": "kafka-pubsub", "topic": "reminders", "route": "/reminders", "deadLetterTopic": "reminders-dead",
+             "bulkSubscribe": {"enabled": true, "maxMessagesCount": 100, "maxAwaitDurationMs": 10}},
             {"pubsubname": "kafka-pubsub", "topic": "reminders-dead", "route": "/dead-letters"},
         ])
     );

@@ -6,7 +6,7 @@ mod task_events;
 #[cfg(test)]
 mod tests;
 
-use todo_common::{auth, config::Settings, dapr, database::Database, health, server, telemetry};
+use todo_common::{auth, config::Settings, dapr, database::Database, dead_letters, health, server, telemetry};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -18,7 +18,8 @@ async fn main() -> anyhow::Result<()> {
     let database = Database::new();
     let background = server::Background::default();
     background.spawn("database", database.clone().run(settings.clone(), dapr.clone(), background.stop.clone()));
-    let app = router::router(&settings, &database);
-    let management = health::router(Some(database), dapr);
+    let app = router::router(&settings, &database, &dapr);
+    let management = health::router(Some(database.clone()), dapr)
+        .merge(dead_letters::management::<task_events::TaskEvents>(database));
     Ok(server::run(&settings, app, management, background).await?)
 }

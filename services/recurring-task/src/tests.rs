@@ -9,7 +9,7 @@ use todo_common::{
     database::Database,
     server,
     tasks::{self, NewTask, Recurrence, Task, UserId},
-    testing::{settings, with_database},
+    testing::{self, settings, with_database},
 };
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::router::router;
 
 fn app(pool: &PgPool) -> Router {
-    server::layered(router(&settings(), &Database::ready(pool.clone())))
+    server::layered(router(&settings(), &Database::ready(pool.clone()), &testing::no_sidecar()))
 }
 
 async fn post(app: &Router, path: &str, body: &Value) -> Value {

@@ -21,7 +21,7 @@ use serde_json::json;
 use todo_common::{
     auth,
     events::TASK_EVENTS,
-    outbox::Change,
+    outbox::{Change, Told},
     problem::{Problem, Query},
     tasks::UserId,
 };
@@ -74,7 +74,7 @@ fn too_many() -> Problem {
 
 /// `ready`, then a `task` for each change of the user's tasks. The place is free again when the stream is dropped.
 fn changes(
-    feed: broadcast::Receiver<Arc<Change>>,
+    feed: broadcast::Receiver<Told>,
     user: UserId,
     place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
@@ -82,9 +82,11 @@ fn changes(
     let live = stream::unfold((feed, user, place), |(mut feed, user, place)| async move {
         loop {
             let event = match feed.recv().await {
-                Ok(change) if concerns(&change, &user) => task(&change),
-                Ok(_) => continue,
-                Err(broadcast::error::RecvError::Lagged(_)) => Event::default().event("resync").data("{}"),
+                Ok(Told::Change(change)) if concerns(&change, &user) => task(&change),
+                Ok(Told::Change(_)) => continue,
+                Ok(Told::Resync) | Err(broadcast::error::RecvError::Lagged(_)) => {
+                    Event::default().event("resync").data("{}")
+                }
                 Err(broadcast::error::RecvError::Closed) => return None,
             };
             return Some((event, (feed, user, place)));
@@ -109,9 +111,9 @@ mod tests {
 
     use super::*;
 
-    fn change(topic: &str, user: &str) -> Arc<Change> {
+    fn change(topic: &str, user: &str) -> Told {
         let payload: Value = json!({"user_id": user, "event_type": "created"});
-        Arc::new(Change { id: Uuid::from_u128(1), topic: topic.to_owned(), payload })
+        Told::Change(Arc::new(Change { id: Uuid::from_u128(1), topic: topic.to_owned(), payload }))
     }
 
     fn shown(event: &Result<Event, Infallible>) -> String {

@@ -1,6 +1,7 @@
 //! The sidecar's HTTP API. Every call has a time limit; none is repeated here, because Dapr's resiliency and the callers do that.
 
 mod error;
+mod invoke;
 mod publish;
 mod sidecar;
 mod state;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use reqwest::{RequestBuilder, Response};
 
 pub use error::Error;
+pub use publish::Event;
 pub use sidecar::{Component, Metadata};
 pub use state::Etag;
 

@@ -7,13 +7,13 @@ mod options;
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{PgPool, Postgres, Transaction};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use claim::{ClaimError, claim};
 pub use connect::{ConnectError, connect, migrate};
 
-use crate::{config::Settings, dapr, outbox, problem::Problem};
+use crate::{config::Settings, dapr, outbox::news::News, problem::Problem, retention};
 
 /// Pause before the next try to connect.
 const RETRY: Duration = Duration::from_secs(2);
@@ -35,7 +35,7 @@ pub enum State {
 #[derive(Clone, Debug)]
 pub struct Database {
     state: Arc<watch::Sender<State>>,
-    committed: Arc<Notify>,
+    news: News,
 }
 
 impl Default for Database {
@@ -56,7 +56,7 @@ impl Database {
     }
 
     fn with(state: State) -> Self {
-        Self { state: Arc::new(watch::Sender::new(state)), committed: Arc::default() }
+        Self { state: Arc::new(watch::Sender::new(state)), news: News::default() }
     }
 
     /// How it is now.
@@ -98,11 +98,16 @@ impl Database {
         Ok(self.pool()?.begin().await?)
     }
 
+    /// Tells relays and feeds of commits.
+    pub(crate) const fn news(&self) -> &News {
+        &self.news
+    }
+
     /// Commits, and then wakes the relays and the feeds of all replicas. The notification is not a part of the
     /// transaction, because PostgreSQL commits notifying transactions one by one; if it is lost, their timers do.
     pub async fn commit(&self, transaction: Transaction<'_, Postgres>) -> Result<(), Problem> {
         transaction.commit().await?;
-        self.committed.notify_one();
+        self.news.committed();
         Ok(())
     }
 
@@ -112,8 +117,8 @@ impl Database {
         let Some(Some(pool)) = stop.run_until_cancelled(self.establish(&settings, &dapr)).await else { return };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.pass_on_commits(&pool) => {}
-            () = crate::inbox::keep_clean(&pool) => {}
+            () = self.news.pass_on(&pool) => {}
+            () = retention::keep_clean(&pool) => {}
         }
     }
 
@@ -134,12 +139,10 @@ impl Database {
         }
     }
 
-    async fn pass_on_commits(&self, pool: &PgPool) {
-        loop {
-            self.committed.notified().await;
-            if let Err(error) = outbox::wake(pool).await {
-                tracing::debug!(%error, "the relays were not woken; their timers will do");
-            }
+    /// Hears what other processes commit, for the relay and the feed of this one, until `stop`.
+    pub async fn listen(self, stop: CancellationToken) {
+        if let Some(pool) = stop.run_until_cancelled(self.until_ready()).await {
+            self.news.listen(&pool, &stop).await;
         }
     }
 }

@@ -1,7 +1,3 @@
-use axum::{
-    body::Bytes,
-    extract::{FromRequest, Request},
-};
 use serde::{
     Deserialize,
     de::{DeserializeOwned, Error as _},
@@ -9,14 +5,13 @@ use serde::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Reply;
-
-/// An event as a subscriber gets it. As an extractor it answers `DROP` to what cannot be read, because trying again
-/// would not help: the event goes to the dead-letter topic.
+/// An event as a subscriber gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloudEvent<T> {
-    /// The same at every redelivery. A bare payload has none: it gets one that is made of its bytes.
+    /// The same at every redelivery. A bare payload has none: it gets one that is made of its text.
     pub id: String,
+    /// Trace of the request that caused it, where the publisher says it.
+    pub traceparent: Option<String>,
     /// The payload.
     pub data: T,
 }
@@ -28,18 +23,24 @@ struct Envelope {
     _version: String,
     id: String,
     #[serde(default)]
+    traceparent: Value,
+    #[serde(default)]
     data: Value,
 }
 
 impl<T: DeserializeOwned> CloudEvent<T> {
     /// Reads an envelope, or a payload that was posted without one.
     pub fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
-        let body_value: Value = serde_json::from_slice(body)?;
-        let is_envelope = body_value.get("specversion").is_some();
-        if !is_envelope {
-            return Ok(Self::bare(body, serde_json::from_value(body_value)?));
+        Self::read(serde_json::from_slice(body)?)
+    }
+
+    /// The same for what is JSON already.
+    pub fn read(event: Value) -> Result<Self, serde_json::Error> {
+        if event.get("specversion").is_none() {
+            let text = event.to_string();
+            return Ok(Self::bare(text.as_bytes(), serde_json::from_value(event)?));
         }
-        let envelope: Envelope = serde_json::from_value(body_value)?;
+        let envelope: Envelope = serde_json::from_value(event)?;
         if !(1..=256).contains(&envelope.id.len()) || envelope.id.chars().any(char::is_control) {
             return Err(serde_json::Error::custom(
                 "the event's id must have 1 to 256 bytes, without control characters",
@@ -52,34 +53,14 @@ impl<T: DeserializeOwned> CloudEvent<T> {
             }
             _ => serde_json::from_value(envelope.data)?,
         };
-        Ok(Self { id: envelope.id, data })
+        Ok(Self { id: envelope.id, traceparent: envelope.traceparent.as_str().map(ToOwned::to_owned), data })
     }
 }
 
 impl<T> CloudEvent<T> {
     /// A payload without envelope; its id is made of its bytes.
     pub(crate) fn bare(body: &[u8], data: T) -> Self {
-        Self { id: format!("bare-{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, body)), data }
-    }
-}
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for CloudEvent<T> {
-    type Rejection = Reply;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Reply> {
-        let body = match Bytes::from_request(request, state).await {
-            Ok(body) => body,
-            Err(rejection) => {
-                tracing::warn!(error = %rejection, "the body of an event cannot be taken");
-                let too_large = rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE;
-                return Err(if too_large { Reply::Drop } else { Reply::Retry });
-            }
-        };
-        Self::parse(&body).map_err(|error| {
-            // Only where and what kind: serde's own text quotes the payload.
-            tracing::warn!(line = error.line(), column = error.column(), "an event cannot be read and is dropped");
-            Reply::Drop
-        })
+        Self { id: format!("bare-{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, body)), traceparent: None, data }
     }
 }
 

@@ -12,13 +12,19 @@ pub enum Reply {
     Drop,
 }
 
-impl IntoResponse for Reply {
-    fn into_response(self) -> Response {
-        let status = match self {
+impl Reply {
+    /// Dapr's word.
+    pub const fn word(self) -> &'static str {
+        match self {
             Self::Success => "SUCCESS",
             Self::Retry => "RETRY",
             Self::Drop => "DROP",
-        };
-        axum::Json(json!({"status": status})).into_response()
+        }
+    }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        axum::Json(json!({"status": self.word()})).into_response()
     }
 }

@@ -5,18 +5,43 @@ use super::PUBSUB;
 
 /// One entry of the answer to `GET /dapr/subscribe`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Subscription {
-    pubsubname: &'static str,
+    #[serde(rename = "pubsubname")]
+    pubsub_name: &'static str,
     topic: &'static str,
     route: &'static str,
-    #[serde(rename = "deadLetterTopic", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     dead_letter_topic: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bulk_subscribe: Option<Batches>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Batches {
+    enabled: bool,
+    max_messages_count: u32,
+    max_await_duration_ms: u32,
 }
 
 impl Subscription {
-    /// Events of `topic` are posted to `route`; what cannot be handled goes to `dead_letter_topic`.
-    pub const fn new(topic: &'static str, route: &'static str, dead_letter_topic: Option<&'static str>) -> Self {
-        Self { pubsubname: PUBSUB, topic, route, dead_letter_topic }
+    /// Events of `topic` are posted to `route`, each by itself.
+    pub const fn new(topic: &'static str, route: &'static str) -> Self {
+        Self { pubsub_name: PUBSUB, topic, route, dead_letter_topic: None, bulk_subscribe: None }
+    }
+
+    /// What has failed for long goes to `topic`.
+    #[must_use]
+    pub const fn with_dead_letters(self, topic: &'static str) -> Self {
+        Self { dead_letter_topic: Some(topic), ..self }
+    }
+
+    /// Events are posted together: `most` at once, or what there is every `milliseconds`.
+    #[must_use]
+    pub const fn in_batches(self, most: u32, milliseconds: u32) -> Self {
+        let batches = Batches { enabled: true, max_messages_count: most, max_await_duration_ms: milliseconds };
+        Self { bulk_subscribe: Some(batches), ..self }
     }
 }
 

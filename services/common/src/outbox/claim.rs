@@ -1,6 +1,8 @@
 //! What a relay takes from the outbox, and what it writes back. A claim is a row lock: it ends with the transaction, so
 //! nothing is left behind by a relay that dies, and the server ends the session of one that hangs.
 
+use std::collections::HashMap;
+
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -37,7 +39,10 @@ pub(super) async fn mark_published(connection: &mut PgConnection, ids: &[Uuid]) 
 }
 
 /// Keeps why it failed, and lets the event wait: 0.2 s at first, 5 s at most, so that all of it flows soon after the broker is back.
-pub(super) async fn mark_failed(connection: &mut PgConnection, failed: &[(Uuid, String)]) -> Result<(), sqlx::Error> {
+pub(super) async fn mark_failed(
+    connection: &mut PgConnection,
+    failed: &HashMap<Uuid, String>,
+) -> Result<(), sqlx::Error> {
     if failed.is_empty() {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::wake::Waker;
+use crate::database::Database;
 
 /// Events that a slow reader may lag behind before it is told that it missed some.
 const CAPACITY: usize = 1024;
@@ -33,10 +33,19 @@ pub struct Change {
     pub payload: Value,
 }
 
+/// What a live view is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// Something was committed.
+    Change(Arc<Change>),
+    /// Something may have been missed: read anew.
+    Resync,
+}
+
 /// Tells this replica's live views what was committed anywhere. Cheap to clone. The canary's events are left out.
 #[derive(Clone, Debug)]
 pub struct Feed {
-    sender: broadcast::Sender<Arc<Change>>,
+    sender: broadcast::Sender<Told>,
 }
 
 impl Default for Feed {
@@ -46,37 +55,47 @@ impl Default for Feed {
 }
 
 impl Feed {
-    /// What is committed from now on. `Lagged` means that the view has to be read anew.
-    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Change>> {
+    /// What is committed from now on. `Lagged` means the same as [`Told::Resync`].
+    pub fn subscribe(&self) -> broadcast::Receiver<Told> {
         self.sender.subscribe()
     }
 
     /// Reads what is committed until `stop`.
-    pub async fn run(self, pool: PgPool, stop: CancellationToken) {
+    pub async fn run(self, database: Database, stop: CancellationToken) {
+        let Some(pool) = stop.run_until_cancelled(database.until_ready()).await else { return };
+        let mut news = database.news().waiter();
         let follow = async {
-            let mut waker = Waker::new(pool.clone());
             let mut tail = Tail::default();
             loop {
-                tail.is_behind = false;
-                match timeout(READ_LIMIT, tail.read(&pool)).await {
-                    Ok(Ok(changes)) => {
-                        for change in changes {
-                            // Without a view there is nobody to tell.
-                            let _ = self.sender.send(Arc::new(change));
-                        }
-                    }
-                    Ok(Err(error)) => {
-                        tracing::warn!(%error, "live views cannot read what is new");
-                        sleep(TIMER).await;
-                    }
-                    Err(_) => tracing::warn!("live views get no answer from the database"),
-                }
+                self.follow(&pool, &mut tail).await;
                 if !tail.is_behind {
-                    waker.wait(TIMER).await;
+                    news.wait(TIMER).await;
                 }
             }
         };
         stop.run_until_cancelled(follow).await;
+    }
+
+    /// Without a view there is nobody to tell.
+    pub(crate) async fn follow(&self, pool: &PgPool, tail: &mut Tail) {
+        let begins = tail.horizon.is_none();
+        tail.is_behind = false;
+        match timeout(READ_LIMIT, tail.read(pool)).await {
+            Ok(Ok(changes)) => {
+                if begins {
+                    // What was committed between a view's beginning and this is not found.
+                    let _ = self.sender.send(Told::Resync);
+                }
+                for change in changes {
+                    let _ = self.sender.send(Told::Change(Arc::new(change)));
+                }
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "live views cannot read what is new");
+                sleep(TIMER).await;
+            }
+            Err(_) => tracing::warn!("live views get no answer from the database"),
+        }
     }
 }
 

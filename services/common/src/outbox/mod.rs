@@ -2,20 +2,17 @@
 
 mod claim;
 pub(crate) mod feed;
+pub(crate) mod news;
 pub mod relay;
-mod wake;
 
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-pub use feed::{Change, Feed};
+pub use feed::{Change, Feed, Told};
 
-use crate::{tasks::UserId, telemetry::trace_context};
-
-/// Channel of LISTEN/NOTIFY on which relays and feeds are told that there is something new. Without a payload.
-pub const CHANNEL: &str = "outbox";
+use crate::{dapr, tasks::UserId, telemetry::trace_context};
 
 /// A row of the outbox.
 #[derive(Clone, Debug, PartialEq, FromRow)]
@@ -41,6 +38,16 @@ impl OutboxEvent {
     pub(crate) fn is_canary(&self) -> bool {
         self.payload.get("user_id").and_then(Value::as_str) == Some(UserId::canary().as_str())
     }
+
+    /// As the sidecar wants it; `id` is the text of its id.
+    fn for_dapr<'a>(&'a self, id: &'a str) -> dapr::Event<'a> {
+        dapr::Event {
+            id,
+            partition_key: &self.partition_key,
+            traceparent: self.traceparent.as_deref(),
+            data: &self.payload,
+        }
+    }
 }
 
 /// Writes an event in the caller's transaction and gives its id. Whoever commits wakes the relays by
@@ -62,9 +69,4 @@ pub async fn enqueue(
         .execute(connection)
         .await?;
     Ok(id)
-}
-
-/// Tells the relays and feeds of all replicas to look.
-pub(crate) async fn wake(pool: &PgPool) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(pool).await.map(drop)
 }

@@ -1,19 +1,26 @@
 //! Publishes what is in the outbox, in order per partition key, with any number of replicas at once.
 
-use std::{future::Future, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    future::Future,
+    time::Duration,
+};
 
 use futures::future::join_all;
 use metrics::{counter, gauge};
 use sqlx::PgPool;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use super::{OutboxEvent, claim, wake::Waker};
-use crate::{dapr, events::PUBSUB, telemetry::trace_context};
+use super::{OutboxEvent, claim, news::Waiter};
+use crate::{dapr, database::Database, events::PUBSUB};
 
 /// Events that are published at the same time, each of another key. Their time limits together are one
 /// [`dapr::CALL_TIMEOUT`], well below the limit of the database for an idle transaction.
-const BATCH: i64 = 64;
+pub const BATCH: i64 = 256;
+/// Bytes of payload in one call of the sidecar, which takes 4 MiB. A larger event goes alone.
+const CALL_BYTES: usize = 1024 * 1024;
 /// Longest time without looking, because a notification can be lost and failed events become due.
 const TIMER: Duration = Duration::from_millis(500);
 /// Pause after a round in which nothing worked.
@@ -27,15 +34,21 @@ const CLEANING: Duration = Duration::from_secs(30);
 
 /// The edge of the relay: where events go.
 pub trait Publish: Send + Sync {
-    /// Returns when the broker has acknowledged the event. The text of an error is kept with the row.
-    fn publish_event(&self, event: &OutboxEvent) -> impl Future<Output = Result<(), String>> + Send;
+    /// Publishes events of one topic, each of another key, and returns when the broker has answered for all of them. Gives
+    /// why some failed, by their ids; the texts are kept with the rows. An error is about all of them.
+    fn publish_events(
+        &self,
+        topic: &str,
+        events: &[&OutboxEvent],
+    ) -> impl Future<Output = Result<HashMap<Uuid, String>, String>> + Send;
 }
 
 impl Publish for dapr::Client {
-    async fn publish_event(&self, event: &OutboxEvent) -> Result<(), String> {
-        let id = event.id.to_string();
-        let publish = self.publish(PUBSUB, &event.topic, &id, &event.partition_key, &event.payload);
-        trace_context::scope(event.traceparent.as_deref(), publish).await.map_err(|error| error.to_string())
+    async fn publish_events(&self, topic: &str, events: &[&OutboxEvent]) -> Result<HashMap<Uuid, String>, String> {
+        let ids: Vec<String> = events.iter().map(|event| event.id.to_string()).collect();
+        let events: Vec<_> = events.iter().zip(&ids).map(|(event, id)| event.for_dapr(id)).collect();
+        let failed = self.publish(PUBSUB, topic, &events).await.map_err(|error| error.to_string())?;
+        Ok(failed.into_iter().filter_map(|(id, error)| Some((id.parse().ok()?, error))).collect())
     }
 }
 
@@ -50,22 +63,30 @@ pub struct Round {
 
 /// Publishes until `stop`. An event is marked after the broker's acknowledgement: it may be published twice, with the
 /// same id, but is never lost.
-pub async fn run(pool: PgPool, publisher: impl Publish, stop: CancellationToken) {
+pub async fn run(database: Database, publisher: impl Publish, stop: CancellationToken) {
+    let Some(pool) = stop.run_until_cancelled(database.until_ready()).await else { return };
     tokio::select! {
         // A round that has begun is finished, so that a stop does not make duplicates.
-        () = publish_all(&pool, &publisher, &stop) => {}
+        () = publish_all(&pool, &publisher, database.news().waiter(), &stop) => {}
         () = measure(&pool) => {}
         () = clean(&pool) => {}
     }
 }
 
-async fn publish_all(pool: &PgPool, publisher: &impl Publish, stop: &CancellationToken) {
-    let mut waker = Waker::new(pool.clone());
+async fn publish_all(pool: &PgPool, publisher: &impl Publish, mut news: Waiter, stop: &CancellationToken) {
+    let mut limit = BATCH;
     while !stop.is_cancelled() {
-        let pause = match timeout(ROUND_LIMIT, round(pool, publisher)).await {
-            Ok(Ok(Round { published: 1.., .. })) => continue,
+        let pause = match timeout(ROUND_LIMIT, round(pool, publisher, limit)).await {
+            Ok(Ok(Round { published: 1.., .. })) => {
+                limit = BATCH;
+                continue;
+            }
             Ok(Ok(Round { failed: 0, .. })) => None,
-            Ok(Ok(_)) => Some(PAUSE),
+            Ok(Ok(_)) => {
+                // One event is enough to find out that the broker is back, and the others need not wait for another try then.
+                limit = 1;
+                Some(PAUSE)
+            }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the relay cannot use the database");
                 Some(PAUSE)
@@ -78,42 +99,58 @@ async fn publish_all(pool: &PgPool, publisher: &impl Publish, stop: &Cancellatio
         let rest = async {
             match pause {
                 Some(pause) => sleep(pause).await,
-                None => waker.wait(TIMER).await,
+                None => drop(news.wait(TIMER).await),
             }
         };
         stop.run_until_cancelled(rest).await;
     }
 }
 
-/// Claims, publishes and marks once.
-pub async fn round(pool: &PgPool, publisher: &impl Publish) -> Result<Round, sqlx::Error> {
+/// Claims up to `limit` events, publishes and marks them, once.
+pub async fn round(pool: &PgPool, publisher: &impl Publish, limit: i64) -> Result<Round, sqlx::Error> {
     let mut transaction = pool.begin().await?;
-    let events = claim::claim(&mut transaction, BATCH).await?;
-    let results = join_all(events.iter().map(|event| publisher.publish_event(event))).await;
-    let (mut acknowledged, mut failed) = (Vec::new(), Vec::new());
-    let (mut published_total, mut failures_total) = (0, 0);
-    for (event, result) in events.iter().zip(results) {
-        let counts = u64::from(!event.is_canary());
-        match result {
-            Ok(()) => {
-                published_total += counts;
-                acknowledged.push(event.id);
-            }
-            Err(error) => {
-                failures_total += counts;
-                failed.push((event.id, error));
-            }
-        }
-    }
+    let events = claim::claim(&mut transaction, limit).await?;
+    let failed = publish(publisher, &events).await;
+    let acknowledged: Vec<Uuid> = events.iter().map(|event| event.id).filter(|id| !failed.contains_key(id)).collect();
     claim::mark_published(&mut transaction, &acknowledged).await?;
     claim::mark_failed(&mut transaction, &failed).await?;
     transaction.commit().await?;
-    counter!("outbox_published_total").increment(published_total);
-    if let Some((event_id, error)) = failed.first() {
-        counter!("outbox_failures_total").increment(failures_total);
+    let counted = |has_failed: bool| {
+        let counted = events.iter().filter(|event| failed.contains_key(&event.id) == has_failed && !event.is_canary());
+        counted.count() as u64
+    };
+    counter!("outbox_published_total").increment(counted(false));
+    if let Some((event_id, error)) = failed.iter().next() {
+        counter!("outbox_failures_total").increment(counted(true));
         tracing::warn!(%event_id, error, failed = failed.len(), "events could not be published and will be tried again");
     }
     Ok(Round { published: acknowledged.len(), failed: failed.len() })
+}
+
+/// Publishes all and gives why some failed.
+async fn publish(publisher: &impl Publish, events: &[OutboxEvent]) -> HashMap<Uuid, String> {
+    let calls = calls(events).into_iter().map(async |call| {
+        let result = publisher.publish_events(&call[0].topic, &call).await;
+        result.unwrap_or_else(|error| call.iter().map(|event| (event.id, error.clone())).collect())
+    });
+    join_all(calls).await.into_iter().flatten().collect()
+}
+
+/// What goes into one call: events of one topic, up to [`CALL_BYTES`]. None is empty.
+fn calls(events: &[OutboxEvent]) -> Vec<Vec<&OutboxEvent>> {
+    let mut by_topic: BTreeMap<&str, Vec<(usize, Vec<&OutboxEvent>)>> = BTreeMap::new();
+    for event in events {
+        let bytes = event.payload.to_string().len();
+        let calls = by_topic.entry(&event.topic).or_default();
+        match calls.last_mut() {
+            Some((used, call)) if *used + bytes <= CALL_BYTES => {
+                *used += bytes;
+                call.push(event);
+            }
+            _ => calls.push((bytes, vec![event])),
+        }
+    }
+    by_topic.into_values().flatten().map(|(_, call)| call).collect()
 }
 
 /// How many events wait (of the oldest [`MEASURED`]), and since when. The canary's do not count.

@@ -13,7 +13,7 @@ use reqwest::Method as Verb;
 use serde_json::{Value, json};
 
 use crate::{
-    dapr::{Client, Error},
+    dapr::{Client, Error, Event},
     telemetry::trace_context,
 };
 
@@ -37,7 +37,12 @@ async fn answer(State(log): State<Log>, method: Method, uri: Uri, headers: Heade
         body: body.clone(),
     });
     match uri.path() {
-        "/v1.0/publish/kafka-pubsub/away" => {
+        "/v1.0-alpha1/publish/bulk/kafka-pubsub/picky" => {
+            let failed = json!([{"entryId": "e2", "error": "too large"}]);
+            let body = json!({"failedEntries": failed, "errorCode": "ERR_PUBSUB_PUBLISH_MESSAGE"});
+            (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(body)).into_response()
+        }
+        "/v1.0-alpha1/publish/bulk/kafka-pubsub/away" => {
             let body = json!({"errorCode": "ERR_PUBSUB_PUBLISH_MESSAGE", "message": "broker is away"});
             (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(body)).into_response()
         }
@@ -51,9 +56,10 @@ async fn answer(State(log): State<Log>, method: Method, uri: Uri, headers: Heade
             axum::Json(json!({"connection-string": "hunter2"})).into_response()
         }
         "/v1.0/invoke/notification-service/method/send-notification" => axum::Json(json!({"id": "n1"})).into_response(),
-        "/v1.0/publish/kafka-pubsub/task-events" | "/v1.0/state/statestore/missing" | "/v1.0/healthz/outbound" => {
-            StatusCode::NO_CONTENT.into_response()
-        }
+        "/v1.0/publish/kafka-pubsub/task-events"
+        | "/v1.0-alpha1/publish/bulk/kafka-pubsub/task-events"
+        | "/v1.0/state/statestore/missing"
+        | "/v1.0/healthz/outbound" => StatusCode::NO_CONTENT.into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -71,32 +77,56 @@ fn last(log: &Log) -> Seen {
     log.lock().unwrap().last().unwrap().clone()
 }
 
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 #[tokio::test]
-async fn an_event_is_published_as_json_with_its_id_key_and_trace() {
+async fn events_are_published_as_json_each_with_its_id_key_and_trace() {
     let (client, log) = sidecar().await;
-    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let payload = json!({"a": 1});
-    let publish = client.publish("kafka-pubsub", "task-events", "e 1", "task&1", &payload);
-    trace_context::scope(Some(parent), publish).await.unwrap();
+    let data = json!({"a": 1});
+    let one = Event { id: "e1", partition_key: "task&1", traceparent: Some(PARENT), data: &data };
+    let two = Event { id: "e2", partition_key: "task 2", traceparent: None, data: &data };
+    assert!(client.publish("kafka-pubsub", "task-events", &[one, two]).await.unwrap().is_empty());
     let seen = last(&log);
-    assert_eq!(
-        seen.request,
-        "POST /v1.0/publish/kafka-pubsub/task-events?metadata.cloudevent.id=e+1&metadata.partitionKey=task%261"
-    );
-    assert_eq!(seen.content_type.as_deref(), Some("application/json"));
-    assert_eq!(seen.traceparent.as_deref(), Some(parent));
-    assert_eq!(seen.body, json!({"a": 1}));
+    assert_eq!(seen.request, "POST /v1.0-alpha1/publish/bulk/kafka-pubsub/task-events");
+    let entry = |id: &str, metadata: Value| json!({"entryId": id, "event": {"a": 1}, "contentType": "application/json", "metadata": metadata});
+    let first = json!({"cloudevent.id": "e1", "cloudevent.traceparent": PARENT, "partitionKey": "task&1"});
+    let second = json!({"cloudevent.id": "e2", "partitionKey": "task 2"});
+    assert_eq!(seen.body, json!([entry("e1", first), entry("e2", second)]));
+}
+
+#[tokio::test]
+async fn of_several_events_only_those_that_failed_are_told() {
+    let (client, _) = sidecar().await;
+    let data = json!({});
+    let event = |id| Event { id, partition_key: "k", traceparent: None, data: &data };
+    let failed = client.publish("kafka-pubsub", "picky", &[event("e1"), event("e2")]).await.unwrap();
+    assert_eq!(failed, [("e2".to_owned(), "too large".to_owned())].into());
 }
 
 #[tokio::test]
 async fn a_broker_that_is_away_is_told_in_daprs_words_and_may_be_tried_again() {
     let (client, _) = sidecar().await;
-    let error = client.publish("kafka-pubsub", "away", "e1", "k", &json!({})).await.unwrap_err();
+    let data = json!({});
+    let event = Event { id: "e1", partition_key: "k", traceparent: None, data: &data };
+    let error = client.publish("kafka-pubsub", "away", &[event]).await.unwrap_err();
     assert!(error.is_transient());
     assert!(
         error.to_string().ends_with("500 Internal Server Error ERR_PUBSUB_PUBLISH_MESSAGE: broker is away"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn an_event_is_forwarded_as_it_is_in_the_trace_of_the_caller() {
+    let (client, log) = sidecar().await;
+    let event = json!({"specversion": "1.0", "id": "e1", "data": {}});
+    let forward = client.forward("kafka-pubsub", "task-events", "task&1", &event);
+    trace_context::scope(Some(PARENT), forward).await.unwrap();
+    let seen = last(&log);
+    assert_eq!(seen.request, "POST /v1.0/publish/kafka-pubsub/task-events?metadata.partitionKey=task%261");
+    assert_eq!(seen.content_type.as_deref(), Some("application/cloudevents+json"));
+    assert_eq!(seen.traceparent.as_deref(), Some(PARENT));
+    assert_eq!(seen.body, event);
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! What needs a database to be shown.
 
+mod consumer;
 mod dapr;
 mod database;
+mod dead_letters;
 mod lists;
 mod occurrences;
 mod outbox;

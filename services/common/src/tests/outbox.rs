@@ -4,18 +4,21 @@ use std::{
         Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use serde_json::json;
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    database::Database,
     inbox,
     outbox::{
-        self, OutboxEvent,
+        self, Feed, OutboxEvent, Told,
         feed::Tail,
-        relay::{Publish, Round, round},
+        relay::{BATCH, Publish, Round, round},
     },
     testing::with_database,
 };
@@ -28,13 +31,13 @@ struct Broker {
 }
 
 impl Publish for &Broker {
-    async fn publish_event(&self, event: &OutboxEvent) -> Result<(), String> {
+    async fn publish_events(&self, _: &str, events: &[&OutboxEvent]) -> Result<HashMap<Uuid, String>, String> {
         tokio::task::yield_now().await;
         if self.is_away.load(Ordering::Relaxed) {
             return Err("no broker".to_owned());
         }
-        self.events.lock().unwrap().push(event.clone());
-        Ok(())
+        self.events.lock().unwrap().extend(events.iter().copied().cloned());
+        Ok(HashMap::new())
     }
 }
 
@@ -42,8 +45,19 @@ impl Publish for &Broker {
 struct Picky;
 
 impl Publish for Picky {
-    async fn publish_event(&self, event: &OutboxEvent) -> Result<(), String> {
-        if event.partition_key == "bad" { Err("too large".to_owned()) } else { Ok(()) }
+    async fn publish_events(&self, _: &str, events: &[&OutboxEvent]) -> Result<HashMap<Uuid, String>, String> {
+        let bad = events.iter().filter(|event| event.partition_key == "bad");
+        Ok(bad.map(|event| (event.id, "too large".to_owned())).collect())
+    }
+}
+
+/// A broker that writes down how many events each call has.
+struct Counting<'a>(&'a Mutex<Vec<usize>>);
+
+impl Publish for Counting<'_> {
+    async fn publish_events(&self, _: &str, events: &[&OutboxEvent]) -> Result<HashMap<Uuid, String>, String> {
+        self.0.lock().unwrap().push(events.len());
+        Ok(HashMap::new())
     }
 }
 
@@ -60,7 +74,7 @@ async fn drain(pool: &PgPool, broker: &Broker) {
         if waiting == 0 {
             break;
         }
-        round(pool, &broker).await.unwrap();
+        round(pool, &broker, BATCH).await.unwrap();
     }
 }
 
@@ -91,8 +105,8 @@ async fn events_wait_while_the_broker_is_away_and_keep_their_order() {
         enqueue(&pool, "a", 2).await;
         let broker = Broker::default();
         broker.is_away.store(true, Ordering::Relaxed);
-        assert_eq!(round(&pool, &&broker).await.unwrap(), Round { published: 0, failed: 1 });
-        assert_eq!(round(&pool, &&broker).await.unwrap(), Round::default(), "it waits before it tries again");
+        assert_eq!(round(&pool, &&broker, BATCH).await.unwrap(), Round { published: 0, failed: 1 });
+        assert_eq!(round(&pool, &&broker, BATCH).await.unwrap(), Round::default(), "it waits before it tries again");
         let (attempts, error): (i32, String) =
             sqlx::query_as("SELECT attempts, last_error FROM outbox ORDER BY seq LIMIT 1")
                 .fetch_one(&pool)
@@ -115,7 +129,7 @@ async fn an_event_that_fails_does_not_hold_up_other_keys() {
         for key in ["bad", "good"] {
             enqueue(&pool, key, 1).await;
         }
-        assert_eq!(round(&pool, &Picky).await.unwrap(), Round { published: 1, failed: 1 });
+        assert_eq!(round(&pool, &Picky, BATCH).await.unwrap(), Round { published: 1, failed: 1 });
     })
     .await;
 }
@@ -129,7 +143,7 @@ async fn any_number_of_events_that_wait_for_another_try_does_not_hold_up_the_res
         sqlx::query(waiting).execute(&pool).await.unwrap();
         enqueue(&pool, "bad-1", 1).await;
         enqueue(&pool, "good", 1).await;
-        assert_eq!(round(&pool, &Picky).await.unwrap(), Round { published: 1, failed: 0 });
+        assert_eq!(round(&pool, &Picky, BATCH).await.unwrap(), Round { published: 1, failed: 0 });
         let published: Vec<String> =
             sqlx::query_scalar("SELECT partition_key FROM outbox WHERE published_at IS NOT NULL")
                 .fetch_all(&pool)
@@ -141,27 +155,28 @@ async fn any_number_of_events_that_wait_for_another_try_does_not_hold_up_the_res
 }
 
 #[tokio::test]
+async fn large_events_are_published_in_several_calls_and_each_once() {
+    with_database(|pool| async move {
+        let large = "x".repeat(400 * 1024);
+        let mut c = pool.acquire().await.unwrap();
+        for key in ["a", "b", "c", "d", "e"] {
+            outbox::enqueue(&mut c, "task-events", key, None, &json!({"notes": large})).await.unwrap();
+        }
+        let calls = Mutex::new(Vec::new());
+        assert_eq!(round(&pool, &Counting(&calls), BATCH).await.unwrap(), Round { published: 5, failed: 0 });
+        assert_eq!(calls.into_inner().unwrap(), [2, 2, 1]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_topics_do_not_wait_for_each_other() {
     with_database(|pool| async move {
         let mut c = pool.acquire().await.unwrap();
         for topic in ["task-events", "reminders"] {
             outbox::enqueue(&mut c, topic, "a", None, &json!({})).await.unwrap();
         }
-        assert_eq!(round(&pool, &Picky).await.unwrap(), Round { published: 2, failed: 0 });
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn the_inbox_forgets_what_no_broker_delivers_again() {
-    with_database(|pool| async move {
-        let rows = "INSERT INTO inbox (consumer, event_id, received_at)
-                    SELECT 'one', n::text, now() - interval '9 days' FROM generate_series(1, 1500) AS n";
-        sqlx::query(rows).execute(&pool).await.unwrap();
-        assert!(inbox::first_time(&mut pool.acquire().await.unwrap(), "one", "new").await.unwrap());
-        assert_eq!(inbox::purge(&pool).await.unwrap(), 1000, "not all in one statement");
-        assert_eq!(inbox::purge(&pool).await.unwrap(), 500);
-        assert_eq!(super::count(&pool, "inbox").await, 1);
+        assert_eq!(round(&pool, &Picky, BATCH).await.unwrap(), Round { published: 2, failed: 0 });
     })
     .await;
 }
@@ -170,12 +185,15 @@ async fn the_inbox_forgets_what_no_broker_delivers_again() {
 async fn the_inbox_lets_an_event_through_once_and_only_with_its_effect() {
     with_database(|pool| async move {
         let mut transaction = pool.begin().await.unwrap();
-        assert!(inbox::first_time(&mut transaction, "one", "e1").await.unwrap());
+        let only = |id: &str| HashSet::from([id.to_owned()]);
+        assert_eq!(inbox::mark(&mut transaction, "one", vec!["e1"]).await.unwrap(), only("e1"));
         transaction.rollback().await.unwrap();
         let mut c = pool.acquire().await.unwrap();
-        assert!(inbox::first_time(&mut c, "one", "e1").await.unwrap(), "the effect did not happen");
-        assert!(!inbox::first_time(&mut c, "one", "e1").await.unwrap());
-        assert!(inbox::first_time(&mut c, "two", "e1").await.unwrap(), "another consumer");
+        let again = inbox::mark(&mut c, "one", vec!["e1", "e1"]).await.unwrap();
+        assert_eq!(again, only("e1"), "the effect did not happen");
+        assert_eq!(inbox::mark(&mut c, "one", vec!["e2", "e1"]).await.unwrap(), only("e2"));
+        assert_eq!(inbox::mark(&mut c, "two", vec!["e1"]).await.unwrap(), only("e1"), "another consumer");
+        assert!(inbox::mark(&mut c, "one", Vec::new()).await.unwrap().is_empty());
     })
     .await;
 }
@@ -197,6 +215,43 @@ async fn a_feed_tells_each_committed_event_once_whatever_the_order_of_commits() 
         early.commit().await.unwrap();
         assert_eq!(ids(&mut tail).await, [first]);
         assert!(ids(&mut tail).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_view_that_begins_before_the_feed_is_told_to_read_anew() {
+    with_database(|pool| async move {
+        let (feed, mut tail) = (Feed::default(), Tail::default());
+        let mut view = feed.subscribe();
+        enqueue(&pool, "a", 1).await;
+        feed.follow(&pool, &mut tail).await;
+        assert_eq!(view.recv().await.unwrap(), Told::Resync);
+        enqueue(&pool, "a", 2).await;
+        feed.follow(&pool, &mut tail).await;
+        let Told::Change(change) = view.recv().await.unwrap() else { panic!("a change") };
+        assert_eq!(change.payload, json!({"n": 2}));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_commit_of_another_process_is_heard() {
+    with_database(|pool| async move {
+        let (here, there) = (Database::ready(pool.clone()), Database::ready(pool.clone()));
+        let limit = Duration::from_secs(30);
+        let mut news = here.news().waiter();
+        let stop = CancellationToken::new();
+        let heard = async {
+            news.wait(limit).await.then_some(()).expect("it listens");
+            there.commit(there.begin().await.unwrap()).await.unwrap();
+            assert!(news.wait(limit).await, "it hears");
+        };
+        tokio::select! {
+            () = heard => {}
+            () = here.news().listen(&pool, &stop) => {}
+            () = there.news().pass_on(&pool) => {}
+        }
     })
     .await;
 }

@@ -1,5 +1,5 @@
-//! Events that could not be handled: tried once more, because what was in the way may be gone, and then kept where a person
-//! finds them.
+//! `POST /dead-letters`: what arrives on the consumer's dead-letter topic is tried once more, because what was in the way may
+//! be gone, and kept if it cannot be handled even now.
 
 use axum::{
     Router,
@@ -8,68 +8,38 @@ use axum::{
     http::StatusCode,
     routing::post,
 };
-use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 
+use super::{ROUTE, store};
 use crate::{
+    consumer::{self, Consumer},
     database::Database,
     events::{CloudEvent, Reply},
-    problem::Problem,
     tasks::UserId,
 };
 
-/// Route to subscribe dead-letter topics with.
-pub const ROUTE: &str = "/dead-letters";
 /// Largest body: the largest message that the broker takes (4 MiB), in its envelope.
 const LIMIT: usize = 5 * 1024 * 1024;
 
-/// Keeps an event once, however often it comes.
-pub async fn store(
-    connection: &mut PgConnection,
-    id: &str,
-    topic: &str,
-    payload: &Value,
-    error: Option<&str>,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO dead_letters (id, topic, payload, error) VALUES ($1, $2, $3, $4) ON CONFLICT (topic, id) DO NOTHING",
-    )
-    .bind(id)
-    .bind(topic)
-    .bind(payload)
-    .bind(error)
-    .execute(connection)
-    .await
-    .map(drop)
+/// The route, for the sidecar alone.
+pub(crate) fn router<C: Consumer>(database: Database) -> Router {
+    Router::new().route(ROUTE, post(receive::<C>)).layer(DefaultBodyLimit::max(LIMIT)).with_state(database)
 }
 
-/// `POST /dead-letters`: gives what arrives on the dead-letter topic of this service to `handle`, which is the service's own
-/// way to handle it, and keeps what that refuses. `topic` is where it was published first.
-pub fn router<T, F>(
-    database: Database,
-    topic: &'static str,
-    handle: impl Fn(Database, CloudEvent<T>) -> F + Clone + Send + Sync + 'static,
-) -> Router
-where
-    T: DeserializeOwned + Send + 'static,
-    F: Future<Output = Result<(), Problem>> + Send + 'static,
-{
-    let receive = async move |State(database): State<Database>, body: Result<Bytes, BytesRejection>| {
-        let body = match body {
-            Ok(body) => body,
-            Err(error) => return untaken(&error, topic),
-        };
-        if is_canarys(&body) {
-            return Reply::Success;
-        }
-        match again(&database, &body, handle).await {
-            Ok(()) => Reply::Success,
-            Err(None) => Reply::Retry,
-            Err(Some(error)) => keep(&database, topic, &body, &error).await,
-        }
+async fn receive<C: Consumer>(State(database): State<Database>, body: Result<Bytes, BytesRejection>) -> Reply {
+    let body = match body {
+        Ok(body) => body,
+        Err(error) => return untaken(&error, C::TOPIC),
     };
-    Router::new().route(ROUTE, post(receive)).layer(DefaultBodyLimit::max(LIMIT)).with_state(database)
+    if is_canarys(&body) {
+        return Reply::Success;
+    }
+    match again::<C>(&database, &body).await {
+        Ok(()) => Reply::Success,
+        Err(None) => Reply::Retry,
+        Err(Some(error)) => keep(&database, C::TOPIC, &body, &error).await,
+    }
 }
 
 /// What cannot be read will not be so at the next time, and would hold up what comes after it.
@@ -86,14 +56,11 @@ fn is_canarys(body: &[u8]) -> bool {
 }
 
 /// Handles the event once more. The error is why it cannot be handled, or nothing if it can perhaps later.
-async fn again<T: DeserializeOwned, F: Future<Output = Result<(), Problem>>>(
-    database: &Database,
-    body: &[u8],
-    handle: impl Fn(Database, CloudEvent<T>) -> F,
-) -> Result<(), Option<String>> {
+async fn again<C: Consumer>(database: &Database, body: &[u8]) -> Result<(), Option<String>> {
     // Not serde's own text, which quotes the payload.
     let event = CloudEvent::parse(body).map_err(|_| Some("it cannot be read".to_owned()))?;
-    handle(database.clone(), event).await.map_err(|problem| (!problem.is_away()).then(|| problem.sentence()))
+    let handled = consumer::apply::<C>(database, &[&event]).await;
+    handled.map_err(|problem| (!problem.is_away()).then(|| problem.sentence()))
 }
 
 async fn keep(database: &Database, topic: &'static str, body: &[u8], reason: &str) -> Reply {

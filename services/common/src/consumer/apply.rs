@@ -1,0 +1,86 @@
+//! Effects and marks in one transaction.
+
+use serde_json::Value;
+
+use super::Consumer;
+use crate::{database::Database, events::CloudEvent, inbox, problem::Problem, telemetry::trace_context};
+
+/// What became of an event that was delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Its effect is committed, now or earlier.
+    Handled,
+    /// Something that is needed is away.
+    Later,
+    /// It cannot be handled, now or later.
+    Impossible,
+}
+
+/// Handles events in their order: all in one transaction, or, if one of them spoils that, each in its own. Once something is
+/// away the rest waits too, so that no event overtakes an earlier one of its key.
+pub(super) async fn judge<C: Consumer>(
+    database: &Database,
+    delivered: impl IntoIterator<Item = Value>,
+) -> Vec<Verdict> {
+    let read: Vec<Option<CloudEvent<C::Data>>> = delivered.into_iter().map(read).collect();
+    let events: Vec<&CloudEvent<C::Data>> = read.iter().flatten().collect();
+    let together = match apply::<C>(database, &events).await {
+        Ok(()) => Some(Verdict::Handled),
+        Err(problem) if problem.is_away() => Some(Verdict::Later),
+        Err(_) => None,
+    };
+    let mut verdicts = Vec::with_capacity(read.len());
+    let mut is_away = false;
+    for event in read {
+        let verdict = match (event, together) {
+            (None, _) => Verdict::Impossible,
+            (Some(_), Some(verdict)) => verdict,
+            (Some(_), None) if is_away => Verdict::Later,
+            (Some(event), None) => alone::<C>(database, &event).await,
+        };
+        is_away |= verdict == Verdict::Later;
+        verdicts.push(verdict);
+    }
+    verdicts
+}
+
+fn read<T: serde::de::DeserializeOwned>(event: Value) -> Option<CloudEvent<T>> {
+    CloudEvent::read(event)
+        // Not serde's own text, which quotes the payload.
+        .inspect_err(|_| tracing::warn!("an event cannot be read and goes to the dead-letter topic"))
+        .ok()
+}
+
+async fn alone<C: Consumer>(database: &Database, event: &CloudEvent<C::Data>) -> Verdict {
+    match apply::<C>(database, &[event]).await {
+        Ok(()) => Verdict::Handled,
+        Err(problem) if problem.is_away() => Verdict::Later,
+        Err(problem) => {
+            let reason = problem.sentence();
+            tracing::warn!(event_id = event.id, reason, "an event cannot be handled and goes to the dead-letter topic");
+            Verdict::Impossible
+        }
+    }
+}
+
+/// Marks the events in the inbox and does what they ask for, in one transaction. What was handled before is left out.
+pub(crate) async fn apply<C: Consumer>(database: &Database, events: &[&CloudEvent<C::Data>]) -> Result<(), Problem> {
+    let mut transaction = database.begin().await?;
+    let marked = events.iter().filter(|event| C::is_marked(&event.data)).map(|event| event.id.as_str()).collect();
+    let mut new = inbox::mark(&mut transaction, C::NAME, marked).await?;
+    let mut outcomes = Vec::with_capacity(events.len());
+    for event in events {
+        let outcome = if !C::is_marked(&event.data) || new.remove(&event.id) {
+            let effect = C::handle(&mut transaction, event);
+            Some(trace_context::scope(event.traceparent.as_deref(), effect).await?)
+        } else {
+            None
+        };
+        outcomes.push(outcome);
+    }
+    database.commit(transaction).await?;
+    for (event, outcome) in events.iter().zip(&outcomes) {
+        C::count(event, outcome.as_ref());
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Rows that nobody needs any more. The outbox is cleaned by its relay.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::time::sleep;
+
+/// Pause between two rounds.
+const CLEANING: Duration = Duration::from_mins(10);
+/// Rows of one statement, so that none holds locks for long.
+const AT_ONCE: u64 = 1000;
+
+/// What goes, each statement [`AT_ONCE`] rows at most.
+const OLD: [(&str, &str); 2] = [
+    // Older than any redelivery: the broker keeps events for seven days.
+    (
+        "inbox",
+        "DELETE FROM inbox WHERE (consumer, event_id) IN
+         (SELECT consumer, event_id FROM inbox WHERE received_at < now() - interval '8 days'
+          ORDER BY received_at LIMIT 1000 FOR UPDATE SKIP LOCKED)",
+    ),
+    // Whoever wanted them back has had the time.
+    (
+        "dead_letters",
+        "DELETE FROM dead_letters WHERE (topic, id) IN
+         (SELECT topic, id FROM dead_letters WHERE received_at < now() - interval '30 days'
+          ORDER BY received_at LIMIT 1000 FOR UPDATE SKIP LOCKED)",
+    ),
+];
+
+/// Removes old rows until it is dropped.
+pub(crate) async fn keep_clean(pool: &PgPool) {
+    loop {
+        for (table, statement) in OLD {
+            if let Err(error) = remove(pool, statement).await {
+                tracing::warn!(%error, table, "old rows were not removed");
+            }
+        }
+        sleep(CLEANING).await;
+    }
+}
+
+/// Runs a statement until it finds no more.
+async fn remove(pool: &PgPool, statement: &'static str) -> Result<(), sqlx::Error> {
+    while sqlx::query(statement).execute(pool).await?.rows_affected() == AT_ONCE {}
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::with_database;
+
+    #[tokio::test]
+    async fn old_rows_go_and_young_ones_stay() {
+        with_database(|pool| async move {
+            for rows in [
+                "INSERT INTO inbox SELECT 'one', n::text, now() - interval '9 days' FROM generate_series(1, 1500) AS n",
+                "INSERT INTO inbox VALUES ('one', 'young', now() - interval '7 days')",
+                "INSERT INTO dead_letters SELECT n::text, 'reminders', '{}', NULL, now() - interval '31 days'
+                 FROM generate_series(1, 1500) AS n",
+                "INSERT INTO dead_letters VALUES ('young', 'reminders', '{}', NULL, now() - interval '29 days')",
+            ] {
+                sqlx::query(rows).execute(&pool).await.unwrap();
+            }
+            for (table, statement) in OLD {
+                remove(&pool, statement).await.unwrap();
+                let left = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+                assert_eq!(sqlx::query_scalar::<_, i64>(left).fetch_one(&pool).await.unwrap(), 1, "{table}");
+            }
+        })
+        .await;
+    }
+}

@@ -1,0 +1,173 @@
+//! Batches as the sidecar posts them, with a real database; the sidecar that takes dead letters is a stand-in.
+
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, Request, StatusCode, Uri},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sqlx::{PgConnection, PgPool};
+use tower::ServiceExt;
+
+use super::count;
+use crate::{
+    consumer::{self, Consumer},
+    dapr,
+    database::Database,
+    events::CloudEvent,
+    problem::Problem,
+    server,
+    testing::with_database,
+};
+
+/// Writes each event's text as a row of the table `written`, which does not take `bad`.
+pub(super) struct Writer;
+
+#[derive(Deserialize)]
+pub(super) struct Text {
+    text: String,
+}
+
+impl Consumer for Writer {
+    const NAME: &'static str = "writer";
+    const TOPIC: &'static str = "texts";
+    const DEAD_LETTERS: &'static str = "texts-dead";
+    const ROUTE: &'static str = "/texts";
+    type Data = Text;
+    type Outcome = ();
+
+    async fn handle(connection: &mut PgConnection, event: &CloudEvent<Text>) -> Result<(), Problem> {
+        sqlx::query("INSERT INTO written (text) VALUES ($1)").bind(&event.data.text).execute(connection).await?;
+        Ok(())
+    }
+
+    fn count(_event: &CloudEvent<Text>, _outcome: Option<&()>) {}
+}
+
+/// What the stand-in got: its path, content type and body.
+type Published = Arc<Mutex<Vec<(String, String, Value)>>>;
+
+async fn sidecar(status: StatusCode) -> (dapr::Client, Published) {
+    let published = Published::default();
+    let take = async move |State(log): State<Published>, uri: Uri, headers: HeaderMap, body: Bytes| {
+        let content_type = headers["content-type"].to_str().unwrap().to_owned();
+        log.lock().unwrap().push((uri.to_string(), content_type, serde_json::from_slice(&body).unwrap()));
+        status
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = Router::new().fallback(take).with_state(published.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (dapr::Client::new(&format!("http://{address}")).unwrap(), published)
+}
+
+fn event(id: &str, text: &str) -> Value {
+    json!({"specversion": "1.0", "id": id, "data": {"text": text}})
+}
+
+fn batch(events: &[Value]) -> Value {
+    let entries = events.iter().enumerate().map(|(number, event)| {
+        json!({"entryId": number.to_string(), "event": event, "metadata": {"__key": format!("key-{number}")}})
+    });
+    json!({"id": "b1", "type": "com.dapr.event.sent.bulk", "entries": entries.collect::<Vec<_>>()})
+}
+
+async fn post(database: &Database, dapr: &dapr::Client, body: &Value) -> Value {
+    let app = server::layered(consumer::router::<Writer>(database.clone(), dapr.clone()));
+    let request = Request::post("/texts").body(Body::from(body.to_string())).unwrap();
+    let response = app.oneshot(request).await.unwrap();
+    let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+fn statuses(words: &[&str]) -> Value {
+    let statuses = words.iter().enumerate().map(|(id, word)| json!({"entryId": id.to_string(), "status": word}));
+    json!({"statuses": statuses.collect::<Vec<_>>()})
+}
+
+pub(super) async fn written(database: &Database) -> Vec<String> {
+    sqlx::query_scalar("SELECT text FROM written ORDER BY n").fetch_all(&database.pool().unwrap()).await.unwrap()
+}
+
+pub(super) async fn writer(pool: &PgPool) -> Database {
+    let table = "CREATE TABLE written (n bigint GENERATED ALWAYS AS IDENTITY, text text CHECK (text <> 'bad'))";
+    sqlx::query(table).execute(pool).await.unwrap();
+    Database::ready(pool.clone())
+}
+
+#[tokio::test]
+async fn a_batch_takes_effect_once_however_often_and_in_whichever_company_its_events_come() {
+    with_database(|pool| async move {
+        let database = writer(&pool).await;
+        let (dapr, published) = sidecar(StatusCode::NO_CONTENT).await;
+        let first = batch(&[event("e1", "a"), event("e2", "b"), event("e1", "a")]);
+        let second = batch(&[event("e2", "b"), event("e3", "c")]);
+        assert_eq!(post(&database, &dapr, &first).await, statuses(&["SUCCESS"; 3]));
+        assert_eq!(post(&database, &dapr, &second).await, statuses(&["SUCCESS"; 2]));
+        assert_eq!(post(&database, &dapr, &event("e3", "c")).await, json!({"status": "SUCCESS"}));
+        assert_eq!(written(&database).await, ["a", "b", "c"]);
+        assert_eq!(count(&pool, "inbox").await, 3);
+        assert!(published.lock().unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_handled_goes_to_the_dead_letter_topic_and_spoils_nothing_else() {
+    with_database(|pool| async move {
+        let database = writer(&pool).await;
+        let (dapr, published) = sidecar(StatusCode::NO_CONTENT).await;
+        let unreadable = json!({"specversion": "1.0", "id": "e3", "data": {"text": 7}});
+        let events = [event("e1", "a"), event("e2", "bad"), unreadable.clone(), json!({"n": 7}), event("e5", "b")];
+        assert_eq!(post(&database, &dapr, &batch(&events)).await, statuses(&["SUCCESS"; 5]));
+        assert_eq!(written(&database).await, ["a", "b"]);
+        assert_eq!(count(&pool, "inbox").await, 2, "what was not handled is not marked");
+        let mut published = published.lock().unwrap().clone();
+        published.sort_by(|one, other| one.0.cmp(&other.0));
+        let dead = |key: u8, content_type: &str, event: &Value| {
+            let path = format!("/v1.0/publish/kafka-pubsub/texts-dead?metadata.partitionKey=key-{key}");
+            (path, content_type.to_owned(), event.clone())
+        };
+        let envelope = "application/cloudevents+json";
+        let expected =
+            [dead(1, envelope, &events[1]), dead(2, envelope, &unreadable), dead(3, "application/json", &events[3])];
+        assert_eq!(published, expected);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_handled_is_kept_by_the_broker_until_the_dead_letter_topic_takes_it() {
+    with_database(|pool| async move {
+        let database = writer(&pool).await;
+        let (dapr, _) = sidecar(StatusCode::INTERNAL_SERVER_ERROR).await;
+        let events = batch(&[event("e1", "bad"), event("e2", "a")]);
+        assert_eq!(post(&database, &dapr, &events).await, statuses(&["RETRY", "SUCCESS"]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_alone_that_cannot_be_handled_is_left_to_the_sidecar() {
+    with_database(|pool| async move {
+        let database = writer(&pool).await;
+        let (dapr, published) = sidecar(StatusCode::NO_CONTENT).await;
+        for impossible in [event("e1", "bad"), json!({"n": 7}), json!([])] {
+            assert_eq!(post(&database, &dapr, &impossible).await, json!({"status": "DROP"}));
+        }
+        assert!(published.lock().unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_batch_is_tried_again_while_the_database_is_away() {
+    let (dapr, published) = sidecar(StatusCode::NO_CONTENT).await;
+    let events = batch(&[event("e1", "a"), event("e2", "bad")]);
+    assert_eq!(post(&Database::new(), &dapr, &events).await, statuses(&["RETRY"; 2]));
+    assert!(published.lock().unwrap().is_empty());
+}
