@@ -108,7 +108,7 @@ async fn publish_all(pool: &PgPool, publisher: &impl Publish, mut news: Waiter, 
 
 /// Claims up to `limit` events, publishes and marks them, once.
 pub async fn round(pool: &PgPool, publisher: &impl Publish, limit: i64) -> Result<Round, sqlx::Error> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = pool.begin_with(claim::BEGIN).await?;
     let events = claim::claim(&mut transaction, limit).await?;
     let failed = publish(publisher, &events).await;
     let acknowledged: Vec<Uuid> = events.iter().map(|event| event.id).filter(|id| !failed.contains_key(id)).collect();
