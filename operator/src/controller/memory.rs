@@ -13,7 +13,7 @@ use super::backoff::Backoff;
 use crate::{
     apply::{Applied, Fights, topics::TopicsMemory},
     dereference::SecretsRead,
-    observe::{DaprdMemory, LastWords, sidecar::Repairs},
+    observe::{DaprdMemory, DataPathMemory, LastWords, sidecar::Repairs},
 };
 
 /// What is remembered of one platform.
@@ -27,6 +27,8 @@ pub(super) struct Memory {
     pub(super) topics: TopicsMemory,
     /// Answers of sidecars.
     pub(super) daprd: DaprdMemory,
+    /// Answers of backends.
+    pub(super) data_path: DataPathMemory,
     /// What containers said before they ended.
     pub(super) last_words: LastWords,
     /// Pods deleted for want of a sidecar.

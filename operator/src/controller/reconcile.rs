@@ -204,7 +204,8 @@ impl Context {
         let resolved = dereferenced.resolved;
         let (live, pods) = (self.watches.live(&resolved.namespace), self.pods(&resolved.namespace, memory).await);
         let services = observe::services(&resolved, &live, &pods);
-        let (components, data_path) = observe::ask(&self.http, &resolved, &services, &pods, &mut memory.daprd).await;
+        let (daprd, data_path) = (&mut memory.daprd, &mut memory.data_path);
+        let (components, data_path) = observe::ask(&self.http, &resolved, &services, &pods, daprd, data_path).await;
         if let DataPath::Verified { latency_ms, .. } = data_path {
             metrics::data_path_latency(latency_ms);
         }

@@ -25,6 +25,9 @@ use crate::{
 
 /// How long an answer with all components in it is good for.
 const FRESH: Duration = Duration::from_secs(30);
+/// How long it is believed beyond that while the sidecar runs and misses a question: one answer that is late says nothing
+/// about what is loaded.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Characters of a message that are kept.
 const MESSAGE: usize = 512;
 
@@ -101,26 +104,32 @@ pub(super) async fn components(
         .collect();
     memory.0.retain(|name, (incarnation, good_until, _)| {
         let same = |sidecar: &Sidecar<'_>| sidecar.name() == name && sidecar.incarnation == *incarnation;
-        now < *good_until && sidecars.iter().any(same)
+        now < *good_until + PATIENCE && sidecars.iter().any(same)
     });
     let known = &memory.0;
     let questions: Vec<_> = sidecars
         .iter()
         .map(|sidecar| async move {
-            match known.get(sidecar.name()) {
-                Some((_, _, answer)) => answer.clone(),
-                None => ask(http, sidecar.pod).await,
+            let before = known.get(sidecar.name());
+            if let Some((_, _, answer)) = before.filter(|(_, good_until, _)| now < *good_until) {
+                return (answer.clone(), false);
+            }
+            match (ask(http, sidecar.pod).await, before) {
+                (Answer::Silent(_), Some((_, _, before))) if ended(sidecar.pod).is_none() => (before.clone(), false),
+                (answer, _) => (answer, true),
             }
         })
         .collect();
-    let answers: Vec<Answer> = stream::iter(questions).buffered(CONCURRENCY).collect().await;
-    for (sidecar, answer) in sidecars.iter().zip(&answers) {
-        let complete = components.iter().filter(|c| in_scope(c, sidecar.app)).all(|c| has_loaded(answer, c));
-        if complete && !memory.0.contains_key(sidecar.name()) {
-            let entry = (sidecar.incarnation.clone(), now + FRESH, answer.clone());
-            memory.0.insert(sidecar.name().to_owned(), entry);
+    let answers: Vec<(Answer, bool)> = stream::iter(questions).buffered(CONCURRENCY).collect().await;
+    for (sidecar, (answer, _)) in sidecars.iter().zip(&answers).filter(|(_, (_, is_new))| *is_new) {
+        let name = sidecar.name().to_owned();
+        if components.iter().filter(|c| in_scope(c, sidecar.app)).all(|c| has_loaded(answer, c)) {
+            memory.0.insert(name, (sidecar.incarnation.clone(), now + FRESH, answer.clone()));
+        } else {
+            memory.0.remove(&name);
         }
     }
+    let answers: Vec<Answer> = answers.into_iter().map(|(answer, _)| answer).collect();
     components.iter().map(|component| sum_up(component, &sidecars, &answers)).collect()
 }
 

@@ -1,6 +1,7 @@
 //! Reads from the backend whether its canary goes the whole way: API, outbox, Kafka, consumer, database.
 
 use std::{
+    collections::HashMap,
     net::IpAddr,
     time::{Duration, Instant},
 };
@@ -68,14 +69,40 @@ struct Report {
     message: String,
 }
 
+/// What backends said last, and when, by pod.
+#[derive(Debug, Default)]
+pub struct DataPathMemory(HashMap<String, (Instant, Report)>);
+
+impl DataPathMemory {
+    /// Reports in which one that did not come is taken for what the same backend said before, as long as that is proof: a
+    /// single answer that is late is no outage.
+    fn complete(&mut self, mut reports: Reports, now: Instant) -> Reports {
+        self.0.retain(|pod, _| reports.iter().any(|(name, _)| name == pod));
+        for (pod, report) in &mut reports {
+            if let Ok(report) = report {
+                self.0.insert(pod.clone(), (now, report.clone()));
+            } else if let Some((said, before)) = self.0.get(pod).filter(|(_, before)| before.verified) {
+                let age = before.age_seconds.unwrap_or_default() + now.duration_since(*said).as_secs_f64();
+                if age < STALE_SECONDS {
+                    *report = Ok(Report { age_seconds: Some(age), ..before.clone() });
+                }
+            }
+        }
+        reports
+    }
+}
+
+/// What each backend answers, or why it does not.
+type Reports = Vec<(String, Result<Report, String>)>;
+
 /// Asks every backend that is ready.
-pub(super) async fn read(http: &Http, backends: &[&Pod]) -> DataPath {
+pub(super) async fn read(http: &Http, backends: &[&Pod], memory: &mut DataPathMemory, now: Instant) -> DataPath {
     let questions: Vec<_> = backends
         .iter()
         .filter(|pod| is_running(pod))
         .map(|pod| async move { (pod.metadata.name.clone().unwrap_or_default(), ask(http, pod).await) })
         .collect();
-    sum_up(stream::iter(questions).buffered(CONCURRENCY).collect().await)
+    sum_up(memory.complete(stream::iter(questions).buffered(CONCURRENCY).collect().await, now))
 }
 
 async fn ask(http: &Http, pod: &Pod) -> Result<Report, String> {
@@ -86,7 +113,7 @@ async fn ask(http: &Http, pod: &Pod) -> Result<Report, String> {
 
 /// A backend that only starts is no sign of trouble while another one has proof. Any other one without proof is: a part
 /// of the users speaks to it.
-fn sum_up(reports: Vec<(String, Result<Report, String>)>) -> DataPath {
+fn sum_up(reports: Reports) -> DataPath {
     let (mut age, mut latency, mut verified) = (0.0_f64, 0.0_f64, false);
     let (mut starting, mut broken) = (None, None);
     for (pod, report) in reports {
@@ -157,6 +184,23 @@ mod tests {
         ));
         assert!(matches!(of(&[Ok(report(false, "Starting"))]), DataPath::Broken { .. }));
         assert!(matches!(of(&[]), DataPath::Unknown(_)));
+    }
+
+    #[test]
+    fn a_backend_that_misses_a_question_is_believed_as_long_as_what_it_said_is_proof() {
+        let (mut memory, start) = (DataPathMemory::default(), Instant::now());
+        let mut after = |seconds, report: Result<Report, String>| {
+            let reports = vec![("p".to_owned(), report)];
+            sum_up(memory.complete(reports, start + Duration::from_secs(seconds)))
+        };
+        let verified = |age_seconds| DataPath::Verified { age_seconds, latency_ms: 20.0 };
+        let silent = || Err("no answer".to_owned());
+        assert!(matches!(after(0, silent()), DataPath::Broken { .. }), "it never had proof");
+        assert_eq!(after(1, Ok(report(true, "Verified"))), verified(3.0));
+        assert_eq!(after(5, silent()), verified(7.0));
+        assert!(matches!(after(10, silent()), DataPath::Broken { .. }));
+        after(11, Ok(report(false, "Stale")));
+        assert!(matches!(after(12, silent()), DataPath::Broken { .. }), "what it said last counts");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{
     resolve::{Exposure, KafkaMode, PostgresMode, Resolved},
 };
 pub use daprd::{ComponentObserved, DaprdMemory};
-pub use data_path::DataPath;
+pub use data_path::{DataPath, DataPathMemory};
 pub use http::Http;
 pub use last_words::LastWords;
 pub use rollout::{Rollout, State};
@@ -166,11 +166,16 @@ pub async fn ask(
     platform: &Resolved,
     services: &[ServiceObserved],
     pods: &[Arc<Pod>],
-    memory: &mut DaprdMemory,
+    daprd_memory: &mut DaprdMemory,
+    data_path_memory: &mut DataPathMemory,
 ) -> (Vec<ComponentObserved>, DataPath) {
     let serving: Vec<(App, &Pod)> = services.iter().flat_map(|service| serving(service, pods)).collect();
     let backends: Vec<&Pod> = serving.iter().filter(|(app, _)| *app == App::Backend).map(|(_, pod)| *pod).collect();
-    tokio::join!(daprd::components(http, platform, &serving, memory, Instant::now()), data_path::read(http, &backends))
+    let now = Instant::now();
+    tokio::join!(
+        daprd::components(http, platform, &serving, daprd_memory, now),
+        data_path::read(http, &backends, data_path_memory, now)
+    )
 }
 
 /// The pods of a service that people get answers from. While there are enough that are ready, one that only comes up,
