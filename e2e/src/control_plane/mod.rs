@@ -4,7 +4,10 @@
 mod assets;
 mod processes;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context;
 use k8s_openapi::api::core::v1::Namespace;
@@ -59,6 +62,11 @@ impl ControlPlane {
     /// A client with all rights, which goes by no proxy.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// The file by which programs reach it with all rights.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.places.kubeconfig()
     }
 
     /// Makes a namespace.

@@ -130,7 +130,7 @@ async fn scenarios(cluster: &Cluster, target: &str, filter: Option<&str>, progre
 
 /// With the operator of this checkout, as a process.
 async fn faults(filter: Option<&str>, settings: &Settings, progress: &Progress) -> anyhow::Result<()> {
-    Tools::new(settings).ensure(&[Tool::Kubernetes, Tool::Etcd], progress).await?;
+    Tools::new(settings).ensure(&[Tool::Kubernetes, Tool::Etcd, Tool::Helm], progress).await?;
     call(cargo(&["build", "--package", "todo-operator", "--locked"])).await?;
     // One after the other: each has a control plane, and the largest as many operators as two processors bear.
     let mut tests = cargo(&["test", "--package", "todo-e2e", "--locked", "--test", "faults", "--"]);

@@ -3,6 +3,7 @@
 
 mod foreign;
 mod isolation;
+mod late;
 mod quiet;
 mod replicas;
 mod support;

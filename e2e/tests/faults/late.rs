@@ -1,0 +1,188 @@
+//! Definitions that come, go and change while the operator runs.
+
+use std::{path::Path, time::Duration};
+
+use k8s_openapi::{
+    api::apps::v1::Deployment, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    core::ApiResource,
+};
+use serde_json::{Value, json};
+use todo_crds::platform::TodoPlatform;
+use todo_e2e::{
+    cluster::{Settings, Tools},
+    command::Command,
+    faults::{APPS, Action, Ground, Operator, SETTLED},
+    harness::{until, wait},
+};
+
+const OURS: &str = "todoplatforms.todoplatform.dev";
+const DAPR: [&str; 3] = ["components.dapr.io", "configurations.dapr.io", "resiliencies.dapr.io"];
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../helm/todo-operator");
+const DEFINITION: &str = "files/todoplatforms.todoplatform.dev.yaml";
+
+fn definitions(client: &Client) -> Api<CustomResourceDefinition> {
+    Api::all(client.clone())
+}
+
+/// Deletes a definition, waits until it has gone, and returns it as somebody would make it again.
+async fn remove(client: &Client, name: &str) -> anyhow::Result<CustomResourceDefinition> {
+    let api = definitions(client);
+    let mut definition = api.get(name).await?;
+    api.delete(name, &DeleteParams::default()).await?;
+    until(&format!("{name} is gone"), SETTLED, || async { Ok(api.get_opt(name).await?.is_none().then_some(())) })
+        .await?;
+    (definition.metadata.uid, definition.metadata.resource_version, definition.status) = (None, None, None);
+    Ok(definition)
+}
+
+async fn condition(client: &Client, namespace: &str, kind: &str) -> anyhow::Result<Option<Condition>> {
+    let api: Api<TodoPlatform> = Api::namespaced(client.clone(), namespace);
+    let platform = api.list(&ListParams::default()).await?.items.into_iter().next();
+    let conditions = platform.and_then(|platform| platform.status).map(|status| status.conditions).unwrap_or_default();
+    Ok(conditions.into_iter().find(|one| one.type_ == kind))
+}
+
+async fn deployments(client: &Client, namespace: &str) -> anyhow::Result<Vec<String>> {
+    let list = Api::<Deployment>::namespaced(client.clone(), namespace).list(&ListParams::default()).await?;
+    Ok(list.into_iter().map(|one| one.name_any()).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_dapr_no_service_is_made_and_the_operator_goes_on_by_itself_when_it_comes() -> anyhow::Result<()> {
+    let ground = Ground::start().await?;
+    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
+    let mut removed = Vec::new();
+    for name in DAPR {
+        removed.push(remove(client, name).await?);
+    }
+    let operator = Operator::start(&mut proxy, ground.folder.path(), Some(&walk.namespace), "operator")?;
+    Action::Create.perform(client, &walk.namespace).await?;
+    let told = until("Dapr is missed", SETTLED, || async {
+        let condition = condition(client, &walk.namespace, "DaprReady").await?;
+        Ok(condition.filter(|one| one.reason == "DaprNotInstalled"))
+    })
+    .await?;
+    anyhow::ensure!(told.message.contains("Component, Configuration and Resiliency"), "{}", told.message);
+    wait::throughout("no service is made", Duration::from_secs(5), || async {
+        Ok(deployments(client, &walk.namespace).await?.is_empty())
+    })
+    .await?;
+
+    for definition in &removed {
+        definitions(client).create(&PostParams::default(), definition).await?;
+    }
+    until("every service is made", SETTLED, || async {
+        let made = deployments(client, &walk.namespace).await?;
+        Ok(APPS.iter().all(|app| made.iter().any(|name| name == app)).then_some(()))
+    })
+    .await?;
+    anyhow::ensure!(operator.restarts() == 0, "it was started anew:\n{}", operator.last_words(10));
+    Ok(())
+}
+
+/// A release of the chart on the bare control plane.
+struct Helm<'a> {
+    program: &'a Path,
+    kubeconfig: &'a Path,
+}
+
+impl Helm<'_> {
+    async fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let helm = Command::new(self.program).env("KUBECONFIG", self.kubeconfig);
+        Ok(helm.args(arguments).args(["--namespace", "todo-operator"]).limit(Duration::from_mins(1)).run().await?)
+    }
+
+    async fn upgrade(&self, chart: &Path) -> anyhow::Result<()> {
+        let chart = chart.to_string_lossy();
+        // The definition is there already, as it would be after an uninstall.
+        let upgrade = ["upgrade", "--install", "todo-operator", &chart, "--create-namespace", "--take-ownership"];
+        self.run(&upgrade).await.map(drop)
+    }
+}
+
+/// The chart as an earlier release had it: without a field that this one knows.
+fn older_chart(folder: &Path, field: &str) -> anyhow::Result<()> {
+    for part in ["files", "templates"] {
+        std::fs::create_dir_all(folder.join(part))?;
+    }
+    for part in ["", "files", "templates"] {
+        for file in std::fs::read_dir(Path::new(CHART).join(part))? {
+            let file = file?;
+            if file.file_type()?.is_file() {
+                std::fs::copy(file.path(), folder.join(part).join(file.file_name()))?;
+            }
+        }
+    }
+    let file = folder.join(DEFINITION);
+    let mut definition: Value = serde_yaml::from_str(&std::fs::read_to_string(&file)?)?;
+    let spec = definition.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties");
+    let removed = spec.and_then(Value::as_object_mut).and_then(|fields| fields.remove(field));
+    anyhow::ensure!(removed.is_some(), "there is no field {field}");
+    std::fs::write(file, serde_yaml::to_string(&definition)?)?;
+    Ok(())
+}
+
+/// What the API server says to a platform with this spec.
+async fn try_out(client: &Client, namespace: &str, spec: &Value) -> Result<(), String> {
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<TodoPlatform>(&()));
+    let platform = json!({
+        "apiVersion": "todoplatform.dev/v1alpha1", "kind": "TodoPlatform", "metadata": {"name": "todo"}, "spec": spec,
+    });
+    let params = PatchParams { dry_run: true, ..PatchParams::apply("person").validation_strict() };
+    api.patch("todo", &params, &Patch::Apply(platform)).await.map(drop).map_err(|error| error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chart_brings_new_fields_keeps_platforms_when_it_goes_and_their_definition_can_be_deleted()
+-> anyhow::Result<()> {
+    let ground = Ground::start().await?;
+    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
+    let (program, kubeconfig) = (Tools::new(&Settings::from_env()?).helm(), ground.plane.kubeconfig());
+    let helm = Helm { program: &program, kubeconfig: &kubeconfig };
+    let older = tempfile::tempdir()?;
+    older_chart(older.path(), "suspend")?;
+    let suspended = json!({"suspend": true});
+
+    helm.upgrade(older.path()).await?;
+    let refused = until("the older definition is in force", SETTLED, || async {
+        Ok(try_out(client, &walk.namespace, &suspended).await.err())
+    })
+    .await?;
+    anyhow::ensure!(refused.contains("suspend"), "{refused}");
+    helm.upgrade(Path::new(CHART)).await?;
+    until("the new field is known", SETTLED, || async {
+        try_out(client, &walk.namespace, &suspended).await.map(Some).map_err(anyhow::Error::msg)
+    })
+    .await?;
+
+    let operator = Operator::start(&mut proxy, ground.folder.path(), Some(&walk.namespace), "operator")?;
+    Action::Create.perform(client, &walk.namespace).await?;
+    ground.created(&proxy, &walk.namespace).await?;
+    helm.run(&["uninstall", "todo-operator"]).await?;
+    let platforms: Api<TodoPlatform> = Api::namespaced(client.clone(), &walk.namespace);
+    anyhow::ensure!(platforms.list(&ListParams::default()).await?.items.len() == 1, "the platform went with the chart");
+
+    let definition = remove(client, OURS).await?;
+    until("nothing is left of what the platform consisted of", SETTLED, || async {
+        Ok(deployments(client, &walk.namespace).await?.is_empty().then_some(()))
+    })
+    .await?;
+    definitions(client).create(&PostParams::default(), &definition).await?;
+    until("a platform can be made again", SETTLED, || async {
+        Action::Create.perform(client, &walk.namespace).await.map(Some)
+    })
+    .await?;
+    until("every service is made", SETTLED, || async {
+        let made = deployments(client, &walk.namespace).await?;
+        Ok(APPS.iter().all(|app| made.iter().any(|name| name == app)).then_some(()))
+    })
+    .await?;
+    anyhow::ensure!(operator.restarts() == 0, "it was started anew:\n{}", operator.last_words(10));
+    Ok(())
+}
