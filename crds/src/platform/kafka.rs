@@ -10,6 +10,11 @@ use super::{
 
 /// Partitions of each topic where no number is given.
 pub const DEFAULT_PARTITIONS: i32 = 3;
+/// Brokers of a cluster that Strimzi runs where no number is given.
+pub const DEFAULT_BROKERS: i32 = 3;
+/// From so many brokers on, a cluster that Strimzi runs has three controllers and keeps each event three times; below, one
+/// and once. Neither can be changed later.
+pub const REDUNDANT_BROKERS: i32 = 3;
 
 /// Where events go. At most one of `embedded`, `external` and `strimzi`; none means `embedded`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
@@ -142,7 +147,8 @@ pub struct KafkaTlsSpec {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StrimziSpec {
-    /// Brokers; 3 if absent.
+    /// Brokers; 3 if absent. From 3 on there are three controllers and each event is kept three times; below, one
+    /// controller and one copy. It cannot be changed from the one to the other later.
     #[schemars(range(min = 1, max = 9))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,

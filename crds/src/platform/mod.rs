@@ -28,8 +28,8 @@ pub use ai::AiSpec;
 pub use dapr::{DaprSpec, LogLevel, TracingSpec};
 pub use ingress::{GatewaySpec, IngressSpec};
 pub use kafka::{
-    DEFAULT_PARTITIONS, ExternalKafkaSpec, KafkaAuthSpec, KafkaSpec, KafkaTlsSpec, MtlsSpec, PlainSpec, ScramMechanism,
-    ScramSpec, StrimziSpec, TopicsSpec,
+    DEFAULT_BROKERS, DEFAULT_PARTITIONS, ExternalKafkaSpec, KafkaAuthSpec, KafkaSpec, KafkaTlsSpec, MtlsSpec,
+    PlainSpec, REDUNDANT_BROKERS, ScramMechanism, ScramSpec, StrimziSpec, TopicsSpec,
 };
 pub use monitoring::{DashboardSpec, MonitoringSpec, PrometheusRuleSpec, ServiceMonitorSpec};
 pub use notifications::{

@@ -89,6 +89,16 @@ pub(super) fn partitions_are_immutable(default: i32) -> Rule {
     )
 }
 
+/// A cluster of Strimzi's has redundancy for ever or never: neither the number of controllers nor that of the copies of a
+/// topic can be changed.
+pub(super) fn redundancy_is_immutable(default: i32, redundant: i32) -> Rule {
+    let brokers = |object: &str| value_or(object, &["kafka", "strimzi", "replicas"], &default.to_string());
+    Rule::new(format!("({} >= {redundant}) == ({} >= {redundant})", brokers("self"), brokers("oldSelf"))).message(&*format!(
+        "kafka.strimzi.replicas cannot be changed from below {redundant} to {redundant} or more, nor back, as the number of \
+         controllers and of copies stays; write a number on the same side"
+    ))
+}
+
 /// The request of a resource is within its limit.
 pub(super) fn request_within_limit(resource: &str) -> Rule {
     let quantity = |list: &str| format!("quantity(string(self.{list}['{resource}']))");

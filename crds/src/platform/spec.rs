@@ -6,7 +6,7 @@ use super::{
     ai::AiSpec,
     dapr::DaprSpec,
     ingress::IngressSpec,
-    kafka::{DEFAULT_PARTITIONS, KafkaSpec},
+    kafka::{DEFAULT_BROKERS, DEFAULT_PARTITIONS, KafkaSpec, REDUNDANT_BROKERS},
     monitoring::MonitoringSpec,
     notifications::NotificationsSpec,
     postgres::PostgresSpec,
@@ -50,7 +50,8 @@ use super::{
     validation = rules::storage_only_grows("kafka", "strimzi", MANAGED_STORAGE_SIZE),
     validation = rules::storage_only_grows("postgres", "embedded", EMBEDDED_STORAGE_SIZE),
     validation = rules::storage_only_grows("postgres", "cloudNativePg", MANAGED_STORAGE_SIZE),
-    validation = rules::partitions_are_immutable(DEFAULT_PARTITIONS)
+    validation = rules::partitions_are_immutable(DEFAULT_PARTITIONS),
+    validation = rules::redundancy_is_immutable(DEFAULT_BROKERS, REDUNDANT_BROKERS)
 )]
 pub struct TodoPlatformSpec {
     /// Release of the bundled services' images; the operator's own if absent.
@@ -104,7 +105,8 @@ pub struct TodoPlatformSpec {
     /// While true, the operator changes nothing of this platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
-    /// What becomes of embedded data when the platform is deleted; Retain if absent.
+    /// What becomes of data when the platform is deleted, of what is embedded and of what Strimzi and CloudNativePG run for
+    /// it; Retain if absent.
     #[schemars(schema_with = "schema::choice::<DeletionPolicy>")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
@@ -197,10 +199,11 @@ pub struct NetworkPolicySpec {
     pub enabled: Option<bool>,
 }
 
-/// What becomes of embedded data when the platform is deleted.
+/// What becomes of data when the platform is deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum DeletionPolicy {
-    /// Volumes and the Secrets to them stay, and a later platform of the same name takes them over.
+    /// Volumes and the Secrets to them stay, and what Strimzi and CloudNativePG run goes on; a later platform of the same
+    /// name takes them over.
     #[default]
     Retain,
     /// All of it goes.

@@ -5,6 +5,10 @@
 #[path = "../cel/mod.rs"]
 mod cel;
 #[cfg(test)]
+mod compatibility;
+#[cfg(test)]
+mod lint;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod schema;
