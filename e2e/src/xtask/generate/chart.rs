@@ -1,0 +1,184 @@
+//! The values of the chart. Their schema, `values.yaml` and the reference are generated from here.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::markdown::prose;
+
+/// Values of the chart.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Values {
+    /// Where the images of the operator and of the services are, without a slash at the end.
+    #[schemars(length(min = 1, max = 256), regex(pattern = "[^/]$"))]
+    image_registry: String,
+    /// The operator's image.
+    image: Image,
+    /// Names of Secrets for pulling the operator's image. Platforms name their own.
+    #[schemars(length(max = 8), inner(length(min = 1, max = 253)))]
+    image_pull_secrets: Vec<String>,
+    /// Images of what platforms embed.
+    embedded: Embedded,
+    /// The one namespace whose platforms are run; those of the whole cluster if empty. In one namespace a Role is enough.
+    #[schemars(length(max = 63))]
+    watch_namespace: String,
+    /// Namespaces whose platforms are left to other releases, each with one of these as its `watchNamespace`. Two operators
+    /// of one namespace would undo each other's work.
+    #[schemars(length(max = 256), inner(regex(pattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")))]
+    excluded_namespaces: Vec<String>,
+    /// Namespace of Dapr's control plane, which platforms' network policies let their sidecars reach. With `watchNamespace`
+    /// it has to be there before this chart, which makes a Role in it.
+    #[schemars(length(min = 1, max = 63))]
+    dapr_namespace: String,
+    /// Namespace from which metrics may be scraped.
+    #[schemars(length(min = 1, max = 63))]
+    monitoring_namespace: String,
+    /// The definition of the resource `TodoPlatform`.
+    crds: Crds,
+    /// Pods of the operator. One works, the others stand by.
+    #[schemars(range(min = 0, max = 9))]
+    replicas: i32,
+    /// What the operator writes about its work.
+    log: Log,
+    /// Resources of the operator's container.
+    #[schemars(with = "BTreeMap<String, Value>")]
+    resources: Value,
+    /// Annotations of the operator's pods.
+    pod_annotations: BTreeMap<String, String>,
+    /// Labels of the operator's pods.
+    pod_labels: BTreeMap<String, String>,
+    /// Labels of nodes that the operator may run on.
+    node_selector: BTreeMap<String, String>,
+    /// Taints of nodes that the operator tolerates.
+    #[schemars(with = "Vec<BTreeMap<String, Value>>")]
+    tolerations: Vec<Value>,
+    /// Affinity of the operator's pods.
+    #[schemars(with = "BTreeMap<String, Value>")]
+    affinity: Value,
+    /// Priority class of the operator's pods; the cluster's default if empty.
+    #[schemars(length(max = 253))]
+    priority_class_name: String,
+}
+
+/// The operator's image.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Image {
+    /// Its tag; the chart's `appVersion` if empty.
+    #[schemars(length(max = 128))]
+    tag: String,
+    /// When it is pulled.
+    #[schemars(extend("enum" = ["Always", "IfNotPresent", "Never"]))]
+    pull_policy: String,
+}
+
+/// Images of what platforms embed.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Embedded {
+    /// Image of embedded Kafka.
+    #[schemars(length(min = 1, max = 512))]
+    kafka_image: String,
+    /// Image of embedded PostgreSQL.
+    #[schemars(length(min = 1, max = 512))]
+    postgres_image: String,
+}
+
+/// The definition of the resource.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Crds {
+    /// Whether the chart brings the definition and keeps it current.
+    enabled: bool,
+    /// Whether the definition, and with it every platform, outlives the release.
+    keep: bool,
+}
+
+/// What the operator writes about its work.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Log {
+    /// `RUST_LOG` of the operator.
+    #[schemars(length(min = 1, max = 256))]
+    level: String,
+    /// How it is written.
+    #[schemars(extend("enum" = ["json", "text"]))]
+    format: String,
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self {
+            image_registry: "ghcr.io/todoplatform".to_owned(),
+            image: Image::default(),
+            image_pull_secrets: Vec::new(),
+            embedded: Embedded::default(),
+            watch_namespace: String::new(),
+            excluded_namespaces: Vec::new(),
+            dapr_namespace: "dapr-system".to_owned(),
+            monitoring_namespace: "monitoring".to_owned(),
+            crds: Crds::default(),
+            replicas: 1,
+            log: Log::default(),
+            resources: json!({"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}}),
+            pod_annotations: BTreeMap::new(),
+            pod_labels: BTreeMap::new(),
+            node_selector: BTreeMap::new(),
+            tolerations: Vec::new(),
+            affinity: json!({}),
+            priority_class_name: String::new(),
+        }
+    }
+}
+
+impl Default for Image {
+    fn default() -> Self {
+        Self { tag: String::new(), pull_policy: "IfNotPresent".to_owned() }
+    }
+}
+
+impl Default for Embedded {
+    fn default() -> Self {
+        Self { kafka_image: "apache/kafka:4.0.0".to_owned(), postgres_image: "postgres:15-bookworm".to_owned() }
+    }
+}
+
+impl Default for Crds {
+    fn default() -> Self {
+        Self { enabled: true, keep: true }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: "json".to_owned() }
+    }
+}
+
+/// The schema by which Helm checks values, in the draft that it knows.
+pub(super) fn schema() -> Value {
+    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<Values>().to_value();
+    flow(&mut schema);
+    // Helm hands a chart that another one brings that chart's global values.
+    schema["properties"]["global"] = json!({"type": "object"});
+    schema
+}
+
+/// Takes the ends of lines out of descriptions, which are where a line of this file was full.
+fn flow(schema: &mut Value) {
+    let description = prose(schema);
+    let Some(fields) = schema.as_object_mut() else { return };
+    if !description.is_empty() {
+        fields.insert("description".to_owned(), description.into());
+    }
+    fields
+        .get_mut("properties")
+        .and_then(Value::as_object_mut)
+        .into_iter()
+        .flatten()
+        .for_each(|(_, below)| flow(below));
+}
