@@ -20,6 +20,26 @@ pub const POSTGRES_CONFIG: &str = "postgres-config";
 /// Volume claim of embedded PostgreSQL, named as a StatefulSet would name it.
 pub const POSTGRES_CLAIM: &str = "data-postgres-0";
 
+/// `KafkaNodePool` of the brokers that Strimzi runs. The `Kafka` itself is [`KAFKA`].
+pub const KAFKA_BROKERS: &str = "broker";
+/// `KafkaNodePool` of the controllers that Strimzi runs.
+pub const KAFKA_CONTROLLERS: &str = "controller";
+/// `KafkaUser` as which the sidecars connect to a Kafka that Strimzi runs; also the Secret that Strimzi makes for it, with
+/// the password under [`PASSWORD_KEY`].
+pub const KAFKA_CLIENT: &str = "kafka-client";
+/// Secret that Strimzi makes with the certificate of the authority that signs the brokers'.
+pub const KAFKA_CA_SECRET: &str = "kafka-cluster-ca-cert";
+/// Key in [`KAFKA_CA_SECRET`].
+pub const CA_KEY: &str = "ca.crt";
+/// Service that Strimzi makes for clients.
+pub const KAFKA_BOOTSTRAP: &str = "kafka-kafka-bootstrap";
+/// What Strimzi calls the pods of its brokers and controllers in their label [`todo_crds::strimzi::NAME_LABEL`].
+pub const KAFKA_NODES: &str = "kafka-kafka";
+/// Secret that CloudNativePG makes with the way to the database. Its `Cluster` is [`POSTGRES`].
+pub const POSTGRES_APP_SECRET: &str = "postgres-app";
+/// Key in [`POSTGRES_APP_SECRET`]: all in one, as clients take it.
+pub const URI_KEY: &str = "uri";
+
 /// Secret with the user name that embedded Kafka knows.
 pub const KAFKA_USERNAME_SECRET: &str = "kafka-username";
 /// Key in [`KAFKA_USERNAME_SECRET`].
@@ -46,7 +66,7 @@ pub const PUBLIC_KEY: &str = "public-key";
 /// Key in [`WEB_PUSH_SECRET`]: what messages are signed with.
 pub const PRIVATE_KEY: &str = "private-key";
 
-/// User, and for PostgreSQL also database, of what is embedded.
+/// User, and for PostgreSQL also database, of what is embedded; also that of a CloudNativePG cluster.
 pub const EMBEDDED_USER: &str = "todo";
 
 /// Component for publishing and subscribing.
@@ -67,6 +87,8 @@ pub const TOPICS: [&str; 4] = ["reminders", "reminders-dead", "task-events", "ta
 
 /// Port of Kafka's SASL listener.
 pub const KAFKA_PORT: u16 = 9092;
+/// Port of the listener of a Kafka that Strimzi runs, with TLS.
+pub const KAFKA_TLS_PORT: u16 = 9093;
 /// Port of PostgreSQL.
 pub const POSTGRES_PORT: u16 = 5432;
 /// Port of every service for probes and metrics; in no Service.

@@ -200,6 +200,7 @@ async fn access(client: &Client, platform: &Resolved) -> Result<Access, String> 
             };
             Ok(Access { brokers: external.brokers.clone(), sasl, tls })
         }
+        KafkaMode::Strimzi(_) => Err("Strimzi looks after the topics".to_owned()),
     }
 }
 

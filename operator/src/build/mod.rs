@@ -5,6 +5,7 @@
 //! for nothing, and the API server drops some of them, so that every later comparison would find a difference.
 
 pub mod app;
+mod cloud_native_pg;
 pub mod dapr;
 pub mod exposure;
 mod hash;
@@ -14,6 +15,7 @@ pub mod pod;
 pub mod postgres;
 mod pvc;
 pub mod secrets;
+mod strimzi;
 pub(crate) mod web_push;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -112,11 +114,15 @@ pub fn desired(platform: &Resolved) -> Desired {
     objects.extend(secrets::objects(platform));
     objects.extend(dapr::objects(platform));
     objects.extend(network::objects(platform));
-    if let KafkaMode::Embedded(storage) = &platform.kafka.mode {
-        objects.extend(kafka::objects(platform, storage));
+    match &platform.kafka.mode {
+        KafkaMode::Embedded(storage) => objects.extend(kafka::objects(platform, storage)),
+        KafkaMode::Strimzi(strimzi) => objects.extend(strimzi::objects(platform, strimzi)),
+        KafkaMode::External(_) => {}
     }
-    if let PostgresMode::Embedded(storage) = &platform.postgres.mode {
-        objects.extend(postgres::objects(platform, storage));
+    match &platform.postgres.mode {
+        PostgresMode::Embedded(storage) => objects.extend(postgres::objects(platform, storage)),
+        PostgresMode::CloudNativePg(postgres) => objects.push(cloud_native_pg::object(platform, postgres)),
+        PostgresMode::External { .. } => {}
     }
     for app in App::ALL {
         objects.extend(app::objects(platform, app));
@@ -145,7 +151,17 @@ fn unowned(platform: &Resolved, name: &str, component: Option<&str>) -> ObjectMe
     }
 }
 
-/// [`unowned`] or [`owned`], by what `deletionPolicy` says about embedded data.
+/// Kinds whose objects are data, or have data that goes with them. They are never pruned, and the operator has no right to
+/// delete one.
+pub const DATA_KINDS: [&str; 6] =
+    ["Cluster", "Kafka", "KafkaNodePool", "KafkaTopic", "KafkaUser", "PersistentVolumeClaim"];
+
+/// Policy of an object of [`DATA_KINDS`], by what `deletionPolicy` says.
+const fn data_policy(platform: &Resolved) -> Policy {
+    if platform.retain_data { Policy::Retained } else { Policy::Apply }
+}
+
+/// [`unowned`] or [`owned`], by what `deletionPolicy` says about data.
 fn data_metadata(platform: &Resolved, name: &str, component: Option<&str>) -> ObjectMeta {
     if platform.retain_data { unowned(platform, name, component) } else { owned(platform, name, component) }
 }

@@ -10,6 +10,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
 };
+use todo_crds::{cloud_native_pg, strimzi};
 
 use super::{Object, Policy, Wave, owned, pod::texts};
 use crate::{
@@ -29,17 +30,21 @@ const NODE_LOCAL_DNS: &str = "169.254.20.10/32";
 pub(super) fn objects(platform: &Resolved) -> Vec<Object> {
     let Some(cluster) = &platform.network_policy else { return Vec::new() };
     let mut policies: Vec<NetworkPolicy> = App::ALL.iter().map(|app| of_app(platform, cluster, *app)).collect();
-    let backed = || App::ALL.into_iter().filter(|app| app.has_backing_services()).map(|app| pods(app.id()));
     if matches!(platform.kafka.mode, KafkaMode::Embedded(_)) {
         // The operator makes the topics.
-        let clients = backed().chain([operator(cluster)]).collect();
+        let clients = backed().into_iter().chain([operator(cluster)]).collect();
         policies.push(policy(platform, names::KAFKA, vec![allow_from(clients, &[names::KAFKA_PORT])], Vec::new()));
     }
     if matches!(platform.postgres.mode, PostgresMode::Embedded(_)) {
-        let rules = vec![allow_from(backed().collect(), &[names::POSTGRES_PORT])];
+        let rules = vec![allow_from(backed(), &[names::POSTGRES_PORT])];
         policies.push(policy(platform, names::POSTGRES, rules, Vec::new()));
     }
     policies.iter().map(|policy| Object::of(Wave::Identity, Policy::Apply, policy)).collect()
+}
+
+/// The pods that speak to Kafka and PostgreSQL.
+pub(super) fn backed() -> Vec<NetworkPolicyPeer> {
+    App::ALL.into_iter().filter(|app| app.has_backing_services()).map(|app| pods(app.id())).collect()
 }
 
 fn of_app(platform: &Resolved, cluster: &resolve::NetworkPolicy, app: App) -> NetworkPolicy {
@@ -67,11 +72,16 @@ fn of_app(platform: &Resolved, cluster: &resolve::NetworkPolicy, app: App) -> Ne
             KafkaMode::Embedded(_) => egress.push(allow_to(vec![pods(names::KAFKA)], &[names::KAFKA_PORT])),
             // Names cannot be written into a policy, so these are open by port.
             KafkaMode::External(external) => outside.extend(external.brokers.iter().filter_map(|b| broker_port(b))),
+            KafkaMode::Strimzi(_) => egress.push(allow_to(vec![strimzi_nodes()], &[names::KAFKA_TLS_PORT])),
         }
-        match platform.postgres.mode {
+        match &platform.postgres.mode {
             PostgresMode::Embedded(_) => egress.push(allow_to(vec![pods(names::POSTGRES)], &[names::POSTGRES_PORT])),
             PostgresMode::External { port } => {
-                outside.insert(port);
+                outside.insert(*port);
+            }
+            PostgresMode::CloudNativePg(_) => {
+                let servers = labelled(&[(cloud_native_pg::CLUSTER_LABEL, names::POSTGRES)]);
+                egress.push(allow_to(vec![servers], &[names::POSTGRES_PORT]));
             }
         }
         // The sidecar reads Secrets there.
@@ -122,6 +132,17 @@ fn policy(
 
 fn pods(component: &str) -> NetworkPolicyPeer {
     NetworkPolicyPeer { pod_selector: Some(labels::label_selector(component)), ..NetworkPolicyPeer::default() }
+}
+
+/// Pods that another operator makes.
+fn labelled(labels: &[(&str, &str)]) -> NetworkPolicyPeer {
+    let labels = labels.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned())).collect();
+    let selector = LabelSelector { match_labels: Some(labels), ..LabelSelector::default() };
+    NetworkPolicyPeer { pod_selector: Some(selector), ..NetworkPolicyPeer::default() }
+}
+
+fn strimzi_nodes() -> NetworkPolicyPeer {
+    labelled(&[(strimzi::CLUSTER_LABEL, names::KAFKA), (strimzi::NAME_LABEL, names::KAFKA_NODES)])
 }
 
 fn namespace(name: &str) -> NetworkPolicyPeer {

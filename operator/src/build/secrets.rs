@@ -7,7 +7,7 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use super::{Object, Policy, Wave, data_metadata, owned, web_push};
 use crate::{
     names::{self, App},
-    resolve::{KafkaAuth, KafkaMode, PostgresMode, Resolved, SecretKey, SecretRef, digest},
+    resolve::{KafkaAuth, KafkaMode, Maker, PostgresMode, Resolved, SecretKey, SecretRef, digest},
 };
 
 /// Every key of a Secret that something of the platform needs, by name and key.
@@ -16,40 +16,47 @@ use crate::{
 /// all of its keys are there.
 pub fn required_secrets(platform: &Resolved) -> Vec<SecretKey> {
     let mut keys: BTreeMap<SecretRef, SecretKey> = BTreeMap::new();
-    let mut need = |reference: SecretRef, generated: bool, used_by: &[&str]| {
+    let mut need = |reference: SecretRef, maker: Maker, used_by: &[&str]| {
         let entry = keys.entry(reference.clone()).or_insert_with(|| SecretKey {
             name: reference.name,
             key: reference.key,
             used_by: BTreeSet::new(),
-            generated,
+            maker,
         });
         entry.used_by.extend(used_by.iter().map(|&user| user.to_owned()));
     };
 
-    need(SecretRef::new(names::APP_TOKEN_SECRET, names::TOKEN_KEY), true, &App::ALL.map(App::id));
+    need(SecretRef::new(names::APP_TOKEN_SECRET, names::TOKEN_KEY), Maker::Operator, &App::ALL.map(App::id));
 
-    let kafka_embedded = matches!(platform.kafka.mode, KafkaMode::Embedded(_));
+    let (maker, users): (_, &[&str]) = match platform.kafka.mode {
+        KafkaMode::Embedded(_) => (Maker::Operator, &[names::PUBSUB, names::KAFKA]),
+        KafkaMode::External(_) => (Maker::User, &[names::PUBSUB]),
+        KafkaMode::Strimzi(_) => (Maker::Other("Strimzi"), &[names::PUBSUB]),
+    };
     for (_, reference) in kafka_credentials(platform) {
-        let users: &[&str] = if kafka_embedded { &[names::PUBSUB, names::KAFKA] } else { &[names::PUBSUB] };
-        need(reference, kafka_embedded, users);
+        need(reference, maker, users);
     }
 
     // The services read it through Dapr's secret store, the state store by reference.
-    let postgres_embedded = matches!(platform.postgres.mode, PostgresMode::Embedded(_));
+    let maker = match platform.postgres.mode {
+        PostgresMode::Embedded(_) => Maker::Operator,
+        PostgresMode::External { .. } => Maker::User,
+        PostgresMode::CloudNativePg(_) => Maker::Other("CloudNativePG"),
+    };
     let mut readers: Vec<&str> = App::ALL.iter().filter(|app| app.has_backing_services()).map(|app| app.id()).collect();
     readers.push(names::STATE_STORE);
-    need(platform.postgres.connection_string.clone(), postgres_embedded, &readers);
-    if postgres_embedded {
+    need(platform.postgres.connection_string.clone(), maker, &readers);
+    if maker == Maker::Operator {
         for key in [names::USERNAME_KEY, names::PASSWORD_KEY, names::DATABASE_KEY] {
-            need(SecretRef::new(names::POSTGRES_SECRET, key), true, &[names::POSTGRES]);
+            need(SecretRef::new(names::POSTGRES_SECRET, key), maker, &[names::POSTGRES]);
         }
     }
 
     if let Some(ai) = &platform.ai {
-        need(ai.api_key.clone(), false, &[App::Backend.id()]);
+        need(ai.api_key.clone(), Maker::User, &[App::Backend.id()]);
     }
     for (secret, generated) in platform.notifications.secrets() {
-        need(secret, generated, &[App::Notification.id()]);
+        need(secret, if generated { Maker::Operator } else { Maker::User }, &[App::Notification.id()]);
     }
     keys.into_values().collect()
 }
@@ -77,6 +84,10 @@ pub(crate) fn kafka_credentials(platform: &Resolved) -> Vec<(&'static str, Secre
             if let Some(ca) = external.tls.as_ref().and_then(|tls| tls.ca_certificate.clone()) {
                 settings.push(("caCert", ca));
             }
+        }
+        KafkaMode::Strimzi(_) => {
+            settings.push(("saslPassword", SecretRef::new(names::KAFKA_CLIENT, names::PASSWORD_KEY)));
+            settings.push(("caCert", SecretRef::new(names::KAFKA_CA_SECRET, names::CA_KEY)));
         }
     }
     settings

@@ -166,7 +166,7 @@ pub(super) fn settings_of(operator: &Deployment) -> Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resolve::SecretKey;
+    use crate::resolve::{Maker, SecretKey};
 
     fn entry(what: What) -> Entry {
         Entry { key: "Deployment/a".to_owned(), what }
@@ -232,7 +232,7 @@ mod tests {
             name: "ai".to_owned(),
             key: "k".to_owned(),
             used_by: ["backend-service".to_owned()].into(),
-            generated: false,
+            maker: Maker::User,
         };
         let (text, _) = report(&[missing(&MissingSecret { secret, exists: false })], Paint::PLAIN);
         assert_eq!(text, "… Secret/ai: key k is missing, and needed by backend-service\n");

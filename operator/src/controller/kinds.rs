@@ -9,7 +9,11 @@ use k8s_openapi::api::{
     rbac::v1::{Role, RoleBinding},
 };
 use kube::core::{ApiResource, GroupVersionKind};
-use todo_crds::dapr::{Component, Configuration, Resiliency};
+use todo_crds::{
+    cloud_native_pg::Cluster,
+    dapr::{Component, Configuration, Resiliency},
+    strimzi::{Kafka, KafkaNodePool, KafkaTopic, KafkaUser},
+};
 
 /// Kinds of objects that every cluster has.
 pub(crate) fn base_kinds() -> Vec<ApiResource> {
@@ -37,6 +41,11 @@ pub(crate) fn late_kinds() -> Vec<ApiResource> {
         ApiResource::erase::<Configuration>(&()),
         ApiResource::erase::<Resiliency>(&()),
         ApiResource::from_gvk_with_plural(&http_route, "httproutes"),
+        ApiResource::erase::<Kafka>(&()),
+        ApiResource::erase::<KafkaNodePool>(&()),
+        ApiResource::erase::<KafkaTopic>(&()),
+        ApiResource::erase::<KafkaUser>(&()),
+        ApiResource::erase::<Cluster>(&()),
     ]
 }
 
@@ -47,6 +56,7 @@ mod tests {
     use k8s_openapi::api::core::v1::Pod;
 
     use super::*;
+    use crate::build::DATA_KINDS;
 
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -68,7 +78,7 @@ mod tests {
         let set = |verbs: &[&str]| verbs.iter().map(|verb| (*verb).to_owned()).collect::<BTreeSet<_>>();
         let whole = ["create", "delete", "get", "list", "patch", "watch"];
         for resource in base_kinds().into_iter().chain(late_kinds()) {
-            let data = resource.kind == "PersistentVolumeClaim";
+            let data = DATA_KINDS.contains(&resource.kind.as_str());
             let expected = whole.into_iter().filter(|verb| !(data && *verb == "delete")).collect::<Vec<_>>();
             assert_eq!(verbs(&rules, &resource), set(&expected), "{}", resource.kind);
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use todo_crds::platform::condition;
 
 use crate::{
-    build::{Desired, Policy},
+    build::{DATA_KINDS, Desired, Policy},
     names,
     plan::{
         Identity, Key, Live,
@@ -54,7 +54,7 @@ pub(super) fn of_takeover(desired: &Desired, live: &Live, identity: &Identity) -
     let mut taken: Vec<String> = desired
         .objects
         .iter()
-        .filter(|object| object.policy != Policy::Apply || object.resource.kind == "PersistentVolumeClaim")
+        .filter(|object| object.policy != Policy::Apply || DATA_KINDS.contains(&object.resource.kind.as_str()))
         .map(Key::of)
         .filter(|key| {
             let metadata = match key.kind.as_str() {

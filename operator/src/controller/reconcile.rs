@@ -168,8 +168,12 @@ impl Context {
         let broker_runs = match resolved.kafka.mode {
             KafkaMode::Embedded(_) => parts.get(crate::names::KAFKA).is_some_and(|part| part.rollout.is_serving()),
             KafkaMode::External(_) => dereferenced.missing.is_empty(),
+            KafkaMode::Strimzi(_) => false,
         };
-        let topics = if broker_runs && self.leadership.is_leader() {
+        let topics = if matches!(resolved.kafka.mode, KafkaMode::Strimzi(_)) {
+            // Part of what is said about Kafka itself.
+            topics::Topics::Present
+        } else if broker_runs && self.leadership.is_leader() {
             let incarnation = observe::broker_incarnation(&pods);
             let maker = writes.then_some(&self.leadership);
             topics::ensure(&self.client, resolved, &incarnation, maker, &mut memory.topics).await
@@ -177,7 +181,10 @@ impl Context {
             topics::Topics::Unknown
         };
         let external_kafka = matches!(resolved.kafka.mode, KafkaMode::External(_));
-        Infrastructure { parts, topics, external_kafka }
+        let cluster = self.watches.cluster().borrow().clone();
+        let mut missing = observe::managed::needed(resolved);
+        missing.retain(|other| !cluster.missing(other.kinds).is_empty());
+        Infrastructure { parts, missing, topics, external_kafka }
     }
 
     /// The pods of a namespace, with what their containers said at last.

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Api, Client};
+use todo_crds::{cloud_native_pg, strimzi};
 use tokio::time::timeout;
 
 use crate::class::Class;
@@ -12,6 +13,13 @@ use crate::class::Class;
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The Dapr kinds that a platform consists of.
 pub const DAPR_KINDS: [&str; 3] = ["Component", "Configuration", "Resiliency"];
+/// All kinds that may come late, by where they are.
+const LATE_KINDS: [(&str, &[&str]); 4] = [
+    ("dapr.io/v1alpha1", &DAPR_KINDS),
+    ("gateway.networking.k8s.io/v1", &["HTTPRoute"]),
+    (strimzi::GROUP_VERSION, &strimzi::KINDS),
+    (cloud_native_pg::GROUP_VERSION, &[cloud_native_pg::KIND]),
+];
 /// The Deployment that gives pods their sidecars, as Dapr's chart names it.
 const INJECTOR: &str = "dapr-sidecar-injector";
 
@@ -27,7 +35,12 @@ pub struct Cluster {
 impl Cluster {
     /// Dapr kinds that are not there.
     pub fn missing_dapr_kinds(&self) -> Vec<&'static str> {
-        DAPR_KINDS.into_iter().filter(|kind| !self.served.contains(*kind)).collect()
+        self.missing(&DAPR_KINDS)
+    }
+
+    /// Those of some kinds that are not there.
+    pub fn missing(&self, kinds: &[&'static str]) -> Vec<&'static str> {
+        kinds.iter().copied().filter(|kind| !self.served.contains(*kind)).collect()
     }
 }
 
@@ -53,9 +66,7 @@ pub enum Injector {
 /// Asks the cluster. What cannot be asked now is as it was in `before`.
 pub async fn read(client: &Client, dapr_namespace: &str, before: &Cluster) -> Cluster {
     let mut served = BTreeSet::new();
-    for (group_version, kinds) in
-        [("dapr.io/v1alpha1", &DAPR_KINDS[..]), ("gateway.networking.k8s.io/v1", &["HTTPRoute"])]
-    {
+    for (group_version, kinds) in LATE_KINDS {
         match timeout(DEADLINE, client.list_api_group_resources(group_version)).await {
             Ok(Ok(list)) => {
                 let found = list.resources.into_iter().map(|resource| resource.kind);

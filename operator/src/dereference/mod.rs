@@ -14,7 +14,7 @@ use crate::{
     build,
     class::Class,
     plan::LiveSecret,
-    resolve::{self, Found, GeneratedSecrets, Resolved, SecretKey, SecretRef, Sensitive, Settings, Violation},
+    resolve::{self, Found, GeneratedSecrets, Maker, Resolved, SecretKey, SecretRef, Sensitive, Settings, Violation},
 };
 pub use secrets::{SecretsError, SecretsRead};
 
@@ -41,6 +41,13 @@ pub struct MissingSecret {
     pub secret: SecretKey,
     /// Whether the Secret exists and only the key does not.
     pub exists: bool,
+}
+
+impl MissingSecret {
+    /// Whether another operator makes it, so that it comes by itself once that has done its work.
+    pub fn is_on_the_way(&self) -> bool {
+        !self.exists && matches!(self.secret.maker, Maker::Other(_))
+    }
 }
 
 /// Why a platform could not be dereferenced.
@@ -108,7 +115,7 @@ fn missing(required: &[SecretKey], read: &SecretsRead) -> Vec<MissingSecret> {
     required
         .iter()
         .filter_map(|secret| match read.secrets.get(&secret.name) {
-            None if secret.generated => None,
+            None if secret.maker == Maker::Operator => None,
             None => Some(MissingSecret { secret: secret.clone(), exists: false }),
             Some(live) if live.keys.contains(&secret.key) => None,
             Some(_) => Some(MissingSecret { secret: secret.clone(), exists: true }),
@@ -142,11 +149,11 @@ mod tests {
 
     #[test]
     fn a_missing_secret_is_told_from_a_missing_key_and_what_we_make_is_not_missing() {
-        let key = |name: &str, generated| SecretKey {
+        let key = |name: &str, maker| SecretKey {
             name: name.to_owned(),
             key: "k".to_owned(),
             used_by: BTreeSet::new(),
-            generated,
+            maker,
         };
         let mut read = SecretsRead::default();
         read.secrets.insert("wrong-key".to_owned(), LiveSecret::default());
@@ -154,17 +161,19 @@ mod tests {
         let there = LiveSecret { keys: ["k".to_owned()].into(), ..LiveSecret::default() };
         read.secrets.insert("there".to_owned(), there);
         let required = [
-            key("there", false),
-            key("wrong-key", false),
-            key("absent", false),
-            key("ours", true),
-            key("ours-wrong-key", true),
+            key("there", Maker::User),
+            key("wrong-key", Maker::User),
+            key("absent", Maker::User),
+            key("not-yet", Maker::Other("Strimzi")),
+            key("ours", Maker::Operator),
+            key("ours-wrong-key", Maker::Operator),
         ];
         let missing: Vec<_> =
             missing(&required, &read).into_iter().map(|missing| (missing.secret.name, missing.exists)).collect();
         assert_eq!(
             missing,
-            [("wrong-key".to_owned(), true), ("absent".to_owned(), false), ("ours-wrong-key".to_owned(), true)]
+            [("wrong-key", true), ("absent", false), ("not-yet", false), ("ours-wrong-key", true)]
+                .map(|(name, exists)| (name.to_owned(), exists))
         );
     }
 

@@ -4,6 +4,7 @@ pub mod daprd;
 pub mod data_path;
 mod http;
 mod last_words;
+pub mod managed;
 pub mod rollout;
 pub mod sidecar;
 
@@ -37,7 +38,7 @@ pub struct Observed {
     pub secrets_unreadable: Option<String>,
     /// What the cluster has of Dapr.
     pub cluster: Cluster,
-    /// Embedded Kafka and PostgreSQL.
+    /// Kafka and PostgreSQL.
     pub infrastructure: Infrastructure,
     /// Components as the sidecars have them.
     pub components: Vec<ComponentObserved>,
@@ -55,24 +56,26 @@ pub struct Observed {
     pub url: String,
 }
 
-/// Embedded Kafka and PostgreSQL, and the topics.
+/// Kafka and PostgreSQL, and the topics.
 #[derive(Clone, Debug, Default)]
 pub struct Infrastructure {
-    /// Embedded parts by name; none where somebody else runs them.
+    /// Parts by name, embedded or run by another operator; none where somebody else has them.
     pub parts: BTreeMap<&'static str, Part>,
+    /// Other operators that are needed and not installed.
+    pub missing: Vec<managed::Other>,
     /// Whether the topics are there.
     pub topics: Topics,
     /// Whether somebody else runs Kafka. The services may reach it where the operator cannot, so they wait for nothing.
     pub external_kafka: bool,
 }
 
-/// An embedded part.
+/// Kafka or PostgreSQL.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// Image that it is to run.
-    pub image: String,
     /// How far it is.
     pub rollout: Rollout,
+    /// The other operator that runs it; none if it is embedded.
+    pub operator: Option<&'static str>,
 }
 
 impl Infrastructure {
@@ -105,20 +108,25 @@ impl ServiceObserved {
     }
 }
 
-/// What the watches know of embedded parts. The topics are asked for separately.
+/// What the watches know of Kafka and PostgreSQL. The topics of an embedded Kafka are asked for separately.
 pub fn parts(platform: &Resolved, live: &Live, pods: &[Arc<Pod>]) -> BTreeMap<&'static str, Part> {
-    let mut parts = BTreeMap::new();
-    let mut add = |name: &'static str, image: &str| {
+    let embedded = |name: &str| {
         let rollout = rollout::of(live.get("StatefulSet", name).map(|object| &**object), &pods_of(pods, name));
-        parts.insert(name, Part { image: image.to_owned(), rollout });
+        Part { rollout, operator: None }
     };
-    if let KafkaMode::Embedded(storage) = &platform.kafka.mode {
-        add(names::KAFKA, &storage.image);
-    }
-    if let PostgresMode::Embedded(storage) = &platform.postgres.mode {
-        add(names::POSTGRES, &storage.image);
-    }
-    parts
+    let managed = |rollout, other: managed::Other| Part { rollout, operator: Some(other.name) };
+    let kafka = match &platform.kafka.mode {
+        KafkaMode::Embedded(_) => Some(embedded(names::KAFKA)),
+        KafkaMode::Strimzi(_) => Some(managed(managed::kafka(live), managed::STRIMZI)),
+        KafkaMode::External(_) => None,
+    };
+    let postgres = match &platform.postgres.mode {
+        PostgresMode::Embedded(_) => Some(embedded(names::POSTGRES)),
+        PostgresMode::CloudNativePg(_) => Some(managed(managed::postgres(live), managed::CLOUD_NATIVE_PG)),
+        PostgresMode::External { .. } => None,
+    };
+    let parts = [(names::KAFKA, kafka), (names::POSTGRES, postgres)];
+    parts.into_iter().filter_map(|(name, part)| Some((name, part?))).collect()
 }
 
 /// What the watches know of the services.

@@ -36,7 +36,7 @@ fn covers(live: &DynamicObject, body: &DynamicObject) -> bool {
 /// so, and there it takes every list for one value.
 fn merges_lists(body: &DynamicObject) -> bool {
     let group = body.types.as_ref().and_then(|types| types.api_version.split('/').next());
-    !matches!(group, Some("dapr.io" | "gateway.networking.k8s.io"))
+    !matches!(group, Some("dapr.io" | "gateway.networking.k8s.io" | "kafka.strimzi.io" | "postgresql.cnpg.io"))
 }
 
 /// How values are compared.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kube::core::ApiResource;
 
 use super::{Identity, Key, Live};
-use crate::build::Desired;
+use crate::build::{DATA_KINDS, Desired};
 
 /// One object to delete.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub(super) fn removals(desired: &Desired, live: &Live, identity: &Identity) -> V
     let wanted: BTreeSet<Key> = desired.objects.iter().map(Key::of).collect();
     live.objects
         .iter()
-        .filter(|(key, _)| !wanted.contains(*key) && key.kind != "PersistentVolumeClaim")
+        .filter(|(key, _)| !wanted.contains(*key) && !DATA_KINDS.contains(&key.kind.as_str()))
         .filter(|(_, object)| object.metadata.deletion_timestamp.is_none())
         .filter(|(_, object)| {
             let owners = object.metadata.owner_references.iter().flatten();

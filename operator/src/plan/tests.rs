@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     build, labels,
     names::{App, platform_label},
-    resolve::{Found, Settings, validate},
+    resolve::{Found, Maker, Settings, validate},
 };
 
 fn identity() -> Identity {
@@ -168,7 +168,7 @@ fn missing(name: &str, used_by: &[&str]) -> Gates {
         name: name.to_owned(),
         key: "k".to_owned(),
         used_by: used_by.iter().map(|user| (*user).to_owned()).collect(),
-        generated: false,
+        maker: Maker::User,
     };
     Gates { missing_secrets: vec![secret], ..open() }
 }

@@ -6,8 +6,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use todo_crds::platform::{self as api, ScramMechanism};
 
 use super::{
-    ExternalKafka, Found, Kafka, KafkaAuth, KafkaMode, KafkaTls, Postgres, PostgresMode, SaslMechanism, SecretRef,
-    Settings, Storage, check, defaults, services::resources, validate::Checks,
+    CloudNativePg, ExternalKafka, Found, Kafka, KafkaAuth, KafkaMode, KafkaTls, ManagedStorage, Postgres, PostgresMode,
+    SaslMechanism, SecretRef, Settings, Storage, Strimzi, check, defaults, services::resources, validate::Checks,
 };
 use crate::names;
 
@@ -17,6 +17,8 @@ const MESSAGE_BYTES: (i64, i64) = (1024, 104_857_600);
 const MOST_PARTITIONS: i64 = 100;
 /// Most brokers to begin with.
 const MOST_BROKERS: usize = 16;
+/// Most brokers or servers that another operator runs.
+const MOST_SERVERS: i64 = 9;
 
 /// Settings of Kafka.
 pub(super) fn kafka(checks: &mut Checks, spec: Option<&api::KafkaSpec>, settings: &Settings) -> Kafka {
@@ -51,12 +53,10 @@ fn kafka_mode(checks: &mut Checks, spec: &api::KafkaSpec, settings: &Settings) -
             ("strimzi", spec.strimzi.is_some()),
         ],
     );
-    if spec.strimzi.is_some() {
-        checks.unsupported("spec.kafka.strimzi", "write embedded, or external with the address of Strimzi's Service");
-    }
-    match &spec.external {
-        Some(external) => KafkaMode::External(external_kafka(checks, external)),
-        None => KafkaMode::Embedded(storage(
+    match (&spec.external, &spec.strimzi) {
+        (Some(external), _) => KafkaMode::External(external_kafka(checks, external)),
+        (None, Some(strimzi)) => KafkaMode::Strimzi(self::strimzi(checks, strimzi)),
+        (None, None) => KafkaMode::Embedded(storage(
             checks,
             "spec.kafka.embedded",
             spec.embedded.as_ref(),
@@ -67,6 +67,14 @@ fn kafka_mode(checks: &mut Checks, spec: &api::KafkaSpec, settings: &Settings) -
                 resources: defaults::kafka_resources(),
             },
         )),
+    }
+}
+
+fn strimzi(checks: &mut Checks, spec: &api::StrimziSpec) -> Strimzi {
+    const PATH: &str = "spec.kafka.strimzi";
+    Strimzi {
+        brokers: servers(checks, &format!("{PATH}.replicas"), spec.replicas.unwrap_or(defaults::BROKERS)),
+        storage: managed_storage(checks, PATH, spec.storage.as_ref()),
     }
 }
 
@@ -132,14 +140,21 @@ pub(super) fn postgres(
             ("cloudNativePg", spec.cloud_native_pg.is_some()),
         ],
     );
-    if spec.cloud_native_pg.is_some() {
-        let instead = "write embedded, or external with the Secret that CloudNativePG made for the application";
-        checks.unsupported("spec.postgres.cloudNativePg", instead);
-    }
     if let Some(external) = &spec.external {
         return Postgres {
             mode: PostgresMode::External { port: found.postgres_port.unwrap_or(names::POSTGRES_PORT) },
             connection_string: checks.secret("spec.postgres.external.connectionString", &external.connection_string),
+        };
+    }
+    if let Some(spec) = &spec.cloud_native_pg {
+        const PATH: &str = "spec.postgres.cloudNativePg";
+        let instances = spec.instances.unwrap_or(defaults::INSTANCES);
+        return Postgres {
+            mode: PostgresMode::CloudNativePg(CloudNativePg {
+                instances: servers(checks, &format!("{PATH}.instances"), instances),
+                storage: managed_storage(checks, PATH, spec.storage.as_ref()),
+            }),
+            connection_string: SecretRef::new(names::POSTGRES_APP_SECRET, names::URI_KEY),
         };
     }
     let default = Storage {
@@ -152,6 +167,19 @@ pub(super) fn postgres(
         mode: PostgresMode::Embedded(storage(checks, "spec.postgres.embedded", spec.embedded.as_ref(), default)),
         connection_string: SecretRef::new(names::POSTGRES_SECRET, names::CONNECTION_STRING_KEY),
     }
+}
+
+fn servers(checks: &mut Checks, path: &str, number: i32) -> i32 {
+    checks.take(path, check::number(i64::from(number), 1, MOST_SERVERS));
+    number
+}
+
+/// What is given, and the default for the rest.
+fn managed_storage(checks: &mut Checks, path: &str, spec: Option<&api::StorageSpec>) -> ManagedStorage {
+    let spec = spec.cloned().unwrap_or_default();
+    let size = spec.size.unwrap_or_else(|| Quantity(defaults::MANAGED_STORAGE_SIZE.to_owned()));
+    checks.test(&format!("{path}.storage.size"), check::volume_size(&size.0));
+    ManagedStorage { size, class: spec.storage_class_name }
 }
 
 /// What is given, and the default for the rest.

@@ -7,8 +7,14 @@ use k8s_openapi::{api::core::v1::ResourceRequirements, apimachinery::pkg::api::r
 
 use crate::names::App;
 
+/// Brokers that Strimzi runs.
+pub use todo_crds::platform::DEFAULT_BROKERS as BROKERS;
 /// Volume of embedded Kafka and of embedded PostgreSQL.
 pub use todo_crds::platform::EMBEDDED_STORAGE_SIZE as STORAGE_SIZE;
+/// Volume of each server that Strimzi or CloudNativePG runs.
+pub use todo_crds::platform::MANAGED_STORAGE_SIZE;
+/// Servers that CloudNativePG runs.
+pub const INSTANCES: i32 = 3;
 /// Consumer group of all services; see the specification.
 pub const CONSUMER_GROUP: &str = "todo-service-group";
 /// Largest message; see the specification.

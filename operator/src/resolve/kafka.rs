@@ -1,6 +1,8 @@
 //! The broker, with every default filled in.
 
-use super::{SecretRef, Storage};
+use todo_crds::platform::REDUNDANT_BROKERS;
+
+use super::{ManagedStorage, SecretRef, Storage};
 
 /// Where events go.
 #[derive(Clone, Debug)]
@@ -24,6 +26,39 @@ pub enum KafkaMode {
     Embedded(Storage),
     /// Someone else's.
     External(ExternalKafka),
+    /// One that Strimzi runs for the platform.
+    Strimzi(Strimzi),
+}
+
+/// A cluster that Strimzi runs.
+#[derive(Clone, Debug)]
+pub struct Strimzi {
+    /// Brokers.
+    pub brokers: i32,
+    /// Volume of each broker.
+    pub storage: ManagedStorage,
+}
+
+impl Strimzi {
+    /// Controllers.
+    pub const fn controllers(&self) -> i32 {
+        if self.is_redundant() { 3 } else { 1 }
+    }
+
+    /// Copies of each event.
+    pub const fn copies(&self) -> i32 {
+        if self.is_redundant() { 3 } else { 1 }
+    }
+
+    /// Copies that an event needs before it counts as published: one broker may be away.
+    pub const fn in_sync_copies(&self) -> i32 {
+        if self.is_redundant() { 2 } else { 1 }
+    }
+
+    /// The API lets no platform go from one side to the other.
+    const fn is_redundant(&self) -> bool {
+        self.brokers >= REDUNDANT_BROKERS
+    }
 }
 
 /// A broker that someone else runs.

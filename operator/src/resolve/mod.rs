@@ -15,11 +15,13 @@ mod services;
 mod settings;
 pub mod validate;
 
-pub use kafka::{ExternalKafka, Kafka, KafkaAuth, KafkaMode, KafkaTls, SaslMechanism};
+pub use kafka::{ExternalKafka, Kafka, KafkaAuth, KafkaMode, KafkaTls, SaslMechanism, Strimzi};
 pub use notifications::{Notifications, Outbound, Smtp, WebPush};
-pub use platform::{Ai, Dapr, Exposure, NetworkPolicy, Reminders, Resolved, StateStore, Storage, Tracing};
-pub use postgres::{Postgres, PostgresMode};
-pub use secret::{SecretKey, SecretRef, Sensitive, digest, short_hash};
+pub use platform::{
+    Ai, Dapr, Exposure, ManagedStorage, NetworkPolicy, Reminders, Resolved, StateStore, Storage, Tracing,
+};
+pub use postgres::{CloudNativePg, Postgres, PostgresMode};
+pub use secret::{Maker, SecretKey, SecretRef, Sensitive, digest, short_hash};
 pub use services::{Scale, Service};
 pub use settings::{Found, GeneratedSecrets, Settings};
 pub use validate::{Violation, validate};

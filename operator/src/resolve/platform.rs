@@ -46,7 +46,7 @@ pub struct Resolved {
     pub exposure: Option<Exposure>,
     /// Namespaces for the network policies, if there are any.
     pub network_policy: Option<NetworkPolicy>,
-    /// Whether embedded data outlives the resource.
+    /// Whether data outlives the resource, be it embedded or run for it by another operator.
     pub retain_data: bool,
     /// See [`Found::digests`]; complete for the Secrets that the operator makes.
     pub digests: BTreeMap<SecretRef, String>,
@@ -72,6 +72,15 @@ pub struct Storage {
     pub class: Option<String>,
     /// Resources of its container.
     pub resources: ResourceRequirements,
+}
+
+/// Volume of each of several servers that another operator runs.
+#[derive(Clone, Debug)]
+pub struct ManagedStorage {
+    /// Its size.
+    pub size: Quantity,
+    /// Storage class; the cluster's default if none.
+    pub class: Option<String>,
 }
 
 /// Settings of component `statestore`.

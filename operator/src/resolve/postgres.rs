@@ -1,13 +1,13 @@
 //! The database, with every default filled in.
 
-use super::{SecretRef, Storage};
+use super::{ManagedStorage, SecretRef, Storage};
 
 /// Where tasks are kept.
 #[derive(Clone, Debug)]
 pub struct Postgres {
     /// Which database.
     pub mode: PostgresMode,
-    /// Where the way to it is: made by the operator when embedded.
+    /// Where the way to it is: made by the operator when embedded, and by CloudNativePG when that runs it.
     pub connection_string: SecretRef,
 }
 
@@ -21,4 +21,15 @@ pub enum PostgresMode {
         /// Port that it listens on.
         port: u16,
     },
+    /// One that CloudNativePG runs for the platform.
+    CloudNativePg(CloudNativePg),
+}
+
+/// A cluster that CloudNativePG runs.
+#[derive(Clone, Debug)]
+pub struct CloudNativePg {
+    /// Servers, one of them the primary.
+    pub instances: i32,
+    /// Volume of each.
+    pub storage: ManagedStorage,
 }

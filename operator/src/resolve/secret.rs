@@ -67,6 +67,17 @@ pub struct SecretKey {
     pub key: String,
     /// Components, services and embedded parts that need it.
     pub used_by: BTreeSet<String>,
-    /// Whether the operator makes the Secret when there is none.
-    pub generated: bool,
+    /// Who makes the Secret when there is none.
+    pub maker: Maker,
+}
+
+/// Who makes a Secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// Whoever made the platform.
+    User,
+    /// The operator.
+    Operator,
+    /// Another operator that runs something for the platform.
+    Other(&'static str),
 }

@@ -7,8 +7,11 @@ use super::{Assessment, Stop, Verdict, is_infrastructure, words};
 use crate::{
     apply::topics::Topics,
     class::Class,
-    dereference::cluster::{DAPR_KINDS, Injector, version_warning},
-    observe::{DataPath, Observed, State},
+    dereference::{
+        MissingSecret,
+        cluster::{DAPR_KINDS, Injector, version_warning},
+    },
+    observe::{DataPath, Observed, Part, State},
 };
 
 /// Reasons for which something does not hold yet and will by itself.
@@ -99,8 +102,13 @@ fn secrets(observed: &Observed) -> Verdict {
         return Verdict::yes(condition::SECRETS_READY, "Present", "every key that is needed is there");
     }
     let parts: Vec<String> = observed.missing_secrets.iter().map(words::missing_secret).collect();
-    let reason =
-        if observed.missing_secrets.iter().all(|missing| missing.exists) { "KeyMissing" } else { "SecretMissing" };
+    let reason = if observed.missing_secrets.iter().all(MissingSecret::is_on_the_way) {
+        "Waiting"
+    } else if observed.missing_secrets.iter().all(|missing| missing.exists) {
+        "KeyMissing"
+    } else {
+        "SecretMissing"
+    };
     Verdict::no(condition::SECRETS_READY, reason, words::sentences(&parts))
 }
 
@@ -150,14 +158,20 @@ fn dapr(observed: &Observed) -> Verdict {
 
 fn infrastructure(observed: &Observed) -> Verdict {
     const TYPE: &str = condition::INFRASTRUCTURE_READY;
+    if let Some(other) = observed.infrastructure.missing.first() {
+        return Verdict::no(TYPE, other.missing, words::missing_operator(other, &observed.cluster));
+    }
     let serves = observed.infrastructure.parts.values().all(|part| part.rollout.is_serving());
     if let Some((reason, message)) =
-        unwritable(observed, serves, |kind, name| !is_dapr(kind) && is_infrastructure(name))
+        unwritable(observed, serves, |kind, name| !is_dapr(kind) && is_infrastructure(kind, name))
     {
         return Verdict::no(TYPE, &reason, message);
     }
+    let proven = matches!(observed.data_path, DataPath::Verified { .. });
+    // What another operator says may be about something else than whether it can be used, and the events tell that.
+    let idle = |part: &Part| !(part.rollout.is_serving() || (proven && part.operator.is_some()));
     let stuck = observed.infrastructure.parts.iter().find_map(|(name, part)| match &part.rollout.state {
-        State::Stuck { reason, message } if !part.rollout.is_serving() => Some((reason, format!("{name}: {message}"))),
+        State::Stuck { reason, message } if idle(part) => Some((reason, format!("{name}: {message}"))),
         _ => None,
     });
     if let Some((reason, message)) = stuck {
@@ -167,7 +181,7 @@ fn infrastructure(observed: &Observed) -> Verdict {
         .infrastructure
         .parts
         .iter()
-        .filter(|(_, part)| !part.rollout.is_serving())
+        .filter(|(_, part)| idle(part))
         .map(|(name, part)| format!("{name}: {}", part.rollout.message().unwrap_or("not ready")))
         .collect();
     if !waiting.is_empty() {
@@ -178,14 +192,15 @@ fn infrastructure(observed: &Observed) -> Verdict {
     {
         return Verdict::no(TYPE, reason, message.clone());
     }
-    let proven = matches!(observed.data_path, DataPath::Verified { .. });
     match &observed.infrastructure.topics {
         Topics::Unreachable(_) | Topics::Unknown if proven => Verdict::yes(
             TYPE,
             "Ready",
             "events go through Kafka, although the operator itself cannot ask it for its topics",
         ),
-        Topics::Present => Verdict::yes(TYPE, "Ready", "Kafka has the topics, and what is embedded runs"),
+        Topics::Present => {
+            Verdict::yes(TYPE, "Ready", "Kafka has the topics, and what runs for the platform alone is ready")
+        }
         Topics::Missing(topics) => {
             let what_to_do = if observed.infrastructure.external_kafka {
                 "create it, as the operator makes topics only in its own Kafka"
@@ -238,7 +253,7 @@ fn services(observed: &Observed) -> Verdict {
     const TYPE: &str = condition::SERVICES_READY;
     let serve = observed.services.iter().all(crate::observe::ServiceObserved::is_ready);
     if let Some((reason, message)) =
-        unwritable(observed, serve, |kind, name| !is_dapr(kind) && !is_infrastructure(name))
+        unwritable(observed, serve, |kind, name| !is_dapr(kind) && !is_infrastructure(kind, name))
     {
         return Verdict::no(TYPE, &reason, message);
     }
@@ -338,8 +353,9 @@ fn degraded(observed: &Observed) -> Verdict {
     if let Some(message) = stuck {
         return Verdict::yes(TYPE, "RolloutStuck", message);
     }
-    if !observed.missing_secrets.is_empty() {
-        let parts: Vec<String> = observed.missing_secrets.iter().map(words::missing_secret).collect();
+    let wanting = observed.missing_secrets.iter().filter(|missing| !missing.is_on_the_way());
+    let parts: Vec<String> = wanting.map(words::missing_secret).collect();
+    if !parts.is_empty() {
         return Verdict::yes(TYPE, "SecretMissing", words::sentences(&parts));
     }
     if let Some(dispute) = observed.disputes.iter().find(|dispute| dispute.truce) {

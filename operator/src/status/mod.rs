@@ -11,7 +11,7 @@ use todo_crds::platform::{ComponentStatus, OwnershipConflict, ServiceStatus, Tod
 use crate::{
     apply::Dispute,
     names,
-    observe::{Observed, ServiceObserved},
+    observe::{Observed, ServiceObserved, managed},
 };
 pub use verdict::Verdict;
 
@@ -123,8 +123,9 @@ fn dispute(dispute: &Dispute) -> OwnershipConflict {
     }
 }
 
-/// Whether a name is one of what is embedded.
-pub(crate) fn is_infrastructure(name: &str) -> bool {
-    [names::KAFKA, names::POSTGRES].iter().any(|part| name == *part || name.starts_with(&format!("{part}-")))
+/// Whether an object is one of Kafka's or PostgreSQL's.
+pub(crate) fn is_infrastructure(kind: &str, name: &str) -> bool {
+    [managed::STRIMZI, managed::CLOUD_NATIVE_PG].iter().any(|other| other.kinds.contains(&kind))
+        || [names::KAFKA, names::POSTGRES].iter().any(|part| name == *part || name.starts_with(&format!("{part}-")))
         || [names::KAFKA_CLAIM, names::POSTGRES_CLAIM].contains(&name)
 }

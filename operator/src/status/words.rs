@@ -1,6 +1,11 @@
 //! What conditions say, in words that name the object and what to do.
 
-use crate::{class::bounded, dereference::MissingSecret, observe::ServiceObserved};
+use crate::{
+    class::bounded,
+    dereference::{MissingSecret, cluster::Cluster},
+    observe::{ServiceObserved, managed::Other},
+    resolve::Maker,
+};
 
 /// Characters of a condition's message.
 pub const LIMIT: usize = 1024;
@@ -25,11 +30,30 @@ pub(super) fn missing_secret(missing: &MissingSecret) -> String {
     let secret = &missing.secret;
     let users: Vec<&String> = secret.used_by.iter().collect();
     let users = list(&users);
-    if missing.exists {
+    if let Maker::Other(operator) = secret.maker
+        && !missing.exists
+    {
+        format!(
+            "Secret {} with key {} is not there yet, {operator} makes it (needed by {users})",
+            secret.name, secret.key
+        )
+    } else if missing.exists {
         format!("Secret {} has no key {}, or it is empty (needed by {users})", secret.name, secret.key)
     } else {
         format!("Secret {} with key {} does not exist (needed by {users})", secret.name, secret.key)
     }
+}
+
+/// Another operator that is not installed, or too old.
+pub(super) fn missing_operator(other: &Other, cluster: &Cluster) -> String {
+    format!(
+        "{name} is not installed: the cluster has no {kinds} of {group}. Install {name} {release} or later; the operator goes \
+         on by itself",
+        name = other.name,
+        kinds = list(&cluster.missing(other.kinds)),
+        group = other.group_version,
+        release = other.release,
+    )
 }
 
 /// What is wrong with a service, if something is.

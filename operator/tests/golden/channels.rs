@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use todo_operator::build::required_secrets;
+use todo_operator::{build::required_secrets, resolve::Maker};
 
 use crate::support::{DEFAULT, objects, resolve};
 
@@ -88,7 +88,7 @@ fn what_channels_need_is_waited_for_by_name_and_key() {
     let required = required_secrets(&resolve(DEFAULT, ALL));
     let of = |name: &str| {
         let keys = required.iter().filter(|secret| secret.name == name);
-        keys.map(|secret| (secret.key.clone(), secret.generated)).collect::<Vec<_>>()
+        keys.map(|secret| (secret.key.clone(), secret.maker == Maker::Operator)).collect::<Vec<_>>()
     };
     assert_eq!(of("smtp"), [("pass".to_owned(), false), ("user".to_owned(), false)]);
     assert_eq!(of("web-push-keys"), [("private-key".to_owned(), true), ("public-key".to_owned(), true)]);

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod channels;
 #[cfg(test)]
+mod fields;
+#[cfg(test)]
 mod frozen;
 #[cfg(test)]
 mod hash;

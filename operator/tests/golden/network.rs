@@ -89,6 +89,27 @@ fn the_outside_is_reached_only_for_what_is_configured() {
 }
 
 #[test]
+fn what_other_operators_run_is_reached_by_its_labels_and_by_those_who_use_it() {
+    let made = objects(&resolve(DEFAULT, "{kafka: {strimzi: {}}, postgres: {cloudNativePg: {}}}"));
+    let peers = |app: &str, port: u16| -> Vec<Value> {
+        let policy = made[&format!("NetworkPolicy/{app}")]["spec"]["egress"].as_array().unwrap().clone();
+        let rules =
+            policy.into_iter().filter(|rule| rule["ports"].as_array().unwrap().iter().any(|p| p["port"] == port));
+        rules.map(|rule| rule["to"].clone()).collect()
+    };
+    for app in ["backend-service", "notification-service", "recurring-task-service"] {
+        let brokers = json!({"strimzi.io/cluster": "kafka", "strimzi.io/name": "kafka-kafka"});
+        assert_eq!(peers(app, 9093), [json!([{"podSelector": {"matchLabels": brokers}}])]);
+        let servers = json!({"cnpg.io/cluster": "postgres"});
+        assert_eq!(peers(app, 5432), [json!([{"podSelector": {"matchLabels": servers}}])]);
+    }
+    assert!(peers("frontend-service", 9093).is_empty() && peers("frontend-service", 5432).is_empty());
+    assert!(!made.contains_key("NetworkPolicy/kafka") && !made.contains_key("NetworkPolicy/postgres"));
+    let listener = &made["Kafka/kafka"]["spec"]["kafka"]["listeners"][0];
+    assert_eq!(listener["networkPolicyPeers"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
 fn channels_open_their_ports_for_the_notification_service_alone() {
     let spec = "{notifications: {email: {smtp: {host: mail, from: a@b.c}}, webhooks: {ports: [8443]}, \
                 ntfy: {baseUrl: 'http://ntfy:2586'}}}";

@@ -16,6 +16,11 @@ networkPolicy: {enabled: true}
 deletionPolicy: Delete
 ";
 
+const MANAGED: &str = "
+kafka: {strimzi: {storage: {storageClassName: fast}}, topics: {partitions: 6}}
+postgres: {cloudNativePg: {instances: 2}}
+";
+
 fn yaml(source: &str, spec: &str) -> String {
     build::desired(&resolve(source, spec)).objects.iter().map(|object| document(object).unwrap()).collect()
 }
@@ -28,6 +33,28 @@ fn an_empty_spec_gives_exactly_these_objects() {
 #[test]
 fn an_external_kafka_and_postgresql_give_exactly_these_objects() {
     insta::assert_snapshot!(yaml(EXTERNAL, "{}"));
+}
+
+/// What Strimzi and CloudNativePG are asked for, and the components that use it.
+#[test]
+fn strimzi_and_cloud_native_pg_are_asked_for_exactly_these_objects() {
+    let asked = ["Cluster/", "Component/kafka-pubsub", "Component/statestore", "Kafka"];
+    let mut made = objects(&resolve(DEFAULT, MANAGED));
+    made.retain(|key, _| asked.iter().any(|asked| key.starts_with(asked)));
+    insta::assert_snapshot!(serde_yaml::to_string(&made).unwrap());
+}
+
+#[test]
+fn with_fewer_than_three_brokers_there_is_one_controller_and_one_copy() {
+    for (brokers, controllers, copies, in_sync) in [(1, 1, 1, 1), (2, 1, 1, 1), (3, 3, 3, 2), (5, 3, 3, 2)] {
+        let made = objects(&resolve(DEFAULT, &format!("{{kafka: {{strimzi: {{replicas: {brokers}}}}}}}")));
+        assert_eq!(made["KafkaNodePool/broker"]["spec"]["replicas"], brokers);
+        assert_eq!(made["KafkaNodePool/controller"]["spec"]["replicas"], controllers);
+        assert_eq!(made["KafkaTopic/reminders"]["spec"]["replicas"], copies);
+        let config = &made["Kafka/kafka"]["spec"]["kafka"]["config"];
+        assert_eq!(config["offsets.topic.replication.factor"], copies);
+        assert_eq!(config["min.insync.replicas"], in_sync);
+    }
 }
 
 #[test]
@@ -54,7 +81,7 @@ fn objects_come_in_the_order_of_their_waves() {
 
 #[test]
 fn nothing_empty_is_ever_written() {
-    for (source, spec) in [(DEFAULT, "{}"), (EXTERNAL, "{}"), (DEFAULT, RICH)] {
+    for (source, spec) in [(DEFAULT, "{}"), (EXTERNAL, "{}"), (DEFAULT, RICH), (DEFAULT, MANAGED)] {
         for (key, object) in objects(&resolve(source, spec)) {
             assert_nothing_empty(&key, &object);
         }
@@ -67,13 +94,13 @@ fn assert_nothing_empty(path: &str, value: &Value) {
         Value::String(text) => assert!(!text.is_empty(), "{path} is an empty text"),
         Value::Array(list) => {
             assert!(!list.is_empty(), "{path} is an empty list");
-            // The name of the core group is empty.
+            // The name of the core group is empty, and so are settings of Strimzi's that say only that something is to be.
             for (index, item) in list.iter().enumerate().filter(|_| !path.ends_with(".apiGroups")) {
                 assert_nothing_empty(&format!("{path}[{index}]"), item);
             }
         }
         Value::Object(map) => {
-            assert!(!map.is_empty(), "{path} is an empty map");
+            assert!(!map.is_empty() || path.contains(".entityOperator."), "{path} is an empty map");
             for (name, item) in map {
                 assert_nothing_empty(&format!("{path}.{name}"), item);
             }
@@ -105,8 +132,20 @@ fn with_retain_data_and_the_secrets_to_it_stay_and_nothing_else() {
 }
 
 #[test]
+fn with_retain_what_other_operators_run_stays() {
+    let kinds: BTreeSet<String> =
+        left_behind(MANAGED).iter().filter_map(|key| key.split('/').next()).map(str::to_owned).collect();
+    let expected = ["Cluster", "Kafka", "KafkaNodePool", "KafkaTopic", "KafkaUser"].map(str::to_owned).into();
+    assert_eq!(kinds, expected);
+    for made in left_behind(MANAGED) {
+        assert!(build::DATA_KINDS.contains(&made.split('/').next().unwrap()), "{made} could be pruned");
+    }
+}
+
+#[test]
 fn with_delete_nothing_stays() {
     assert_eq!(left_behind("{deletionPolicy: Delete}"), [""; 0]);
+    assert_eq!(left_behind(&format!("{MANAGED}\ndeletionPolicy: Delete")), [""; 0]);
 }
 
 #[test]

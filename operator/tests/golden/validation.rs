@@ -19,11 +19,8 @@ const WRONG: &[(&str, &str, &str)] = &[
         "spec.kafka",
         "has embedded and external; give at most one",
     ),
-    (
-        "{kafka: {strimzi: {}}}",
-        "spec.kafka.strimzi",
-        "not supported by this version of the operator; write embedded, or",
-    ),
+    ("{kafka: {strimzi: {replicas: 0}}}", "spec.kafka.strimzi.replicas", "must be between 1 and 9"),
+    ("{kafka: {strimzi: {storage: {size: much}}}}", "spec.kafka.strimzi.storage.size", "write for example 5Gi"),
     ("{kafka: {external: {brokers: []}}}", "spec.kafka.external.brokers", "has 0; write between 1 and 16"),
     (
         "{kafka: {external: {brokers: ['a:1', kafka]}}}",
@@ -43,7 +40,12 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("{kafka: {topics: {partitions: 0}}}", "spec.kafka.topics.partitions", "must be between 1 and 100"),
     ("{kafka: {embedded: {storage: {size: 5}}}}", "spec.kafka.embedded.storage.size", "write for example 5Gi"),
     ("{postgres: {embedded: {storage: {size: 1Mi}}}}", "spec.postgres.embedded.storage.size", "at least 1Gi"),
-    ("{postgres: {cloudNativePg: {}}}", "spec.postgres.cloudNativePg", "not supported by this version"),
+    (
+        "{postgres: {cloudNativePg: {instances: 10}}}",
+        "spec.postgres.cloudNativePg.instances",
+        "must be between 1 and 9",
+    ),
+    ("{postgres: {cloudNativePg: {storage: {size: 1Mi}}}}", "spec.postgres.cloudNativePg.storage.size", "at least 1Gi"),
     (
         "{postgres: {external: {connectionString: {secretKeyRef: {name: other/db, key: url}}}}}",
         "spec.postgres.external.connectionString.secretKeyRef.name",
@@ -171,9 +173,9 @@ fn a_wrong_value_is_refused_with_its_field_and_what_to_write() {
 
 #[test]
 fn all_that_is_wrong_is_said_at_once() {
-    let found = violations("{version: 'a:b', kafka: {strimzi: {}}, reminders: {schedule: never}}");
+    let found = violations("{version: 'a:b', auth: {mode: oidc}, reminders: {schedule: never}}");
     let paths: Vec<_> = found.iter().map(|violation| violation.path.as_str()).collect();
-    assert_eq!(paths, ["spec.version", "spec.kafka.strimzi", "spec.reminders.schedule"]);
+    assert_eq!(paths, ["spec.version", "spec.auth.mode", "spec.reminders.schedule"]);
 }
 
 #[test]

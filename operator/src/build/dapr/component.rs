@@ -31,6 +31,7 @@ fn pubsub(platform: &Resolved) -> Component {
     let brokers = match &kafka.mode {
         KafkaMode::Embedded(_) => format!("{}:{}", names::KAFKA, names::KAFKA_PORT),
         KafkaMode::External(external) => external.brokers.join(","),
+        KafkaMode::Strimzi(_) => format!("{}:{}", names::KAFKA_BOOTSTRAP, names::KAFKA_TLS_PORT),
     };
     let mut metadata = vec![
         MetadataItem::value("brokers", brokers),
@@ -38,6 +39,9 @@ fn pubsub(platform: &Resolved) -> Component {
         // `authRequired` of the specification is a deprecated form of this.
         MetadataItem::value("authType", auth_type(&kafka.mode)),
     ];
+    if matches!(kafka.mode, KafkaMode::Strimzi(_)) {
+        metadata.push(MetadataItem::value("saslUsername", names::KAFKA_CLIENT));
+    }
     for (name, reference) in secrets::kafka_credentials(platform) {
         metadata.push(MetadataItem::secret(name, &reference.name, &reference.key));
     }
@@ -57,7 +61,7 @@ fn pubsub(platform: &Resolved) -> Component {
 
 const fn auth_type(mode: &KafkaMode) -> &'static str {
     match mode {
-        KafkaMode::Embedded(_) => "password",
+        KafkaMode::Embedded(_) | KafkaMode::Strimzi(_) => "password",
         KafkaMode::External(external) => match external.auth {
             KafkaAuth::None => "none",
             KafkaAuth::Password { .. } => "password",
@@ -71,6 +75,8 @@ const fn auth_type(mode: &KafkaMode) -> &'static str {
 const fn sasl_mechanism(mode: &KafkaMode) -> Option<&'static str> {
     let mechanism = match mode {
         KafkaMode::Embedded(_) => SaslMechanism::ScramSha256,
+        // The only one that Strimzi offers.
+        KafkaMode::Strimzi(_) => SaslMechanism::ScramSha512,
         KafkaMode::External(external) => match external.auth {
             KafkaAuth::Password { mechanism, .. } => mechanism,
             KafkaAuth::None | KafkaAuth::Mtls { .. } => return None,
@@ -87,6 +93,7 @@ const fn has_tls(mode: &KafkaMode) -> bool {
     match mode {
         KafkaMode::Embedded(_) => false,
         KafkaMode::External(external) => external.tls.is_some(),
+        KafkaMode::Strimzi(_) => true,
     }
 }
 

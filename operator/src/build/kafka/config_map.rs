@@ -28,9 +28,14 @@ pub(super) fn data(platform: &Resolved) -> BTreeMap<String, String> {
     ])
 }
 
+/// What a broker has to take so that the largest message comes through.
+pub(in crate::build) const fn message_max_bytes(platform: &Resolved) -> u64 {
+    platform.kafka.max_message_bytes + BATCH_OVERHEAD
+}
+
 fn server_properties(platform: &Resolved) -> String {
     let (name, port, namespace) = (names::KAFKA, names::KAFKA_PORT, &platform.namespace);
-    let message_max_bytes = (platform.kafka.max_message_bytes + BATCH_OVERHEAD).to_string();
+    let message_max_bytes = message_max_bytes(platform).to_string();
     let clients = format!("SASL_PLAINTEXT://{name}.{namespace}.svc:{port}");
     let all_interfaces = format!("SASL_PLAINTEXT://:{port}");
     // LOCAL and CONTROLLER are on loopback: nobody but this pod reaches them, so they need no password.

@@ -4,6 +4,8 @@ mod config_map;
 mod service;
 mod stateful_set;
 
+pub(super) use config_map::message_max_bytes;
+
 use super::{Object, Policy, Wave, pvc};
 use crate::{
     names,
