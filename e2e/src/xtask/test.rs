@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use todo_e2e::{
     cargo_tool,
     cluster::{Cluster, Images, Requirements, Settings, Tool, Tools, requirements::From},
-    harness::{self, Namespace, Python, database::Database, python},
+    harness::{self, Namespace, Python, database::Database},
     progress::Progress,
 };
 
@@ -89,7 +89,8 @@ async fn lint(cluster: &Cluster, settings: &Settings) -> anyhow::Result<()> {
 const DENY: &str = "0.20.2";
 
 async fn unit(cluster: &Cluster, filter: Option<&str>, progress: &Progress) -> anyhow::Result<()> {
-    let python = Python::with(cluster.settings(), python::CHANNEL_SINK).await?;
+    let packages = Settings::assets().join("python/requirements.txt");
+    let python = Python::with_requirements(cluster.settings(), "judges", &packages).await?;
     let database = Database::start(cluster, progress).await?;
     let mut tests = cargo(&["test", "--workspace", "--exclude", "todo-e2e", "--locked"]);
     tests.args(filter);

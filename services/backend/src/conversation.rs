@@ -13,6 +13,7 @@ use todo_common::{
     problem::{FieldError, Problem},
     tasks::UserId,
 };
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Dapr component of the state store.
@@ -27,7 +28,7 @@ const TRIES: usize = 5;
 const USER: &str = "user-";
 
 /// Id of a conversation: 1 to 64 letters, digits, `-` and `_`, which also keeps Dapr's `||` out of keys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct ConversationId(String);
 
 impl ConversationId {
@@ -52,7 +53,7 @@ impl ConversationId {
 }
 
 /// What is kept of a conversation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Conversation {
     /// Whose it is.
     user_id: String,
@@ -66,7 +67,7 @@ pub(crate) struct Conversation {
 }
 
 /// One message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Message {
     role: Role,
     content: String,
@@ -74,7 +75,7 @@ pub(crate) struct Message {
 }
 
 /// Who said it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Role {
     User,

@@ -15,6 +15,7 @@ pub mod dead_letters;
 pub mod events;
 pub mod health;
 pub mod inbox;
+pub mod openapi;
 pub mod outbox;
 pub mod problem;
 pub mod recurrence;

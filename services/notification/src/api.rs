@@ -8,20 +8,41 @@ use todo_common::{
     problem::{Json, Path, Problem, Query},
     tasks::Page,
 };
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::notification::{self, Notification};
 
-#[derive(Deserialize)]
+pub(crate) fn router() -> OpenApiRouter<Database> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(read))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
+    #[param(ignore)]
     user_id: Option<String>,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Items of a page; 50 if absent, at most 200.
+    #[param(format = Int64, maximum = 4_294_967_295u64)]
     limit: Option<u32>,
+    /// With `true` only those that were not read.
     #[serde(default)]
     unread: bool,
 }
 
-/// `GET /api/notifications?user_id=&unread=&limit=&cursor=`
+/// Lists notifications, the newest first.
+#[utoipa::path(
+    get,
+    path = "/api/notifications",
+    tag = "notifications",
+    params(ListQuery),
+    responses(
+        (status = 200, description = "A page", body = Page<Notification>),
+    )
+)]
 pub(crate) async fn list(
     State(database): State<Database>,
     headers: HeaderMap,
@@ -34,12 +55,26 @@ pub(crate) async fn list(
     notification::list(&mut connection, &user, query.unread, cursor, limit).await.map(Json)
 }
 
-#[derive(Default, Deserialize)]
+/// A body that says whose it is and nothing else.
+#[derive(Default, Deserialize, ToSchema)]
 pub(crate) struct Caller {
+    /// The user, where neither the query nor the header says it.
+    #[schema(min_length = 1, max_length = 128)]
     user_id: Option<String>,
 }
 
-/// `POST /api/notifications/{id}/read`; the body may be empty.
+/// Marks a notification as read. When it was first read stays.
+#[utoipa::path(
+    post,
+    path = "/api/notifications/{id}/read",
+    tag = "notifications",
+    params(("id" = Uuid, Path, description = "The notification")),
+    request_body = Option<Caller>,
+    responses(
+        (status = 200, description = "The notification", body = Notification),
+        (status = 404, description = "This user has no such notification"),
+    )
+)]
 pub(crate) async fn read(
     State(database): State<Database>,
     Path(id): Path<Uuid>,
@@ -47,10 +82,11 @@ pub(crate) async fn read(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Notification>, Problem> {
-    let body: Caller = match &body[..] {
-        [] => Caller::default(),
+    let body: Option<Caller> = match &body[..] {
+        [] => None,
         body => serde_json::from_slice(body).map_err(|error| Problem::bad_request(error.to_string()))?,
     };
+    let body = body.unwrap_or_default();
     let user = auth::user(body.user_id.as_deref(), query.user_id.as_deref(), &headers)?;
     let mut connection = database.pool()?.acquire().await?;
     notification::mark_read(&mut connection, &user, id).await.map(Json)

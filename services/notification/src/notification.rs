@@ -8,12 +8,13 @@ use todo_common::{
     problem::Problem,
     tasks::{Page, UserId},
 };
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::channels::Channel;
 
 /// Something that a user is told, as the API shows it. The field names are relied on by users.
-#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow, ToSchema)]
 pub(crate) struct Notification {
     pub(crate) id: Uuid,
     pub(crate) user_id: UserId,

@@ -7,9 +7,15 @@ use axum::{
     extract::FromRef,
     routing::{get, post},
 };
-use todo_common::{auth, config::Settings, consumer, dapr, database::Database, events::subscriptions};
+use todo_common::{
+    auth, config::Settings, consumer, dapr, database::Database, events::subscriptions, openapi::Document,
+};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::{api, channels, reminders::Reminders, send, settings::Settings as ChannelSettings};
+
+const ABOUT: &str = "What users are told, and by which channels. Every error is a problem (RFC 9457).\n\n\
+    Tasks are served by another service: its document is /api/openapi.json, its page /api/docs.";
 
 /// What the routes need. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -33,10 +39,10 @@ pub(crate) fn router(settings: &Settings, app: &App) -> Router {
         .route("/send-notification", post(send::send))
         .with_state(database.clone())
         .merge(consumer::router::<Reminders>(database.clone(), app.dapr.clone()));
-    let for_people = Router::new()
-        .route("/api/notifications", get(api::list))
-        .route("/api/notifications/{id}/read", post(api::read))
-        .with_state(database.clone())
-        .merge(channels::router(app.clone()));
-    auth::require_app_token(for_dapr, settings).merge(for_people)
+    let (for_people, api) = OpenApiRouter::new()
+        .merge(api::router().with_state(database.clone()))
+        .merge(channels::router().with_state(app.clone()))
+        .split_for_parts();
+    let document = Document::new("Todo notifications API", ABOUT, api).routes(&["", "/api/notifications"]);
+    auth::require_app_token(for_dapr, settings).merge(for_people).merge(document)
 }

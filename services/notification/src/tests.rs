@@ -1,6 +1,7 @@
 //! The routes, with a real database.
 
 mod channels;
+mod contract;
 mod deliveries;
 mod judges;
 mod receiver;

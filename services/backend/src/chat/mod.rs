@@ -6,7 +6,7 @@ mod turn;
 mod when;
 mod words;
 
-use axum::{Router, extract::State, http::HeaderMap, routing::post};
+use axum::{extract::State, http::HeaderMap};
 use chrono::Utc;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,8 @@ use todo_common::{
     auth,
     problem::{FieldError, Json, Problem},
 };
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     app::App,
@@ -25,28 +27,52 @@ use when::Clock;
 /// Longest message, in characters.
 const LONGEST_MESSAGE: usize = 2000;
 
-pub(crate) fn router() -> Router<App> {
-    Router::new().route("/api/chat", post(chat))
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(chat))
 }
 
-#[derive(Deserialize)]
+/// A sentence of a person.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChatRequest)]
 struct Request {
+    /// The user, where the header does not say it.
+    #[schema(min_length = 1, max_length = 128)]
     user_id: Option<String>,
+    /// The conversation that it continues; a new one if absent.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]+$")]
     conversation_id: Option<String>,
+    /// The sentence.
+    #[schema(max_length = 2000)]
     message: String,
-    /// IANA zone that times in the message are meant in; UTC where it is not given.
+    /// IANA name of the zone that times in the message are meant in; UTC where it is not given.
+    #[schema(format = "time-zone")]
     time_zone: Option<String>,
 }
 
-#[derive(Serialize)]
+/// What was done and said.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatAnswer)]
 struct Answer {
     conversation_id: ConversationId,
+    /// The answer in words.
     response: String,
+    /// What was done, in order.
     tool_calls: Vec<ToolCall>,
     /// What has answered: a parser of commands, no language model.
     engine: &'static str,
 }
 
+/// Does what a sentence asks for.
+#[utoipa::path(
+    post,
+    path = "/api/chat",
+    tag = "chat",
+    request_body = Request,
+    responses(
+        (status = 200, description = "What was done and said", body = Answer),
+        (status = 404, description = "This user has no such conversation"),
+    )
+)]
 async fn chat(
     State(app): State<App>,
     headers: HeaderMap,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use todo_common::{problem::Problem, tasks::UserId};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -31,10 +32,14 @@ pub(crate) const HELP: &str = "I am a command parser, not a language model: I kn
 const UNKNOWN: &str = "I did not understand that. I am a command parser, not a language model; write \"help\" to see the sentences I know.";
 
 /// A tool that was called, as the answer shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct ToolCall {
+    /// The tool.
     name: &'static str,
+    /// What it was called with.
+    #[schema(value_type = Object)]
     arguments: Fields,
+    /// What it gave.
     result: Value,
 }
 

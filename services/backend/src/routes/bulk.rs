@@ -2,32 +2,39 @@
 
 use std::collections::BTreeMap;
 
-use axum::{Router, extract::State, routing::post};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use todo_common::{
     problem::{FieldError, Json, Problem},
     tasks::{self, Task, TaskError, UserId},
 };
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::caller::Owned;
+use super::caller::{Body, Owned};
 use crate::app::App;
 
 /// Tasks of one request.
 const MOST: usize = 100;
 
-pub(super) fn router() -> Router<App> {
-    Router::new().route("/api/tasks/bulk", post(bulk))
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(bulk))
 }
 
-#[derive(Debug, Deserialize)]
+/// A change of several tasks.
+#[derive(Debug, Deserialize, ToSchema)]
 struct Bulk {
+    /// What to do with each.
     action: Action,
+    /// Which, at most 100.
+    #[schema(min_items = 1, max_items = 100)]
     ids: Vec<Uuid>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+/// What can be done with several tasks.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Action {
     Complete,
@@ -37,21 +44,35 @@ enum Action {
 }
 
 /// What became of each task, in the order of the request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Outcomes {
     items: Vec<Outcome>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+/// What became of one task.
+#[derive(Debug, Clone, Serialize, ToSchema)]
 struct Outcome {
     id: Uuid,
+    /// As it is now.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Task, required = false)]
     task: Option<Task>,
     /// Why this one was not changed. The others are.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
     error: Option<String>,
 }
 
+/// Completes, reopens, deletes or restores several tasks at once.
+#[utoipa::path(
+    post,
+    path = "/api/tasks/bulk",
+    tag = "tasks",
+    request_body = Body<Bulk>,
+    responses(
+        (status = 200, description = "What became of each, in the order of the request", body = Outcomes),
+    )
+)]
 async fn bulk(State(app): State<App>, Owned(user, bulk): Owned<Bulk>) -> Result<Json<Outcomes>, Problem> {
     if bulk.ids.is_empty() || bulk.ids.len() > MOST {
         return Err(Problem::invalid(vec![FieldError::new("ids", format!("write 1 to {MOST} ids"))]));

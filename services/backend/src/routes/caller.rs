@@ -12,9 +12,13 @@ use todo_common::{
     problem::{Json, Problem, Query},
     tasks::UserId,
 };
+use utoipa::ToSchema;
 
-#[derive(Default, Deserialize)]
-struct Whose {
+/// A body that says whose it is and nothing else.
+#[derive(Default, Deserialize, ToSchema)]
+pub(super) struct Whose {
+    /// The user, where neither the query nor the header says it.
+    #[schema(min_length = 1, max_length = 128)]
     user_id: Option<String>,
 }
 
@@ -26,8 +30,11 @@ pub(super) struct Caller(pub(super) UserId);
 #[derive(Debug)]
 pub(super) struct Owned<T>(pub(super) UserId, pub(super) T);
 
-#[derive(Deserialize)]
-struct Body<T> {
+/// A body that may say whose it is, as the specification has it.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Body<T> {
+    /// The user, where neither the query nor the header says it.
+    #[schema(min_length = 1, max_length = 128)]
     user_id: Option<String>,
     #[serde(flatten)]
     content: T,
@@ -49,8 +56,9 @@ impl<S: Send + Sync> FromRequest<S> for Caller {
         let body: Whose = if body.is_empty() {
             Whose::default()
         } else {
-            serde_json::from_slice(&body)
-                .map_err(|error| Problem::bad_request(format!("the body is no JSON object: {error}")))?
+            let body: Option<Whose> = serde_json::from_slice(&body)
+                .map_err(|error| Problem::bad_request(format!("the body is no JSON object: {error}")))?;
+            body.unwrap_or_default()
         };
         auth::user(body.user_id.as_deref(), query.user_id.as_deref(), &headers).map(Self)
     }

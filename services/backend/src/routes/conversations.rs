@@ -1,24 +1,24 @@
 //! `/api/conversations/{id}`: what was said in a conversation.
 
 use axum::{
-    Router,
     extract::State,
     http::{HeaderMap, StatusCode},
-    routing::get,
 };
 use serde::{Deserialize, Serialize};
 use todo_common::{
     auth,
     problem::{Json, Path, Problem, Query},
 };
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     app::App,
     conversation::{self, Conversation, ConversationId},
 };
 
-pub(super) fn router() -> Router<App> {
-    Router::new().route("/api/conversations/{id}", get(read).delete(remove))
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(read, remove))
 }
 
 #[derive(Deserialize)]
@@ -26,13 +26,26 @@ struct Whose {
     user_id: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A conversation with its id.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ShownConversation)]
 struct Shown {
     conversation_id: ConversationId,
     #[serde(flatten)]
     conversation: Conversation,
 }
 
+/// Reads what was said in a conversation.
+#[utoipa::path(
+    get,
+    path = "/api/conversations/{id}",
+    tag = "chat",
+    params(("id" = String, Path, description = "The conversation", min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]+$")),
+    responses(
+        (status = 200, description = "The conversation", body = Shown),
+        (status = 404, description = "This user has no such conversation"),
+    )
+)]
 async fn read(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -46,6 +59,18 @@ async fn read(
     Ok(Json(Shown { conversation_id, conversation }))
 }
 
+/// Forgets a conversation.
+#[utoipa::path(
+    delete,
+    path = "/api/conversations/{id}",
+    tag = "chat",
+    params(("id" = String, Path, description = "The conversation", min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]+$")),
+    responses(
+        (status = 204, description = "It is forgotten"),
+        (status = 404, description = "This user has no such conversation"),
+        (status = 409, description = "Somebody is speaking in it"),
+    )
+)]
 async fn remove(
     State(app): State<App>,
     Path(id): Path<String>,

@@ -6,14 +6,12 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
     },
-    routing::get,
 };
 use futures::{Stream, StreamExt, future, stream};
 use serde::Deserialize;
@@ -29,6 +27,8 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, broadcast},
     time::sleep,
 };
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
 
@@ -41,8 +41,20 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Pause that a browser makes before it comes back.
 const COME_BACK: Duration = Duration::from_secs(2);
 
-pub(super) fn router() -> Router<App> {
-    Router::new().route("/api/events", get(events))
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(events))
+}
+
+/// An event of the stream.
+#[derive(ToSchema)]
+#[schema(as = ServerSentEvent)]
+#[expect(dead_code, reason = "it describes what `Event` writes")]
+struct Message {
+    /// `ready`, `task` or `resync`.
+    #[schema(value_type = String)]
+    event: &'static str,
+    /// JSON: of a `task`, the event as other services get it.
+    data: String,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +62,18 @@ struct Whose {
     user_id: Option<String>,
 }
 
+/// Changes of the user's tasks, as they happen.
+///
+/// Server-sent events: `ready` at first, `task` for each change, and `resync` where some were missed. The stream ends after five minutes;
+/// come back then.
+#[utoipa::path(
+    get,
+    path = "/api/events",
+    tag = "tasks",
+    responses(
+        (status = 200, description = "The stream", body = Message, content_type = "text/event-stream"),
+    )
+)]
 async fn events(State(app): State<App>, Query(whose): Query<Whose>, headers: HeaderMap) -> Result<Response, Problem> {
     let user = auth::user(None, whose.user_id.as_deref(), &headers)?;
     app.database.pool()?;

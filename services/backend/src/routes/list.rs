@@ -1,6 +1,6 @@
 //! `GET /api/tasks`: filter, search, sort, pages.
 
-use axum::{Router, extract::State, http::HeaderMap, routing::get};
+use axum::{extract::State, http::HeaderMap};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -9,36 +9,63 @@ use todo_common::{
     problem::{FieldError, Json, Problem, Query},
     tasks::{self, Page, Priority, Sort, StatusFilter, Task, TaskFilter},
 };
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
 
-pub(super) fn router() -> Router<App> {
-    Router::new().route("/api/tasks", get(list))
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list))
 }
 
 /// The query. Lists are separated by commas: `priority=high,urgent`, `tag=home,garden`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ListQuery {
+    #[param(ignore)]
     user_id: Option<String>,
     /// `open` (or `pending`), `completed` or `all`, which is the default.
+    #[param(inline, value_type = Option<StatusFilter>)]
     status: Option<String>,
+    /// One or several of them.
+    #[param(style = Form, explode = false, value_type = Option<Vec<Priority>>)]
     priority: Option<String>,
+    /// Tags, separated by commas; the tasks have all of them.
+    #[param(style = Form, explode = false, value_type = Option<Vec<String>>)]
     tag: Option<String>,
     /// With `true` one of the tags is enough.
     #[serde(default)]
     any_tag: bool,
+    /// Words of title or notes.
+    #[param(max_length = 200)]
     q: Option<String>,
+    /// Due at or after this.
     due_after: Option<DateTime<Utc>>,
+    /// Due before this.
     due_before: Option<DateTime<Utc>>,
     /// With `true` the deleted tasks instead.
     #[serde(default)]
     deleted: bool,
     /// `due`, `created_at`, `updated_at`, `priority`, `title`; with `-` before it the other way round.
+    #[param(pattern = "^-?(due|created_at|updated_at|priority|title)$")]
     sort: Option<String>,
+    /// `next_cursor` of the page before, with the same filter and order.
     cursor: Option<String>,
+    /// Items of a page; 50 if absent, at most 200.
+    #[param(format = Int64, maximum = 4_294_967_295u64)]
     limit: Option<u32>,
 }
 
+/// Lists tasks, page by page.
+#[utoipa::path(
+    get,
+    path = "/api/tasks",
+    tag = "tasks",
+    params(ListQuery),
+    responses(
+        (status = 200, description = "A page", body = Page<Task>),
+    )
+)]
 async fn list(
     State(app): State<App>,
     Query(query): Query<ListQuery>,

@@ -12,14 +12,18 @@ mod reminders;
 mod tasks;
 
 use axum::Router;
-use todo_common::{auth, config::Settings};
+use todo_common::{auth, config::Settings, openapi::Document};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::{app::App, chat, mcp};
+
+const ABOUT: &str = "Tasks, their reminders, and a chat about them. Every error is a problem (RFC 9457).\n\n\
+    Notifications are served by another service: its document is /api/notifications/openapi.json, its page /api/notifications/docs.";
 
 /// All routes.
 pub(crate) fn router(app: App, settings: &Settings, allowed_mcp_hosts: &[String]) -> Router {
     let called_by_dapr = Router::new().merge(reminder_cron::router()).merge(dapr::router());
-    Router::new()
+    let (for_people, api) = OpenApiRouter::new()
         .merge(tasks::router())
         .merge(list::router())
         .merge(bulk::router())
@@ -28,6 +32,9 @@ pub(crate) fn router(app: App, settings: &Settings, allowed_mcp_hosts: &[String]
         .merge(conversations::router())
         .merge(events::router())
         .merge(chat::router())
+        .split_for_parts();
+    for_people
+        .merge(Document::new("Todo API", ABOUT, api).routes(&["", "/api"]))
         .nest_service("/mcp", mcp::service(app.clone(), allowed_mcp_hosts, app.stop.clone()))
         .merge(auth::require_app_token(called_by_dapr, settings))
         .with_state(app)

@@ -1,10 +1,8 @@
 //! `/api/tasks/{id}/reminders`: when a task's reminders come, and changing them.
 
 use axum::{
-    Router,
     extract::State,
     http::{HeaderMap, StatusCode},
-    routing::get,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -13,20 +11,22 @@ use todo_common::{
     problem::{Json, Path, Problem},
     tasks::{self, Reminder, TaskPatch},
 };
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use super::{
-    caller::{Caller, Owned},
-    tasks::expected_version,
+    caller::{Body, Caller, Owned},
+    tasks::{IfMatch, expected_version},
 };
 use crate::app::App;
 
-pub(super) fn router() -> Router<App> {
-    Router::new().route("/api/tasks/{id}/reminders", get(list).post(add).put(replace))
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list, add, replace))
 }
 
 /// A reminder at a moment that was worked out from what the user wrote.
-#[derive(Debug, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Debug, PartialEq, Eq, Serialize, FromRow, ToSchema)]
 struct Planned {
     id: Uuid,
     remind_at: DateTime<Utc>,
@@ -34,23 +34,53 @@ struct Planned {
     claimed_at: Option<DateTime<Utc>>,
 }
 
-#[derive(Debug, Serialize)]
+/// When a task is reminded of.
+#[derive(Debug, Serialize, ToSchema)]
 struct Reminders {
+    /// In order.
     items: Vec<Planned>,
+    /// There is always one page.
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+/// All the reminders of a task.
+#[derive(Debug, Deserialize, ToSchema)]
 struct Replacement {
+    /// At most 10.
+    #[schema(max_items = 10)]
     reminders: Vec<Reminder>,
 }
 
+/// Lists a task's reminders with their times.
+#[utoipa::path(
+    get,
+    path = "/api/tasks/{id}/reminders",
+    tag = "tasks",
+    params(("id" = Uuid, Path, description = "The task")),
+    responses(
+        (status = 200, description = "The reminders", body = Reminders),
+        (status = 404, description = "This user has no such task"),
+    )
+)]
 async fn list(State(app): State<App>, Path(id): Path<Uuid>, Caller(user): Caller) -> Result<Json<Reminders>, Problem> {
     let mut connection = app.database.pool()?.acquire().await?;
     tasks::get(&mut connection, &user, id).await?;
     planned(&mut connection, id).await
 }
 
+/// Adds a reminder.
+#[utoipa::path(
+    post,
+    path = "/api/tasks/{id}/reminders",
+    tag = "tasks",
+    params(("id" = Uuid, Path, description = "The task"), IfMatch),
+    request_body = Body<Reminder>,
+    responses(
+        (status = 201, description = "All reminders by now", body = Reminders),
+        (status = 404, description = "This user has no such task"),
+        (status = 409, description = "The task has another version by now"),
+    )
+)]
 async fn add(
     State(app): State<App>,
     Path(id): Path<Uuid>,
@@ -69,6 +99,19 @@ async fn add(
     Ok((StatusCode::CREATED, answer))
 }
 
+/// Replaces a task's reminders.
+#[utoipa::path(
+    put,
+    path = "/api/tasks/{id}/reminders",
+    tag = "tasks",
+    params(("id" = Uuid, Path, description = "The task"), IfMatch),
+    request_body = Body<Replacement>,
+    responses(
+        (status = 200, description = "All reminders by now", body = Reminders),
+        (status = 404, description = "This user has no such task"),
+        (status = 409, description = "The task has another version by now"),
+    )
+)]
 async fn replace(
     State(app): State<App>,
     Path(id): Path<Uuid>,

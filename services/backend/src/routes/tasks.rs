@@ -1,33 +1,55 @@
 //! `/api/tasks`: one task at a time. Lists and bulk changes have files of their own.
 
 use axum::{
-    Router,
     extract::State,
     http::{
         HeaderMap, StatusCode,
         header::{ETAG, IF_MATCH, LOCATION},
     },
     response::{AppendHeaders, IntoResponse},
-    routing::{get, post},
 };
 use todo_common::{
     problem::{Json, Path, Problem},
     tasks::{self, NewTask, Task, TaskPatch},
 };
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::caller::{Caller, Owned};
+use super::caller::{Body, Caller, Owned, Whose};
 use crate::app::App;
 
-pub(super) fn router() -> Router<App> {
-    Router::new()
-        .route("/api/tasks", post(create))
-        .route("/api/tasks/{id}", get(read).patch(update).put(replace).delete(remove))
-        .route("/api/tasks/{id}/complete", post(complete))
-        .route("/api/tasks/{id}/reopen", post(reopen))
-        .route("/api/tasks/{id}/restore", post(restore))
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create))
+        .routes(routes!(read, update, replace, remove))
+        .routes(routes!(complete))
+        .routes(routes!(reopen))
+        .routes(routes!(restore))
 }
 
+/// The version that a caller has seen.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it describes what `expected_version` reads")]
+pub(super) struct IfMatch {
+    /// The `etag` of the task as it was read: the change is refused when it has another by now.
+    #[param(rename = "if-match", pattern = r#"^(\*|(W/)?"[0-9]{1,18}")$"#, required = false)]
+    if_match: String,
+}
+
+/// Creates a task.
+#[utoipa::path(
+    post,
+    path = "/api/tasks",
+    tag = "tasks",
+    request_body = Body<NewTask>,
+    responses(
+        (status = 201, description = "The new task", body = Task, headers(
+            ("etag" = String, description = "Its version, for `if-match`"), ("location" = String, description = "Its path"),
+        )),
+    )
+)]
 async fn create(State(app): State<App>, Owned(user, new): Owned<NewTask>) -> Result<impl IntoResponse, Problem> {
     let mut transaction = app.database.begin().await?;
     let task = tasks::create(&mut transaction, &user, new).await?;
@@ -36,6 +58,17 @@ async fn create(State(app): State<App>, Owned(user, new): Owned<NewTask>) -> Res
     Ok((StatusCode::CREATED, AppendHeaders(location), shown(task)))
 }
 
+/// Reads a task.
+#[utoipa::path(
+    get,
+    path = "/api/tasks/{id}",
+    tag = "tasks",
+    params(("id" = Uuid, Path, description = "The task")),
+    responses(
+        (status = 200, description = "The task", body = Task, headers(("etag" = String, description = "Its version, for `if-match`"))),
+        (status = 404, description = "This user has no such task"),
+    )
+)]
 async fn read(
     State(app): State<App>,
     Path(id): Path<Uuid>,
@@ -45,6 +78,19 @@ async fn read(
     Ok(shown(tasks::get(&mut connection, &user, id).await?))
 }
 
+/// Changes what the body names; `null` removes.
+#[utoipa::path(
+    patch,
+    path = "/api/tasks/{id}",
+    tag = "tasks",
+    params(("id" = Uuid, Path, description = "The task"), IfMatch),
+    request_body = Body<TaskPatch>,
+    responses(
+        (status = 200, description = "The task", body = Task, headers(("etag" = String, description = "Its version, for `if-match`"))),
+        (status = 404, description = "This user has no such task"),
+        (status = 409, description = "The task has another version by now"),
+    )
+)]
 async fn update(
     State(app): State<App>,
     Path(id): Path<Uuid>,
@@ -57,6 +103,19 @@ async fn update(
     Ok(shown(task))
 }
 
+/// Writes a task anew: what the body does not name is reset.
+#[utoipa::path(
+    put,
+    path = "/api/tasks/{id}",
+    tag = "tasks",
+    params(("id" = Uuid, Path, description = "The task"), IfMatch),
+    request_body = Body<NewTask>,
+    responses(
+        (status = 200, description = "The task", body = Task, headers(("etag" = String, description = "Its version, for `if-match`"))),
+        (status = 404, description = "This user has no such task"),
+        (status = 409, description = "The task has another version by now"),
+    )
+)]
 async fn replace(
     State(app): State<App>,
     Path(id): Path<Uuid>,
@@ -69,6 +128,19 @@ async fn replace(
     Ok(shown(task))
 }
 
+/// Completes a task. The next occurrence of a recurring one follows by itself.
+#[utoipa::path(
+    post,
+    path = "/api/tasks/{id}/complete",
+    tag = "tasks",
+    params(("id" = Uuid, Path, description = "The task"), IfMatch),
+    request_body = Option<Whose>,
+    responses(
+        (status = 200, description = "The task", body = Task, headers(("etag" = String, description = "Its version, for `if-match`"))),
+        (status = 404, description = "This user has no such task"),
+        (status = 409, description = "The task has another version by now"),
+    )
+)]
 async fn complete(
     State(app): State<App>,
     Path(id): Path<Uuid>,
@@ -81,6 +153,21 @@ async fn complete(
     Ok(shown(task))
 }
 
+/// Opens a completed task again.
+///
+/// The occurrence that its completion made is taken back if nobody has touched it.
+#[utoipa::path(
+    post,
+    path = "/api/tasks/{id}/reopen",
+    tag = "tasks",
+    params(("id" = Uuid, Path, description = "The task"), IfMatch),
+    request_body = Option<Whose>,
+    responses(
+        (status = 200, description = "The task", body = Task, headers(("etag" = String, description = "Its version, for `if-match`"))),
+        (status = 404, description = "This user has no such task"),
+        (status = 409, description = "The task has another version by now"),
+    )
+)]
 async fn reopen(
     State(app): State<App>,
     Path(id): Path<Uuid>,
@@ -93,6 +180,18 @@ async fn reopen(
     Ok(shown(task))
 }
 
+/// Deletes a task; it can be restored.
+#[utoipa::path(
+    delete,
+    path = "/api/tasks/{id}",
+    tag = "tasks",
+    params(("id" = Uuid, Path, description = "The task"), IfMatch),
+    responses(
+        (status = 204, description = "It is deleted"),
+        (status = 404, description = "This user has no such task"),
+        (status = 409, description = "The task has another version by now"),
+    )
+)]
 async fn remove(
     State(app): State<App>,
     Path(id): Path<Uuid>,
@@ -105,6 +204,18 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Brings a deleted task back.
+#[utoipa::path(
+    post,
+    path = "/api/tasks/{id}/restore",
+    tag = "tasks",
+    params(("id" = Uuid, Path, description = "The task")),
+    request_body = Option<Whose>,
+    responses(
+        (status = 200, description = "The task", body = Task, headers(("etag" = String, description = "Its version, for `if-match`"))),
+        (status = 404, description = "This user has no such task"),
+    )
+)]
 async fn restore(
     State(app): State<App>,
     Path(id): Path<Uuid>,

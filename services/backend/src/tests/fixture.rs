@@ -134,6 +134,18 @@ impl Backend {
         self.send(Method::POST, path, body).await
     }
 
+    /// The text of an answer.
+    pub(super) async fn text(&self, path: &str) -> String {
+        let response = self.open(Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap()
+    }
+
+    /// All its routes.
+    pub(super) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     /// Creates a task and gives its id.
     pub(super) async fn create(&self, task: Value) -> String {
         let answer = self.post("/api/tasks", task).await;

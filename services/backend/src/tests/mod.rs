@@ -1,6 +1,7 @@
 //! Requests on the whole router, with a real database and a stand-in for the sidecar.
 
 mod chat;
+mod contract;
 mod data_path;
 mod fixture;
 mod mcp;

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub use extract::{Json, Path, Query};
 
@@ -22,7 +23,7 @@ pub struct Problem {
 }
 
 /// A mistake in one field of the request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// Name of the field as the caller wrote it, for example `recurrence.rrule`.
     pub field: String,
@@ -125,25 +126,33 @@ impl Problem {
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// Why a request was not done (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Details {
+    /// A URN, the same for all problems of a kind: `urn:todoplatform:problem:` and the kind.
     r#type: String,
-    title: &'a str,
+    /// The kind in words.
+    title: &'static str,
+    /// The HTTP status.
     status: u16,
+    /// What is special about this one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [FieldError],
+    #[schema(value_type = String)]
+    detail: Option<String>,
+    /// The fields that are wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = Body {
+        let body = Details {
             r#type: format!("urn:todoplatform:problem:{}", self.kind),
             title: self.title,
             status: self.status.as_u16(),
-            detail: self.detail.as_deref(),
-            errors: &self.errors,
+            detail: self.detail,
+            errors: self.errors,
         };
         let mut response = (self.status, axum::Json(body)).into_response();
         let headers = response.headers_mut();

@@ -2,22 +2,26 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
 use super::{Priority, Recurrence, Reminder};
 
 /// A task to be created. `user_id` is not here: whose it is, is found out before.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NewTask {
     /// 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
     pub title: String,
     /// At most 10 000 characters. The specification calls it `description`.
     #[serde(default, alias = "description")]
+    #[schema(max_length = 10_000)]
     pub notes: Option<String>,
     /// How urgent.
     #[serde(default)]
     pub priority: Priority,
-    /// At most 20 of at most 50 characters.
+    /// At most 20 of 1 to 50 characters.
     #[serde(default)]
+    #[schema(max_items = 20)]
     pub tags: Vec<String>,
     /// When it is due. At most one of this and `due_date`.
     #[serde(default)]
@@ -27,12 +31,14 @@ pub struct NewTask {
     pub due_date: Option<NaiveDate>,
     /// IANA name; UTC if absent.
     #[serde(default)]
+    #[schema(format = "time-zone")]
     pub time_zone: Option<String>,
     /// How it repeats.
     #[serde(default)]
     pub recurrence: Option<Recurrence>,
     /// At most 10.
     #[serde(default)]
+    #[schema(max_items = 10)]
     pub reminders: Vec<Reminder>,
 }
 
@@ -44,34 +50,42 @@ impl NewTask {
 }
 
 /// A change. What is absent stays as it is; `null` removes.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
 pub struct TaskPatch {
     /// New title.
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 200)]
     pub title: Option<String>,
     /// New notes, or none.
     #[serde(default, alias = "description", deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 10_000)]
     pub notes: Option<Option<String>>,
     /// New priority.
     #[serde(default)]
     pub priority: Option<Priority>,
     /// All the tags.
     #[serde(default)]
+    #[schema(max_items = 20)]
     pub tags: Option<Vec<String>>,
     /// New due time, or none. A due time replaces a due day.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<DateTime<Utc>>)]
     pub due_at: Option<Option<DateTime<Utc>>>,
     /// New due day, or none. A due day replaces a due time.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<NaiveDate>)]
     pub due_date: Option<Option<NaiveDate>>,
     /// New time zone.
     #[serde(default)]
+    #[schema(format = "time-zone")]
     pub time_zone: Option<String>,
     /// New recurrence, or none.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Recurrence>)]
     pub recurrence: Option<Option<Recurrence>>,
     /// All the reminders.
     #[serde(default)]
+    #[schema(max_items = 10)]
     pub reminders: Option<Vec<Reminder>>,
 }
 

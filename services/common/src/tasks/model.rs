@@ -1,11 +1,12 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Due, UserId};
 
 /// A task as the API shows it. The field names are relied on by users.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Task {
     /// Id.
     pub id: Uuid,
@@ -44,6 +45,7 @@ pub struct Task {
     pub updated_at: DateTime<Utc>,
     /// When it was deleted; present in the list of deleted tasks only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = DateTime<Utc>, required = false)]
     pub deleted_at: Option<DateTime<Utc>>,
 }
 
@@ -55,7 +57,7 @@ impl Task {
 }
 
 /// Whether a task is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Still to be done.
@@ -65,7 +67,7 @@ pub enum Status {
 }
 
 /// How urgent a task is. Ordered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
     /// Nobody said.
@@ -96,17 +98,18 @@ impl Priority {
 }
 
 /// How a task repeats.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Recurrence {
-    /// An RFC 5545 rule such as `FREQ=DAILY`, counted from the first occurrence.
+    /// An RFC 5545 rule such as `FREQ=DAILY`, counted from the first occurrence. At most 500 characters.
+    #[schema(format = "rrule")]
     Rrule(String),
-    /// So many days after it was completed.
+    /// So many days after it was completed, 1 to 3650.
     AfterCompletionDays(u16),
 }
 
 /// When to remind of a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reminder {
     /// At this time.

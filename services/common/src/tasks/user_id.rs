@@ -1,6 +1,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use utoipa::ToSchema;
 
 use crate::problem::FieldError;
 
@@ -9,7 +10,7 @@ const LIMIT: usize = 128;
 const CANARY: &str = "$canary";
 
 /// Whose a task is: 1 to 128 characters without control characters, not beginning with `$`, which is for our own use.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, sqlx::Type)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, sqlx::Type, ToSchema)]
 #[serde(transparent)]
 #[sqlx(transparent)]
 pub struct UserId(String);

@@ -13,6 +13,7 @@ use todo_common::{
     problem::{Json, Path, Problem, Query},
     tasks::Page,
 };
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Changes, Channel, Kind, input};
@@ -28,22 +29,36 @@ pub(crate) struct Caller {
     user_id: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A new channel.
+#[derive(Serialize, ToSchema)]
 struct Created {
     #[serde(flatten)]
     channel: Channel,
     /// A signing secret that was made here. It is shown this one time.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
     secret: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// The code that was sent to an e-mail address.
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct Code {
+    /// The user, where neither the query nor the header says it.
+    #[schema(min_length = 1, max_length = 128)]
     user_id: Option<String>,
+    /// Eight digits.
     code: String,
 }
 
-/// `GET …/channel-kinds`: what can be added, and what a client needs for it.
+/// Which kinds of channels can be added, and what a client needs for each.
+#[utoipa::path(
+    get,
+    path = "/api/notifications/channel-kinds",
+    tag = "channels",
+    responses(
+        (status = 200, description = "By the name of the kind", body = Object),
+    )
+)]
 pub(crate) async fn kinds(State(app): State<App>) -> Json<Value> {
     let settings = &app.settings;
     let mut kinds = Map::new();
@@ -62,7 +77,15 @@ pub(crate) async fn kinds(State(app): State<App>) -> Json<Value> {
     Json(Value::Object(kinds))
 }
 
-/// `GET …/channels`. There are few, so they are one page.
+/// Lists channels, the oldest first. There are few, so they are one page.
+#[utoipa::path(
+    get,
+    path = "/api/notifications/channels",
+    tag = "channels",
+    responses(
+        (status = 200, description = "All channels", body = Page<Channel>),
+    )
+)]
 pub(crate) async fn list(
     State(database): State<Database>,
     Query(caller): Query<Caller>,
@@ -73,7 +96,17 @@ pub(crate) async fn list(
     Ok(Json(Page { items: super::list(&mut connection, &user).await?, next_cursor: None }))
 }
 
-/// `GET …/channels/{id}`
+/// Reads a channel.
+#[utoipa::path(
+    get,
+    path = "/api/notifications/channels/{id}",
+    tag = "channels",
+    params(("id" = Uuid, Path, description = "The channel")),
+    responses(
+        (status = 200, description = "The channel", body = Channel),
+        (status = 404, description = "This user has no such channel"),
+    )
+)]
 pub(crate) async fn show(
     State(database): State<Database>,
     Path(id): Path<Uuid>,
@@ -85,7 +118,17 @@ pub(crate) async fn show(
     super::get(&mut connection, &user, id).await.map(Json)
 }
 
-/// `POST …/channels`. An e-mail address gets a code that has to be confirmed.
+/// Adds a channel. An e-mail address gets a code that has to be confirmed.
+#[utoipa::path(
+    post,
+    path = "/api/notifications/channels",
+    tag = "channels",
+    request_body = input::Request,
+    responses(
+        (status = 201, description = "The new channel", body = Created),
+        (status = 409, description = "This user has such a channel, or too many"),
+    )
+)]
 pub(crate) async fn create(
     State(app): State<App>,
     Query(caller): Query<Caller>,
@@ -103,7 +146,18 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(Created { channel, secret: new.made_secret })).into_response())
 }
 
-/// `PATCH …/channels/{id}`
+/// Changes a channel. Where it goes cannot be changed.
+#[utoipa::path(
+    patch,
+    path = "/api/notifications/channels/{id}",
+    tag = "channels",
+    params(("id" = Uuid, Path, description = "The channel")),
+    request_body = Changes,
+    responses(
+        (status = 200, description = "The channel", body = Channel),
+        (status = 404, description = "This user has no such channel"),
+    )
+)]
 pub(crate) async fn update(
     State(database): State<Database>,
     Path(id): Path<Uuid>,
@@ -116,7 +170,17 @@ pub(crate) async fn update(
     super::update(&mut connection, &user, id, &changes.check()?).await.map(Json)
 }
 
-/// `DELETE …/channels/{id}`
+/// Removes a channel and what waits for it.
+#[utoipa::path(
+    delete,
+    path = "/api/notifications/channels/{id}",
+    tag = "channels",
+    params(("id" = Uuid, Path, description = "The channel")),
+    responses(
+        (status = 204, description = "It is removed"),
+        (status = 404, description = "This user has no such channel"),
+    )
+)]
 pub(crate) async fn delete(
     State(database): State<Database>,
     Path(id): Path<Uuid>,
@@ -128,7 +192,19 @@ pub(crate) async fn delete(
     super::delete(&mut connection, &user, id).await.map(|()| StatusCode::NO_CONTENT)
 }
 
-/// `POST …/channels/{id}/confirm`
+/// Shows that an e-mail address is the own one, by the code that was sent to it.
+#[utoipa::path(
+    post,
+    path = "/api/notifications/channels/{id}/confirm",
+    tag = "channels",
+    params(("id" = Uuid, Path, description = "The channel")),
+    request_body = Code,
+    responses(
+        (status = 200, description = "The channel", body = Channel),
+        (status = 404, description = "This user has no such channel"),
+        (status = 409, description = "There were too many wrong codes"),
+    )
+)]
 pub(crate) async fn confirm(
     State(database): State<Database>,
     Path(id): Path<Uuid>,
@@ -143,7 +219,18 @@ pub(crate) async fn confirm(
     confirmed.map(Json)
 }
 
-/// `POST …/channels/{id}/test`: a notification for this channel alone. Answers its delivery, which goes on by itself.
+/// Sends a notification by this channel alone. Answers its delivery, which goes on by itself.
+#[utoipa::path(
+    post,
+    path = "/api/notifications/channels/{id}/test",
+    tag = "channels",
+    params(("id" = Uuid, Path, description = "The channel")),
+    responses(
+        (status = 202, description = "The delivery", body = Delivery),
+        (status = 404, description = "This user has no such channel"),
+        (status = 409, description = "The channel is not confirmed or switched off"),
+    )
+)]
 pub(crate) async fn test(
     State(database): State<Database>,
     Path(id): Path<Uuid>,

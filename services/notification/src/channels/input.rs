@@ -4,6 +4,7 @@ use lettre::Address;
 use rand::Rng;
 use serde::Deserialize;
 use todo_common::problem::{FieldError, Problem};
+use utoipa::ToSchema;
 
 use super::Kind;
 use crate::{
@@ -14,16 +15,22 @@ use crate::{
 const NAME: usize = 100;
 const TOKEN: usize = 200;
 
-/// `POST /api/notifications/channels`.
-#[derive(Deserialize)]
+/// A channel to be added.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewChannel)]
 pub(crate) struct Request {
+    /// The user, where neither the query nor the header says it.
+    #[schema(min_length = 1, max_length = 128)]
     pub(crate) user_id: Option<String>,
+    /// What to call it; its kind if absent.
+    #[schema(min_length = 1, max_length = 100)]
     name: Option<String>,
     #[serde(flatten)]
     target: Target,
 }
 
-#[derive(Deserialize)]
+/// Where it goes, by kind.
+#[derive(Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Target {
     /// As `PushSubscription.toJSON()` gives it.
@@ -45,7 +52,8 @@ enum Target {
     },
 }
 
-#[derive(Deserialize)]
+/// Keys of a browser's push subscription, in base64url.
+#[derive(Deserialize, ToSchema)]
 struct SubscriptionKeys {
     p256dh: String,
     auth: String,
@@ -62,13 +70,21 @@ pub(crate) struct New {
     pub(crate) made_secret: Option<String>,
 }
 
-/// `PATCH /api/notifications/channels/{id}`. The target cannot be changed.
-#[derive(Default, Deserialize)]
+/// A change of a channel; what is absent stays.
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = ChannelChanges)]
 pub(crate) struct Changes {
+    /// The user, where neither the query nor the header says it.
+    #[schema(min_length = 1, max_length = 128)]
     pub(crate) user_id: Option<String>,
+    /// What to call it.
+    #[schema(min_length = 1, max_length = 100)]
     pub(crate) name: Option<String>,
+    /// Whether it is used.
     pub(crate) enabled: Option<bool>,
+    /// A new signing secret, of a webhook.
     secret: Option<String>,
+    /// A new access token, of a topic of ntfy.
     token: Option<String>,
 }
 

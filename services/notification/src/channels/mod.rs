@@ -11,6 +11,7 @@ use todo_common::{
     problem::{FieldError, Problem},
     tasks::UserId,
 };
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub(crate) use input::{Changes, New};
@@ -22,7 +23,7 @@ pub(crate) const MOST: i64 = 20;
 const MOST_WRONG_CODES: i16 = 5;
 
 /// How a channel tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum Kind {
@@ -55,7 +56,7 @@ impl Kind {
 }
 
 /// A channel as the API shows it. Its secret is not here.
-#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow, ToSchema)]
 pub(crate) struct Channel {
     pub(crate) id: Uuid,
     pub(crate) user_id: UserId,

@@ -1,17 +1,16 @@
 //! `/api/notifications/channels` and `/api/notifications/deliveries`.
 
-use axum::{Router, routing::get, routing::post};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::api;
 use crate::{deliveries, router::App};
 
-pub(crate) fn router(app: App) -> Router {
-    Router::new()
-        .route("/api/notifications/channel-kinds", get(api::kinds))
-        .route("/api/notifications/channels", get(api::list).post(api::create))
-        .route("/api/notifications/channels/{id}", get(api::show).patch(api::update).delete(api::delete))
-        .route("/api/notifications/channels/{id}/confirm", post(api::confirm))
-        .route("/api/notifications/channels/{id}/test", post(api::test))
-        .route("/api/notifications/deliveries", get(deliveries::api::list))
-        .with_state(app)
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(api::kinds))
+        .routes(routes!(api::list, api::create))
+        .routes(routes!(api::show, api::update, api::delete))
+        .routes(routes!(api::confirm))
+        .routes(routes!(api::test))
+        .routes(routes!(deliveries::api::list))
 }

@@ -9,22 +9,37 @@ use todo_common::{
     problem::{Json, Problem, Query},
     tasks::Page,
 };
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::Delivery;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
+    #[param(ignore)]
     user_id: Option<String>,
     /// Of one channel only.
     channel_id: Option<Uuid>,
     /// Of one notification only.
     notification_id: Option<Uuid>,
+    /// `next_cursor` of the page before, with the same filter.
     cursor: Option<String>,
+    /// Items of a page; 50 if absent, at most 200.
+    #[param(format = Int64, maximum = 4_294_967_295u64)]
     limit: Option<u32>,
 }
 
-/// The newest first.
+/// Lists what became of notifications in channels, the newest first.
+#[utoipa::path(
+    get,
+    path = "/api/notifications/deliveries",
+    tag = "channels",
+    params(ListQuery),
+    responses(
+        (status = 200, description = "A page", body = Page<Delivery>),
+    )
+)]
 pub(crate) async fn list(
     State(database): State<Database>,
     headers: HeaderMap,

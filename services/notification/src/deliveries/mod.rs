@@ -9,6 +9,7 @@ pub(crate) mod dispatcher;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -17,9 +18,10 @@ use crate::{
 };
 
 /// How far one is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
+#[schema(as = DeliveryState)]
 pub(crate) enum State {
     /// It will be tried, perhaps again.
     Waiting,
@@ -32,7 +34,7 @@ pub(crate) enum State {
 }
 
 /// A delivery as the API shows it.
-#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow, ToSchema)]
 pub(crate) struct Delivery {
     pub(crate) id: Uuid,
     pub(crate) notification_id: Option<Uuid>,

@@ -1,5 +1,7 @@
 //! Tests with a real database, each in a schema of its own.
 
+mod contract;
+
 use std::{future::Future, panic::AssertUnwindSafe};
 
 use futures::FutureExt;
@@ -8,6 +10,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use uuid::Uuid;
+
+pub use contract::keeps_its_contract;
 
 use crate::{
     config::{AuthMode, Settings},
