@@ -34,6 +34,10 @@ use crate::{
 const BATCH: u32 = 100;
 /// How long events are collected, in milliseconds. Dapr looks at the clock at this pace, so each event waits for half of it.
 const COLLECTING: u32 = 10;
+/// A shorter batch is not worth a second transaction.
+const LANE: usize = 8;
+/// Transactions side by side; the connections are for others, too.
+const MOST_LANES: usize = 4;
 /// Largest body: some large events, or very many small ones. Of what does not fit, each event gets here by itself in the
 /// end, by the dead-letter topic.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;
@@ -119,7 +123,14 @@ fn untaken(rejection: &BytesRejection) -> Reply {
 /// it when that fails, and takes another event for it, or panics, when a part of the batch is tried again (1.16 to 1.18,
 /// `DeliverBulk`).
 async fn batch<C: Consumer>(database: &Database, dapr: &dapr::Client, entries: Vec<Entry>) -> Vec<(String, Reply)> {
-    let verdicts = judge::<C>(database, entries.iter().map(|entry| entry.event.clone())).await;
+    let lanes = lanes(&entries);
+    let judged = lanes.iter().map(|lane| judge::<C>(database, lane.iter().map(|place| entries[*place].event.clone())));
+    let mut verdicts = vec![Verdict::Later; entries.len()];
+    for (lane, judged) in lanes.iter().zip(join_all(judged).await) {
+        for (place, verdict) in lane.iter().zip(judged) {
+            verdicts[*place] = verdict;
+        }
+    }
     let replies = entries.into_iter().zip(verdicts).map(async |(entry, verdict)| {
         let reply = match verdict {
             Verdict::Handled => Reply::Success,
@@ -131,6 +142,19 @@ async fn batch<C: Consumer>(database: &Database, dapr: &dapr::Client, entries: V
     join_all(replies).await
 }
 
+/// Places in the batch of what is handled one after the other: events of one key stay together. Dapr hands over one batch at
+/// a time, of whichever partition, so a long one is handled side by side.
+fn lanes(entries: &[Entry]) -> Vec<Vec<usize>> {
+    let count = (entries.len() / LANE).clamp(1, MOST_LANES);
+    let mut lanes = vec![Vec::new(); count];
+    for (place, entry) in entries.iter().enumerate() {
+        let lane = entry.key.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % count;
+        lanes[lane].push(place);
+    }
+    lanes.retain(|lane| !lane.is_empty());
+    lanes
+}
+
 async fn give_up<C: Consumer>(dapr: &dapr::Client, entry: &Entry) -> Reply {
     match dapr.forward(PUBSUB, C::DEAD_LETTERS, &entry.key, &entry.event).await {
         Ok(()) => Reply::Success,
@@ -138,5 +162,34 @@ async fn give_up<C: Consumer>(dapr: &dapr::Client, entry: &Entry) -> Reply {
             tracing::warn!(error = error.outline(), topic = C::DEAD_LETTERS, "a dead letter cannot be sent yet");
             Reply::Retry
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn entry(key: &str) -> Entry {
+        Entry { id: String::new(), key: key.to_owned(), event: Value::Null }
+    }
+
+    #[test]
+    fn events_of_one_key_stay_together_and_in_order() {
+        let entries: Vec<_> = (0..100).map(|n| entry(["a", "b", "c", "d", "e"][n % 5])).collect();
+        let lanes = lanes(&entries);
+        assert!((2..=MOST_LANES).contains(&lanes.len()));
+        for key in ["a", "b", "c", "d", "e"] {
+            let with_it = lanes.iter().filter(|lane| lane.iter().any(|place| entries[*place].key == key));
+            assert_eq!(with_it.count(), 1, "{key}");
+        }
+        assert!(lanes.iter().all(|lane| lane.is_sorted()));
+        assert_eq!(lanes.iter().map(Vec::len).sum::<usize>(), 100);
+    }
+
+    #[test]
+    fn a_short_batch_is_one_transaction() {
+        assert_eq!(lanes(&[entry("a"), entry("b"), entry("c")]), [[0, 1, 2]]);
     }
 }

@@ -62,16 +62,20 @@ pub fn first_key(due: Option<Due>, zone: Tz) -> String {
 
 /// The next date after a completion, or nothing when the rule has ended.
 pub fn next_occurrence(series: &Series<'_>, completed_at: DateTime<Utc>) -> Option<Occurrence> {
-    upcoming(series, completed_at).into_iter().next()
+    upcoming(series, completed_at).next()
 }
 
-/// The next dates. They are in the future of both the due time and the completion: what was missed is not made up for.
-pub(crate) fn upcoming(series: &Series<'_>, completed_at: DateTime<Utc>) -> Vec<Occurrence> {
+/// The next dates, counted as far as they are asked for. They are in the future of both the due time and the completion:
+/// what was missed is not made up for.
+pub(crate) fn upcoming<'a>(series: &Series<'a>, completed_at: DateTime<Utc>) -> Upcoming<'a> {
     match series.recurrence {
-        Recurrence::AfterCompletionDays(days) => after_days(series, completed_at, *days).into_iter().collect(),
-        Recurrence::Rrule(text) => after_rule(series, completed_at, text).unwrap_or_default(),
+        Recurrence::AfterCompletionDays(days) => Box::new(after_days(series, completed_at, *days).into_iter()),
+        Recurrence::Rrule(text) => Box::new(after_rule(*series, completed_at, text).into_iter().flatten()),
     }
 }
+
+/// Dates of a series.
+pub(crate) type Upcoming<'a> = Box<dyn Iterator<Item = Occurrence> + Send + 'a>;
 
 fn after_days(series: &Series<'_>, completed_at: DateTime<Utc>, days: u16) -> Option<Occurrence> {
     let day = completed_at.with_timezone(&series.zone).date_naive().checked_add_days(Days::new(days.into()))?;
@@ -83,17 +87,21 @@ fn after_days(series: &Series<'_>, completed_at: DateTime<Utc>, days: u16) -> Op
     Some(Occurrence { key: format!("after-{}", series.task_id), due })
 }
 
-fn after_rule(series: &Series<'_>, completed_at: DateTime<Utc>, text: &str) -> Option<Vec<Occurrence>> {
+fn after_rule<'a>(
+    series: Series<'a>,
+    completed_at: DateTime<Utc>,
+    text: &str,
+) -> Option<impl Iterator<Item = Occurrence> + Send + use<'a>> {
     let due = series.due.or(series.start)?;
     let start = series.start.unwrap_or(due);
     let zone = series.zone;
     let dates = rule::Rule::parse(text).ok()?.dates(start.civil(zone), zone).ok()?;
     let occurrences = dates
-        .map(|civil| due.moved_to(civil, zone))
-        .skip_while(|next| !is_later(*next, due, completed_at, zone))
-        .map(|due| Occurrence { key: key(due, zone), due })
+        .map(move |civil| due.moved_to(civil, zone))
+        .skip_while(move |next| !is_later(*next, due, completed_at, zone))
+        .map(move |due| Occurrence { key: key(due, zone), due })
         .take(CANDIDATES);
-    Some(occurrences.collect())
+    Some(occurrences)
 }
 
 fn is_later(next: Due, due: Due, completed_at: DateTime<Utc>, zone: Tz) -> bool {

@@ -54,7 +54,11 @@ impl Rule {
     }
 
     /// All dates from `start` on, in order, [`STEPS`] at most.
-    pub(super) fn dates(self, start: NaiveDateTime, zone: Tz) -> Result<impl Iterator<Item = NaiveDateTime>, String> {
+    pub(super) fn dates(
+        self,
+        start: NaiveDateTime,
+        zone: Tz,
+    ) -> Result<impl Iterator<Item = NaiveDateTime> + Send + use<>, String> {
         let until = self.until;
         let civil_start = start.and_utc().with_timezone(&rrule::Tz::UTC);
         let rule = at_month_end(self.rule, start).validate(civil_start).map_err(|error| error.to_string())?;

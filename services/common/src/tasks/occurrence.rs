@@ -43,6 +43,7 @@ pub async fn create_successor(connection: &mut PgConnection, task_id: Uuid) -> R
     let (Some(recurrence), Some(series_id)) = (&completed.task.recurrence, completed.task.series_id) else {
         return Ok(Successor::NotRecurring);
     };
+    // Only a statement that begins with the lock held sees what somebody has made while this one waited for it.
     let spawned = spawned_by(&mut *connection, task_id).await?;
     if let Some(earlier) = spawned.iter().find(|row| !row.undone) {
         let live = earlier.task.deleted_at.is_none().then(|| Box::new(earlier.task.clone()));
