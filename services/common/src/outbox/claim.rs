@@ -82,6 +82,28 @@ mod tests {
         plan["Shared Hit Blocks"].as_i64().unwrap() + plan["Shared Read Blocks"].as_i64().unwrap()
     }
 
+    async fn enqueue(connection: &mut PgConnection, key: &str) {
+        crate::outbox::enqueue(connection, "task-events", key, None, &serde_json::json!({})).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_one_relay_has_claimed_and_what_comes_after_it_are_passed_over_by_another() {
+        with_database(|pool| async move {
+            let mut c = pool.acquire().await.unwrap();
+            for key in ["a", "a", "b"] {
+                enqueue(&mut c, key).await;
+            }
+            let (mut one, mut two) = (pool.begin_with(BEGIN).await.unwrap(), pool.begin_with(BEGIN).await.unwrap());
+            let keys = async |connection: &mut PgConnection, limit| -> Vec<String> {
+                let claimed = claim(connection, limit).await.unwrap();
+                claimed.into_iter().map(|event| event.partition_key).collect()
+            };
+            assert_eq!(keys(&mut one, 1).await, ["a"]);
+            assert_eq!(keys(&mut two, 10).await, ["b"]);
+        })
+        .await;
+    }
+
     #[tokio::test]
     async fn a_claim_reads_about_as_much_as_it_takes_whatever_waits_and_whatever_the_statistics_say() {
         with_database(|pool| async move {

@@ -94,8 +94,13 @@ pub(super) async fn written(database: &Database) -> Vec<String> {
 }
 
 pub(super) async fn writer(pool: &PgPool) -> Database {
-    let table = "CREATE TABLE written (n bigint GENERATED ALWAYS AS IDENTITY, text text CHECK (text <> 'bad'))";
-    sqlx::query(table).execute(pool).await.unwrap();
+    for table in [
+        "CREATE TABLE written (n bigint GENERATED ALWAYS AS IDENTITY, text text CHECK (text <> 'bad'))",
+        "CREATE TABLE known AS SELECT 'known' AS text",
+        "ALTER TABLE known ADD PRIMARY KEY (text)",
+    ] {
+        sqlx::query(table).execute(pool).await.unwrap();
+    }
     Database::ready(pool.clone())
 }
 
@@ -136,6 +141,23 @@ async fn what_cannot_be_handled_goes_to_the_dead_letter_topic_and_spoils_nothing
         let expected =
             [dead(1, envelope, &events[1]), dead(2, envelope, &unreadable), dead(3, "application/json", &events[3])];
         assert_eq!(published, expected);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_whose_commit_fails_is_not_acknowledged() {
+    with_database(|pool| async move {
+        let database = writer(&pool).await;
+        let (dapr, published) = sidecar(StatusCode::NO_CONTENT).await;
+        // Looked at by the commit and not before.
+        let known = "ALTER TABLE written ADD FOREIGN KEY (text) REFERENCES known DEFERRABLE INITIALLY DEFERRED";
+        sqlx::query(known).execute(&pool).await.unwrap();
+        let events = [event("e1", "unknown"), event("e2", "known")];
+        post(&database, &dapr, &batch(&events)).await;
+        assert_eq!(written(&database).await, ["known"]);
+        assert_eq!(published.lock().unwrap().len(), 1, "the other one is a dead letter");
+        assert_eq!(post(&database, &dapr, &events[0]).await, json!({"status": "DROP"}));
     })
     .await;
 }

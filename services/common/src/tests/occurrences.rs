@@ -65,6 +65,24 @@ async fn two_consumers_at_once_create_one_successor() {
 }
 
 #[tokio::test]
+async fn a_consumer_that_waits_for_another_finds_what_that_has_made() {
+    with_database(|pool| async move {
+        let task = completed(&mut pool.acquire().await.unwrap(), daily()).await;
+        let (mut first, mut second) = (pool.begin().await.unwrap(), pool.begin().await.unwrap());
+        let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *first).await.unwrap();
+        created(&mut first, task.id).await;
+        let commit = async {
+            let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)))";
+            while !sqlx::query_scalar::<_, bool>(waits).bind(pid).fetch_one(&pool).await.unwrap() {}
+            first.commit().await.unwrap();
+        };
+        let (found, ()) = tokio::join!(tasks::create_successor(&mut second, task.id), commit);
+        assert!(matches!(found.unwrap(), Successor::AlreadyCreated(Some(_))));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_chain_of_completions_goes_on() {
     with_database(|pool| async move {
         let mut c = pool.acquire().await.unwrap();

@@ -1,0 +1,151 @@
+//! `cargo xtask bench mutants`: whether the tests that guard events would notice if the services were made wrong. Each patch
+//! in `mutants/` breaks one rule in a copy of the sources, and the tests that it names have to fail by it.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Output,
+    time::Instant,
+};
+
+use anyhow::Context;
+use todo_e2e::{
+    cluster::{Cluster, Settings},
+    harness::database::Database,
+    progress::Progress,
+};
+use tokio::process::Command;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+const PATCHES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/mutants");
+/// A database that is there already.
+const DATABASE: &str = "TEST_DATABASE_URL";
+/// Where builds go, unless it is set.
+const TARGET: &str = "CARGO_TARGET_DIR";
+
+/// Which.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Only those whose names contain this.
+    #[arg(long, default_value = "")]
+    filter: String,
+}
+
+/// A patch.
+struct Mutant {
+    name: String,
+    file: PathBuf,
+    /// What is wrong with it.
+    what: String,
+    /// What `cargo test` is to run.
+    check: Vec<String>,
+}
+
+pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let settings = Settings::from_env()?;
+    let mutants: Vec<_> = read()?.into_iter().filter(|mutant| mutant.name.contains(&arguments.filter)).collect();
+    anyhow::ensure!(!mutants.is_empty(), "no mutant has such a name");
+    let folder = settings.cache().join("mutants");
+    copy_sources(&folder).await?;
+    if let Ok(url) = std::env::var(DATABASE) {
+        return Laboratory { folder, database: url }.all(&mutants).await;
+    }
+    let cluster = Cluster::running(&settings).await?;
+    let database = Database::start(&cluster, &Progress::new(settings.cache())).await?;
+    let result = Laboratory { folder, database: database.url().to_owned() }.all(&mutants).await;
+    database.stop().await?;
+    result
+}
+
+/// The patches, by name. The first line says what is wrong, the second one which tests have to notice.
+fn read() -> anyhow::Result<Vec<Mutant>> {
+    let mut mutants = Vec::new();
+    for entry in std::fs::read_dir(PATCHES)? {
+        let file = entry?.path();
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&file)?;
+        let mut lines = text.lines();
+        let what = lines.next().context("an empty patch")?.to_owned();
+        let check = lines.next().and_then(|line| line.strip_prefix("Check: ")).context("a patch without a check")?;
+        let check = check.split_whitespace().map(ToOwned::to_owned).collect();
+        mutants.push(Mutant { name, file, what, check });
+    }
+    mutants.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(mutants)
+}
+
+/// Copies what git knows of. What is the same already is left alone, so that cargo does not build it anew.
+async fn copy_sources(to: &Path) -> anyhow::Result<()> {
+    let list = Command::new("git").args(["ls-files", "-z"]).current_dir(ROOT).output().await?;
+    anyhow::ensure!(list.status.success(), "git does not list the sources");
+    for name in String::from_utf8(list.stdout)?.split_terminator('\0') {
+        let (from, to) = (Path::new(ROOT).join(name), to.join(name));
+        // Deleted and not committed yet.
+        let Ok(content) = std::fs::read(&from) else { continue };
+        if std::fs::read(&to).is_ok_and(|there| there == content) {
+            continue;
+        }
+        std::fs::create_dir_all(to.parent().context("a file at the root")?)?;
+        std::fs::write(&to, content)?;
+    }
+    Ok(())
+}
+
+/// Where mutants are made.
+struct Laboratory {
+    folder: PathBuf,
+    database: String,
+}
+
+impl Laboratory {
+    async fn all(&self, mutants: &[Mutant]) -> anyhow::Result<()> {
+        let checks: BTreeSet<&Vec<String>> = mutants.iter().map(|mutant| &mutant.check).collect();
+        for check in checks {
+            let output = self.test(check, &[]).await?;
+            anyhow::ensure!(output.status.success(), "without a mutant, too, these fail: {}", check.join(" "));
+        }
+        let (begun, mut missed) = (Instant::now(), 0);
+        println!("| mutant | noticed by |\n|---|---|");
+        for mutant in mutants {
+            self.patch(mutant, &[]).await?;
+            let noticed = self.examine(mutant).await;
+            self.patch(mutant, &["--reverse"]).await?;
+            let noticed = noticed?;
+            missed += u32::from(noticed.is_empty());
+            let noticed = if noticed.is_empty() { "**nobody**".to_owned() } else { noticed.join(", ") };
+            println!("| {} | {noticed} |", mutant.what);
+        }
+        println!("\n{} mutants in {:.0?}", mutants.len(), begun.elapsed());
+        anyhow::ensure!(missed == 0, "{missed} mutants were not noticed");
+        Ok(())
+    }
+
+    async fn patch(&self, mutant: &Mutant, how: &[&str]) -> anyhow::Result<()> {
+        let mut apply = Command::new("git");
+        apply.arg("apply").args(how).arg(&mutant.file).current_dir(&self.folder);
+        let output = apply.output().await?;
+        let words = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "{} does not fit the sources any more: {words}", mutant.name);
+        Ok(())
+    }
+
+    /// The tests that fail.
+    async fn examine(&self, mutant: &Mutant) -> anyhow::Result<Vec<String>> {
+        let words = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+        let build: Vec<_> = mutant.check.iter().take_while(|word| *word != "--").cloned().collect();
+        let built = self.test(&build, &["--no-run"]).await?;
+        anyhow::ensure!(built.status.success(), "{} does not compile: {}", mutant.name, words(&built));
+        let output = self.test(&mutant.check, &["--no-fail-fast"]).await?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let failed = text.lines().filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"));
+        Ok(failed.map(|name| format!("`{}`", name.rsplit("::").next().unwrap_or(name))).collect())
+    }
+
+    async fn test(&self, check: &[String], more: &[&str]) -> anyhow::Result<Output> {
+        let mut test = Command::new("cargo");
+        test.args(["test", "--locked"]).args(more).args(check);
+        test.env(DATABASE, &self.database).env("RUST_BACKTRACE", "0").current_dir(&self.folder);
+        test.env(TARGET, std::env::var_os(TARGET).unwrap_or_else(|| Path::new(ROOT).join("target").into()));
+        Ok(test.output().await?)
+    }
+}
