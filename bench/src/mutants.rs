@@ -132,8 +132,8 @@ impl Laboratory {
     /// The tests that fail.
     async fn examine(&self, mutant: &Mutant) -> anyhow::Result<Vec<String>> {
         let words = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
-        let build: Vec<_> = mutant.check.iter().take_while(|word| *word != "--").cloned().collect();
-        let built = self.test(&build, &["--no-run"]).await?;
+        let target: Vec<_> = mutant.check.iter().take_while(|word| *word != "--").cloned().collect();
+        let built = self.test(&target, &["--no-run"]).await?;
         anyhow::ensure!(built.status.success(), "{} does not compile: {}", mutant.name, words(&built));
         let output = self.test(&mutant.check, &["--no-fail-fast"]).await?;
         let text = String::from_utf8_lossy(&output.stdout);
