@@ -2,6 +2,7 @@
 
 mod backoff;
 pub mod cache;
+mod isolation;
 mod kinds;
 mod memory;
 mod notices;
@@ -10,13 +11,13 @@ mod reconcile;
 mod scope;
 pub mod watches;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, future, stream};
 use kube::{Api, Client, Resource, core::DeserializeGuard};
 use kube_runtime::{
     Config, Controller, WatchStreamExt,
-    controller::Error as ControllerError,
+    controller::{Action, Error as ControllerError},
     predicates,
     reflector::{self, ObjectRef, Store},
     utils::{Predicate, PredicateConfig},
@@ -40,8 +41,13 @@ use watches::Watches;
 /// A platform, or what is left of one that cannot be read.
 pub type Guarded = DeserializeGuard<TodoPlatform>;
 
+/// What became of a pass.
+type Passed = Result<(ObjectRef<Guarded>, Action), ControllerError<Infallible, watcher::Error>>;
+
 /// Passes at the same time.
 const CONCURRENCY: u16 = 16;
+/// How long a pass may take with all that belongs to it. It has shorter limits of its own.
+const PASS: Duration = Duration::from_mins(3);
 /// Changes that come together set off one pass.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 /// Changes that may wait for the controller.
@@ -119,12 +125,7 @@ impl Operator {
             .reconcile_all_on(leads(context.leadership.clone()))
             .reconcile_all_on(changes(context.watches.cluster()))
             .graceful_shutdown_on(stop.cancelled_owned());
-        let passes = controller.run(
-            |platform, context| async move { Ok::<_, Infallible>(reconcile::reconcile(platform, context).await) },
-            |_, never, _| match *never {},
-            Arc::clone(&context),
-        );
-        passes
+        passes(controller, context, reconcile::reconcile)
             .for_each(|result| {
                 note(&result);
                 future::ready(())
@@ -133,7 +134,32 @@ impl Operator {
     }
 }
 
-fn note<T>(result: &Result<T, ControllerError<Infallible, watcher::Error>>) {
+/// The passes of a controller. One that panics, even where it says what went wrong, ends no other.
+fn passes<C, F>(
+    controller: Controller<Guarded>,
+    context: Arc<C>,
+    pass: impl Fn(Arc<Guarded>, Arc<C>) -> F + Clone + Send + Sync + 'static,
+) -> impl Stream<Item = Passed>
+where
+    C: Send + Sync + 'static,
+    F: Future<Output = Action> + Send + 'static,
+{
+    let contained = move |platform: Arc<Guarded>, context: Arc<C>| {
+        let pass = pass.clone();
+        async move {
+            let name = ObjectRef::from_obj(&*platform);
+            let action = isolation::contained(PASS, async { pass(platform, context).await }).await;
+            Ok::<_, Infallible>(action.unwrap_or_else(|why| {
+                metrics::error(Class::Bug);
+                error!(platform = %name, ?why, "a mistake in the operator ended a pass");
+                Action::requeue(pace::FOR_A_PERSON)
+            }))
+        }
+    };
+    controller.run(contained, |_, never, _| match *never {}, context)
+}
+
+fn note(result: &Passed) {
     match result {
         Ok(_) => {}
         // Its children are still going while it is gone already.
@@ -186,4 +212,36 @@ fn changes<T: Send + Sync + 'static>(receiver: watch::Receiver<T>) -> impl Strea
         receiver.changed().await.ok()?;
         Some(((), receiver))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use todo_crds::platform::TodoPlatformSpec;
+
+    use super::*;
+
+    fn platform(name: &str) -> Guarded {
+        let mut platform = TodoPlatform::new(name, TodoPlatformSpec::default());
+        platform.metadata.namespace = Some("ns".to_owned());
+        DeserializeGuard(Ok(platform))
+    }
+
+    #[tokio::test]
+    async fn a_pass_that_panics_ends_no_other() {
+        let (store, mut writer) = reflector::store();
+        let all = ["poisoned", "well"].map(platform);
+        writer.apply_watcher_event(&watcher::Event::Init);
+        for platform in &all {
+            writer.apply_watcher_event(&watcher::Event::InitApply(platform.clone()));
+        }
+        writer.apply_watcher_event(&watcher::Event::InitDone);
+        let controller = Controller::for_stream(stream::iter(all.map(Ok)).chain(stream::pending()), store);
+        let passes = passes(controller, Arc::new(()), |platform, _: Arc<()>| async move {
+            assert_eq!(platform.meta().name.as_deref(), Some("well"), "as a test wants it");
+            Action::await_change()
+        });
+        let mut names: Vec<_> = passes.take(2).map(|passed| passed.unwrap().0.name).collect().await;
+        names.sort();
+        assert_eq!(names, ["poisoned", "well"]);
+    }
 }

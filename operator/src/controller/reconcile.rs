@@ -4,21 +4,19 @@
 
 use std::{
     collections::HashSet,
-    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::FutureExt;
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use kube::{Resource, ResourceExt, core::error_boundary::InvalidObject};
 use kube_runtime::controller::Action;
 use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
-use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::{
     Context, Guarded,
+    isolation::{Cut, contained},
     memory::{Memory, version},
     notices, pace,
 };
@@ -55,13 +53,14 @@ pub(super) async fn reconcile(platform: Arc<Guarded>, context: Arc<Context>) -> 
         return Action::await_change();
     }
     let begun = Instant::now();
-    let pass = AssertUnwindSafe(timeout(DEADLINE, context.pass(platform, &mut memory))).catch_unwind().await;
-    let assessment = match pass {
-        Ok(Ok(assessment)) => assessment,
-        Ok(Err(_)) => {
+    let assessment = match contained(DEADLINE, Box::pin(context.pass(platform, &mut memory))).await {
+        Ok(assessment) => assessment,
+        Err(Cut::Late) => {
             failed(Class::Transient, format!("a pass took longer than {} s and was cut off", DEADLINE.as_secs()))
         }
-        Err(_) => failed(Class::Bug, "a mistake in the operator ended the pass; its log says where".to_owned()),
+        Err(Cut::Panicked) => {
+            failed(Class::Bug, "a mistake in the operator ended the pass; its log says where".to_owned())
+        }
     };
     metrics::reconciled(result(&assessment), begun.elapsed());
     if let Some(last_success) = memory.last_success {
@@ -291,12 +290,15 @@ impl Context {
         let message = format!("the resource cannot be read: {}", unreadable.error);
         let assessment = Assessment::Stopped(Stop::Invalid(message));
         let status = status::assess(&assessment, &TodoPlatformStatus::default(), generation, Timestamp::now());
-        match status::write::write(&self.client, &unreadable.metadata, &status, &self.leadership).await {
-            Ok(_) => {
+        match status::write::replace(&self.client, &unreadable.metadata, &status, &self.leadership).await {
+            Ok(()) => {
                 memory.told_unreadable = generation;
                 Action::await_change()
             }
-            Err(_) => Action::requeue(pace::FOR_A_PERSON),
+            Err(error) => {
+                warn!(platform = ?unreadable.metadata.name, %error, "cannot write the status");
+                Action::requeue(pace::FOR_A_PERSON)
+            }
         }
     }
 
