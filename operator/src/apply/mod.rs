@@ -10,12 +10,12 @@ use std::time::Instant;
 
 use futures::{StreamExt, stream};
 use kube::core::DynamicObject;
-use serde_json::json;
 use tracing::{debug, warn};
 
 use crate::{
     build::Wave,
     class::{Class, bounded, is_namespace_leaving},
+    labels::MANAGED_BY,
     plan::{
         Action, Foreign, Held, Identity, Key, Plan, Standing, Step,
         diff::{applied_hash, in_order},
@@ -229,7 +229,7 @@ async fn run(writer: &Writer, identity: &Identity, step: &Step) -> Outcome {
             Err(error) => Outcome::Failed(error),
         },
         Action::Relabel(patch) => match writer.merge(&step.resource, &step.key.name, patch).await {
-            Ok(()) => Outcome::Written(None),
+            Ok(_) => Outcome::Written(None),
             Err(error) => Outcome::Failed(error),
         },
     };
@@ -292,9 +292,7 @@ async fn change(writer: &Writer, step: &Step, body: DynamicObject) -> Outcome {
 /// Puts right what an apply cannot: it adds our items to a list and leaves those of others, and both together may be
 /// invalid, for example two ports of a Service with one name. So all lists are made ours first.
 async fn overwrite(writer: &Writer, step: &Step, body: &DynamicObject, refused: WriteError) -> Outcome {
-    let mut patch = body.data.clone();
-    patch["metadata"] = json!({"uid": body.metadata.uid});
-    match writer.merge(&step.resource, &step.key.name, &patch).await {
+    match writer.overwrite(&step.resource, body).await {
         Ok(()) => match writer.apply(&step.resource, body, true).await {
             Ok(version) => Outcome::Written(version),
             Err(error) => Outcome::Failed(error),
@@ -313,6 +311,11 @@ async fn settle(
     fights: &mut Fights,
     applied: &mut Applied,
 ) -> Outcome {
+    if conflicts.iter().any(|conflict| conflict.manager == MANAGED_BY)
+        && let Err(error) = writer.give_up_merges(&step.resource, &step.key.name).await
+    {
+        return Outcome::Failed(error);
+    }
     let others: Vec<_> = conflicts.into_iter().filter(|conflict| !is_own_manager(&conflict.manager)).collect();
     let allowed = others.is_empty() || fights.may_force(&step.key, &others, Instant::now());
     for conflict in others {

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use kube::{
     Api, Client,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
-    core::{ApiResource, DynamicObject, Status},
+    core::{ApiResource, DynamicObject, ObjectMeta, Status},
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use crate::{
     class::{Class, words},
     labels::MANAGED_BY,
+    plan::{desired_hash_annotation, ownership},
     runtime::lease::Leadership,
 };
 
@@ -124,9 +125,40 @@ impl Writer {
     }
 
     /// Changes some fields of an object.
-    pub async fn merge(&self, resource: &ApiResource, name: &str, patch: &Value) -> Result<(), WriteError> {
+    pub async fn merge(&self, resource: &ApiResource, name: &str, patch: &Value) -> Result<ObjectMeta, WriteError> {
         let params = PatchParams { field_manager: Some(MANAGED_BY.to_owned()), ..PatchParams::default() };
-        self.leading(self.api(resource).patch(name, &params, &Patch::Merge(patch))).await.map(drop)
+        let after = self.leading(self.api(resource).patch(name, &params, &Patch::Merge(patch))).await?;
+        Ok(after.metadata)
+    }
+
+    /// Makes an object that is applied have exactly what `body` has, and claims none of it. If this is cut off, the next
+    /// apply is in conflict with the mark that the merge leaves in place of the hash.
+    pub async fn overwrite(&self, resource: &ApiResource, body: &DynamicObject) -> Result<(), WriteError> {
+        let name = body.metadata.name.as_deref().unwrap_or_default();
+        let mut patch = body.data.clone();
+        let mark = json!({desired_hash_annotation(): "overwritten"});
+        patch["metadata"] = json!({"uid": body.metadata.uid, "annotations": mark});
+        let after = self.merge(resource, name, &patch).await?;
+        self.give_up(resource, after).await
+    }
+
+    /// Gives up what merges of ours claim of an object beside what is applied, if there were any.
+    pub async fn give_up_merges(&self, resource: &ApiResource, name: &str) -> Result<(), WriteError> {
+        match self.get(resource, name).await? {
+            Some(object) => self.give_up(resource, object.metadata).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Refused as a conflict if somebody has claimed more since.
+    async fn give_up(&self, resource: &ApiResource, metadata: ObjectMeta) -> Result<(), WriteError> {
+        let Some(claims) = ownership::without_merges(&metadata) else { return Ok(()) };
+        let patch = json!({"metadata": {
+            "uid": metadata.uid,
+            "resourceVersion": metadata.resource_version,
+            "managedFields": claims,
+        }});
+        self.merge(resource, metadata.name.as_deref().unwrap_or_default(), &patch).await.map(drop)
     }
 
     /// Deletes exactly this object; one that is gone already is as good.

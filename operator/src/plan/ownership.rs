@@ -1,6 +1,6 @@
 //! Whose an object is, and who else writes to it.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::core::Status;
 
 use crate::{
@@ -91,6 +91,19 @@ pub fn is_own_manager(manager: &str) -> bool {
     manager.strip_prefix(MANAGED_BY).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
+/// The claims of an object without those of our own merges, if there are any. A field that we apply no more goes only when
+/// nobody else claims it, and a merge of ours is somebody else to the API server. It takes no list without any claim.
+pub fn without_merges(metadata: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> {
+    let is_merge = |entry: &ManagedFieldsEntry| {
+        entry.manager.as_deref() == Some(MANAGED_BY)
+            && entry.operation.as_deref() == Some("Update")
+            && entry.subresource.is_none()
+    };
+    let claims = metadata.managed_fields.as_ref()?;
+    let others: Vec<_> = claims.iter().filter(|entry| !is_merge(entry)).cloned().collect();
+    (!others.is_empty() && others.len() < claims.len()).then_some(others)
+}
+
 #[cfg(test)]
 mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
@@ -176,5 +189,26 @@ mod tests {
     fn only_our_own_field_managers_are_own() {
         assert!(is_own_manager("todo-operator") && is_own_manager("todo-operator-replicas"));
         assert!(!is_own_manager("todo-operators") && !is_own_manager("helm"));
+    }
+
+    #[test]
+    fn only_claims_of_our_own_merges_are_given_up() {
+        let entry = |manager: &str, operation: &str, subresource: Option<&str>| ManagedFieldsEntry {
+            manager: Some(manager.to_owned()),
+            operation: Some(operation.to_owned()),
+            subresource: subresource.map(str::to_owned),
+            ..ManagedFieldsEntry::default()
+        };
+        let others = vec![
+            entry("todo-operator", "Apply", None),
+            entry("todo-operator", "Update", Some("status")),
+            entry("kubectl-edit", "Update", None),
+        ];
+        let metadata = |fields: Vec<_>| ObjectMeta { managed_fields: Some(fields), ..ObjectMeta::default() };
+        assert_eq!(without_merges(&metadata(others.clone())), None);
+        let alone = vec![entry("todo-operator", "Update", None)];
+        assert_eq!(without_merges(&metadata(alone)), None);
+        let with_merge = [others.clone(), vec![entry("todo-operator", "Update", None)]].concat();
+        assert_eq!(without_merges(&metadata(with_merge)), Some(others));
     }
 }
