@@ -3,7 +3,7 @@
 use k8s_openapi::{
     api::core::v1::{Affinity, Toleration},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-        CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+        CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
     },
     apimachinery::pkg::apis::meta::v1::Condition,
 };
@@ -22,12 +22,16 @@ struct Bounds {
 /// The `CustomResourceDefinition`, as it is installed.
 ///
 /// Unlike [`CustomResourceExt::crd`], no field is nullable: the API server then drops a `null` before it looks at the
-/// rules, and a rule need not tell `null` from absent.
+/// rules, and a rule need not tell `null` from absent. And an absent spec is an empty one: a server-side apply of `spec: {}`
+/// over a spec with fields of the same field manager leaves `null` of it.
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = TodoPlatform::crd();
     for version in &mut crd.spec.versions {
         if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             forbid_null(schema);
+            if let Some(spec) = schema.properties.as_mut().and_then(|properties| properties.get_mut("spec")) {
+                spec.default = Some(JSON(json!({})));
+            }
         }
     }
     crd

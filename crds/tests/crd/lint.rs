@@ -59,7 +59,9 @@ fn is_merged_by_key(path: &str, field: &Value) -> Option<String> {
 
 fn is_absent_or_given(path: &str, field: &Value) -> Option<String> {
     let has = |key: &str| field.get(key).is_some();
-    let what = match (has("default"), has("nullable")) {
+    // What it stands for can never be anything else.
+    let empty_spec = path == "spec" && field["default"] == serde_json::json!({});
+    let what = match (has("default") && !empty_spec, has("nullable")) {
         (true, _) => "has a default, which could never change",
         (_, true) => "may be null",
         _ => return None,

@@ -6,7 +6,7 @@ use kube::{
     core::ApiResource,
 };
 use serde_json::{Value, json};
-use todo_crds::platform::TodoPlatform;
+use todo_crds::platform::{TodoPlatform, TodoPlatformSpec};
 use todo_e2e::harness::Namespace;
 
 use crate::cel::{Case, TABLES};
@@ -97,6 +97,28 @@ async fn a_field_that_nobody_knows_is_refused_by_name() {
         let applied = namespace.api::<TodoPlatform>().patch("todo", &params, &Patch::Apply(platform)).await;
         let said = applied.err().map(|error| error.to_string()).unwrap_or_default();
         anyhow::ensure!(said.contains("brokerCount"), "said {said:?}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_empty_spec_takes_back_all_that_was_applied_before() {
+    Namespace::with("empty", async |namespace| {
+        let apply = async |spec: Value, dry_run: bool| {
+            let params = PatchParams { dry_run, ..PatchParams::apply("e2e").validation_strict() };
+            let platform = json!({
+                "apiVersion": "todoplatform.dev/v1alpha1",
+                "kind": "TodoPlatform",
+                "metadata": {"name": "todo"},
+                "spec": spec,
+            });
+            namespace.api::<TodoPlatform>().patch("todo", &params, &Patch::Apply(platform)).await
+        };
+        // An operator is at work in the cluster.
+        apply(json!({"suspend": true, "version": "0.1.0"}), false).await?;
+        let after = apply(json!({}), true).await?;
+        anyhow::ensure!(after.spec == TodoPlatformSpec::default(), "left: {:?}", after.spec);
         Ok(())
     })
     .await;
