@@ -11,7 +11,7 @@ const CLEANING: Duration = Duration::from_mins(10);
 const AT_ONCE: u64 = 1000;
 
 /// What goes, each statement [`AT_ONCE`] rows at most.
-const OLD: [(&str, &str); 2] = [
+const OLD: [(&str, &str); 3] = [
     // Older than any redelivery: the broker keeps events for seven days.
     (
         "inbox",
@@ -25,6 +25,15 @@ const OLD: [(&str, &str); 2] = [
         "DELETE FROM dead_letters WHERE (topic, id) IN
          (SELECT topic, id FROM dead_letters WHERE received_at < now() - interval '30 days'
           ORDER BY received_at LIMIT 1000 FOR UPDATE SKIP LOCKED)",
+    ),
+    // Told long ago, of tasks that were done with long ago; should such a task come back, its past reminders stay so.
+    (
+        "task_reminders",
+        "DELETE FROM task_reminders WHERE id IN
+         (SELECT reminder.id FROM task_reminders AS reminder JOIN tasks AS task ON task.id = reminder.task_id
+          WHERE reminder.claimed_at < now() - interval '30 days'
+            AND coalesce(task.completed_at, task.deleted_at) < now() - interval '30 days'
+          LIMIT 1000 FOR UPDATE OF reminder SKIP LOCKED)",
     ),
 ];
 
@@ -60,6 +69,10 @@ mod tests {
                 "INSERT INTO dead_letters SELECT n::text, 'reminders', '{}', NULL, now() - interval '31 days'
                  FROM generate_series(1, 1500) AS n",
                 "INSERT INTO dead_letters VALUES ('young', 'reminders', '{}', NULL, now() - interval '29 days')",
+                "INSERT INTO tasks (id, user_id, title, due_sort, created_at, updated_at, completed_at)
+                 SELECT gen_random_uuid(), 'ada', 'a', now(), now(), now(), done
+                 FROM unnest(ARRAY[now() - interval '31 days', NULL]) AS done",
+                "INSERT INTO task_reminders SELECT gen_random_uuid(), id, now(), now() - interval '40 days' FROM tasks",
             ] {
                 sqlx::query(rows).execute(&pool).await.unwrap();
             }

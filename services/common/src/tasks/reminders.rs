@@ -6,26 +6,27 @@ use uuid::Uuid;
 
 use super::{Task, draft::Draft};
 
-/// Adds the reminders of an open task, with `after` only those that are later: what has passed is not told again.
+/// Adds the reminders of an open task. Those up to `told_until` are done with, now and after later changes.
 pub(super) async fn schedule(
     connection: &mut PgConnection,
     task: &Task,
-    after: Option<DateTime<Utc>>,
+    told_until: Option<DateTime<Utc>>,
 ) -> Result<(), sqlx::Error> {
-    let mut times = Draft::of(task).reminder_times();
-    times.retain(|time| after.is_none_or(|after| *time > after));
+    let times = Draft::of(task).reminder_times();
     if times.is_empty() {
         return Ok(());
     }
     let ids: Vec<Uuid> = times.iter().map(|_| Uuid::now_v7()).collect();
     sqlx::query(
-        "INSERT INTO task_reminders (id, task_id, remind_at)
-         SELECT id, $1, remind_at FROM unnest($2::uuid[], $3::timestamptz[]) AS new (id, remind_at)
+        "INSERT INTO task_reminders (id, task_id, remind_at, claimed_at)
+         SELECT id, $1, remind_at, CASE WHEN remind_at <= $4 THEN $4 END
+         FROM unnest($2::uuid[], $3::timestamptz[]) AS new (id, remind_at)
          ON CONFLICT (task_id, remind_at) DO NOTHING",
     )
     .bind(task.id)
     .bind(ids)
     .bind(times)
+    .bind(told_until)
     .execute(connection)
     .await
     .map(drop)
