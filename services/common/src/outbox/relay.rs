@@ -46,9 +46,11 @@ pub trait Publish: Send + Sync {
 impl Publish for dapr::Client {
     async fn publish_events(&self, topic: &str, events: &[&OutboxEvent]) -> Result<HashMap<Uuid, String>, String> {
         let ids: Vec<String> = events.iter().map(|event| event.id.to_string()).collect();
-        let events: Vec<_> = events.iter().zip(&ids).map(|(event, id)| event.for_dapr(id)).collect();
-        let failed = self.publish(PUBSUB, topic, &events).await.map_err(|error| error.to_string())?;
-        Ok(failed.into_iter().filter_map(|(id, error)| Some((id.parse().ok()?, error))).collect())
+        let sent: Vec<_> = events.iter().zip(&ids).map(|(event, id)| event.for_dapr(id)).collect();
+        let mut failed = self.publish(PUBSUB, topic, &sent).await.map_err(|error| error.to_string())?;
+        let ours = events.iter().zip(&ids).filter_map(|(event, id)| Some((event.id, failed.remove(id)?))).collect();
+        // Then it is not known which of them failed, and to publish an event twice does less harm than to lose it.
+        if failed.is_empty() { Ok(ours) } else { Err("the sidecar told of events that were not sent".to_owned()) }
     }
 }
 
