@@ -39,9 +39,9 @@ pub use postgres::{CloudNativePgSpec, ExternalPostgresSpec, PostgresSpec};
 pub use resources::{EMBEDDED_STORAGE_SIZE, EmbeddedSpec, MANAGED_STORAGE_SIZE, Resources, StorageSpec};
 pub use schema::crd;
 pub use secret::{SecretKeySelector, SecretValue};
-pub use services::{AutoscalingSpec, EnvVar, RESERVED_ENV, ServiceSpec, ServicesSpec};
+pub use services::{AutoscalingSpec, EnvVar, RESERVED_ENV, RESERVED_ENV_LATER, ServiceSpec, ServicesSpec};
 pub use spec::{
-    AuthMode, AuthSpec, DeletionPolicy, LocalObjectReference, NetworkPolicySpec, RemindersSpec, StateStoreSpec,
-    StateStoreVersion, TodoPlatform, TodoPlatformSpec,
+    AuthMode, AuthSpec, DeletionPolicy, LocalObjectReference, NetworkPolicySpec, ReminderMode, RemindersSpec,
+    StateStoreSpec, StateStoreVersion, TodoPlatform, TodoPlatformSpec,
 };
 pub use status::{ComponentStatus, OwnershipConflict, ServiceStatus, TodoPlatformStatus};

@@ -156,6 +156,22 @@ pub struct RemindersSpec {
     #[x_kube(validation = rules::duration("1s", "24h"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Duration>,
+    /// How they are found, by looks on the schedule and every 15 seconds (Tick) or also by a job of Dapr's scheduler at the
+    /// moment of the next one (Precise); Tick if absent.
+    #[schemars(schema_with = "schema::choice::<ReminderMode>")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ReminderMode>,
+}
+
+/// How reminders are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum ReminderMode {
+    /// By looks on the schedule, and the backend's own every 15 seconds.
+    #[default]
+    Tick,
+    /// Also by a job of Dapr's scheduler at the moment of the next one, which is good for reminders that are set shortly
+    /// before it.
+    Precise,
 }
 
 /// How people say who they are.

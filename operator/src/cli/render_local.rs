@@ -179,6 +179,9 @@ fn run_app(platform: &Resolved, app: App, index: usize, web_root: &Path) -> RunA
     }
     if app == App::Backend {
         env.insert("REMINDER_WINDOW_SECONDS".to_owned(), platform.reminders.window_seconds.to_string());
+        if platform.reminders.precise {
+            env.insert("REMINDER_MODE".to_owned(), "Precise".to_owned());
+        }
         if let Some(ai) = &platform.ai {
             env.insert("AI_SECRET_NAME".to_owned(), ai.api_key.name.clone());
             env.insert("AI_SECRET_KEY".to_owned(), ai.api_key.key.clone());

@@ -3,7 +3,7 @@
 use std::time::Duration as StdDuration;
 
 use kube::core::Duration;
-use todo_crds::platform::RESERVED_ENV;
+use todo_crds::platform::{RESERVED_ENV, RESERVED_ENV_LATER};
 
 use super::quantity;
 
@@ -51,7 +51,7 @@ pub(super) fn image_tag(text: &str) -> Result<(), String> {
 
 /// Name of an environment variable that is a user's to set.
 pub(super) fn env_name(name: &str) -> Result<(), String> {
-    if RESERVED_ENV.contains(&name) {
+    if RESERVED_ENV.contains(&name) || RESERVED_ENV_LATER.contains(&name) {
         return Err(format!("{name} is set by the operator"));
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);

@@ -99,6 +99,8 @@ pub struct Reminders {
     pub schedule: String,
     /// How far ahead a tick looks.
     pub window_seconds: u64,
+    /// Whether a job of Dapr's scheduler is set to the next one.
+    pub precise: bool,
 }
 
 /// A language model.

@@ -6,7 +6,9 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use kube::{Resource, ResourceExt};
-use todo_crds::platform::{self as api, AuthMode, DeletionPolicy, StateStoreVersion, TodoPlatform, TodoPlatformSpec};
+use todo_crds::platform::{
+    self as api, AuthMode, DeletionPolicy, ReminderMode, StateStoreVersion, TodoPlatform, TodoPlatformSpec,
+};
 
 use super::{
     Ai, Dapr, Exposure, Found, NetworkPolicy, Reminders, Resolved, SecretRef, Settings, StateStore, Tracing, backing,
@@ -118,6 +120,7 @@ fn reminders(checks: &mut Checks, spec: Option<&api::RemindersSpec>) -> Reminder
     Reminders {
         schedule,
         window_seconds: window_seconds.map_or(defaults::REMINDER_WINDOW_SECONDS, |window| window.as_secs()),
+        precise: spec.and_then(|spec| spec.mode) == Some(ReminderMode::Precise),
     }
 }
 

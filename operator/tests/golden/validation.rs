@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use todo_crds::platform::RESERVED_ENV;
+use todo_crds::platform::{RESERVED_ENV, RESERVED_ENV_LATER};
 use todo_operator::{
     cli::{render::render, render_local::render_local},
     names::App,
@@ -211,13 +211,14 @@ fn nothing_that_says_nothing_changes_anything() {
 #[test]
 fn every_variable_that_the_operator_sets_is_reserved() {
     let rich = "{ai: {apiKey: {secretKeyRef: {name: a, key: b}}, baseUrl: 'http://llm', model: m},
-        dapr: {tracing: {endpoint: 'http://c:4317'}}}";
+        reminders: {mode: Precise}, dapr: {tracing: {endpoint: 'http://c:4317'}}}";
     let made = objects(&resolve(DEFAULT, rich));
     for app in App::ALL {
         let template = &made[&format!("Deployment/{app}")]["spec"]["template"];
         for variable in template["spec"]["containers"][0]["env"].as_array().unwrap() {
             let name = variable["name"].as_str().unwrap();
-            assert!(name == "RUST_LOG" || RESERVED_ENV.contains(&name), "{name}");
+            let mut reserved = RESERVED_ENV.iter().chain(&RESERVED_ENV_LATER);
+            assert!(name == "RUST_LOG" || reserved.any(|reserved| *reserved == name), "{name}");
         }
     }
 }

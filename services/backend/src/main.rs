@@ -23,7 +23,12 @@ use todo_common::{
     telemetry,
 };
 
-use crate::{app::App, data_path::DataPath, routes::reminder_cron, settings::Own};
+use crate::{
+    app::App,
+    data_path::DataPath,
+    routes::{reminder_cron, reminder_job},
+    settings::Own,
+};
 
 /// Dapr app id.
 const SERVICE: &str = "backend-service";
@@ -48,6 +53,9 @@ async fn main() -> anyhow::Result<()> {
     background.spawn("feed", app.feed.clone().run(database.clone(), stop.clone()));
     background.spawn("news", database.clone().listen(stop.clone()));
     background.spawn("reminders", reminder_cron::run(app.clone()));
+    if own.has_precise_reminders {
+        background.spawn("precise reminders", reminder_job::run(app.clone()));
+    }
     background.spawn("canary", data_path.clone().run(database.clone(), stop));
 
     let management = health::router(Some(database.clone()), dapr).merge(data_path.router(database));

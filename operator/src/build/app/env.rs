@@ -1,5 +1,5 @@
 //! The environment of the services: the contract between them and the operator. What is set here is in
-//! [`todo_crds::platform::RESERVED_ENV`] too, so that a user cannot set it.
+//! [`todo_crds::platform::RESERVED_ENV`] or `RESERVED_ENV_LATER` too, so that a user cannot set it.
 
 use k8s_openapi::api::core::v1::EnvVar;
 
@@ -37,6 +37,9 @@ pub(super) fn build(platform: &Resolved, app: App) -> Vec<EnvVar> {
     match app {
         App::Backend => {
             variables.push(env("REMINDER_WINDOW_SECONDS", platform.reminders.window_seconds.to_string()));
+            if platform.reminders.precise {
+                variables.push(env("REMINDER_MODE", "Precise"));
+            }
             if let Some(ai) = &platform.ai {
                 variables.push(env("AI_SECRET_NAME", &ai.api_key.name));
                 variables.push(env("AI_SECRET_KEY", &ai.api_key.key));

@@ -8,6 +8,7 @@ mod dapr;
 pub(crate) mod events;
 mod list;
 pub(crate) mod reminder_cron;
+pub(crate) mod reminder_job;
 mod reminders;
 mod tasks;
 
@@ -22,7 +23,8 @@ const ABOUT: &str = "Tasks, their reminders, and a chat about them. Every error 
 
 /// All routes.
 pub(crate) fn router(app: App, settings: &Settings, allowed_mcp_hosts: &[String]) -> Router {
-    let called_by_dapr = Router::new().merge(reminder_cron::router()).merge(dapr::router());
+    let called_by_dapr =
+        Router::new().merge(reminder_cron::router()).merge(reminder_job::router()).merge(dapr::router());
     let (for_people, api) = OpenApiRouter::new()
         .merge(tasks::router())
         .merge(list::router())

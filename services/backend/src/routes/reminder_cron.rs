@@ -52,7 +52,7 @@ pub(crate) async fn run(app: App) {
 }
 
 /// Claims what is due in the window and gives its number.
-async fn send_due(app: &App) -> Result<usize, Problem> {
+pub(super) async fn send_due(app: &App) -> Result<usize, Problem> {
     let mut count = 0;
     loop {
         let mut transaction = app.database.begin().await?;

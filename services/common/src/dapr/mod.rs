@@ -2,6 +2,7 @@
 
 mod error;
 mod invoke;
+mod jobs;
 mod publish;
 mod sidecar;
 mod state;

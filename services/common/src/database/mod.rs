@@ -13,7 +13,13 @@ use tokio_util::sync::CancellationToken;
 pub use claim::{ClaimError, claim};
 pub use connect::{ConnectError, connect, migrate};
 
-use crate::{config::Settings, dapr, outbox::news::News, problem::Problem, retention};
+use crate::{
+    config::Settings,
+    dapr,
+    outbox::{Waiter, news::News},
+    problem::Problem,
+    retention,
+};
 
 /// Pause before the next try to connect.
 const RETRY: Duration = Duration::from_secs(2);
@@ -98,9 +104,10 @@ impl Database {
         Ok(self.pool()?.begin().await?)
     }
 
-    /// Tells relays and feeds of commits.
-    pub(crate) const fn news(&self) -> &News {
-        &self.news
+    /// To be told that something may have been committed: by this process at once, by others if somebody here
+    /// [listens](Database::listen).
+    pub fn news(&self) -> Waiter {
+        self.news.waiter()
     }
 
     /// Commits, and then wakes the relays and the feeds of all replicas. The notification is not a part of the
@@ -117,9 +124,13 @@ impl Database {
         let Some(Some(pool)) = stop.run_until_cancelled(self.establish(&settings, &dapr)).await else { return };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.news.pass_on(&pool) => {}
+            () = self.pass_on_commits(&pool) => {}
             () = retention::keep_clean(&pool) => {}
         }
+    }
+
+    pub(crate) async fn pass_on_commits(&self, pool: &PgPool) {
+        self.news.pass_on(pool).await;
     }
 
     async fn establish(&self, settings: &Settings, dapr: &dapr::Client) -> Option<PgPool> {
@@ -139,7 +150,7 @@ impl Database {
         }
     }
 
-    /// Hears what other processes commit, for the relay and the feed of this one, until `stop`.
+    /// Hears what other processes commit, for those of this one that wait for news, until `stop`.
     pub async fn listen(self, stop: CancellationToken) {
         if let Some(pool) = stop.run_until_cancelled(self.until_ready()).await {
             self.news.listen(&pool, &stop).await;

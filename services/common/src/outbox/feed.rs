@@ -63,7 +63,7 @@ impl Feed {
     /// Reads what is committed until `stop`.
     pub async fn run(self, database: Database, stop: CancellationToken) {
         let Some(pool) = stop.run_until_cancelled(database.until_ready()).await else { return };
-        let mut news = database.news().waiter();
+        let mut news = database.news();
         let follow = async {
             let mut tail = Tail::default();
             loop {

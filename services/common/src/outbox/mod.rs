@@ -11,6 +11,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 pub use feed::{Change, Feed, Told};
+pub use news::Waiter;
 
 use crate::{dapr, tasks::UserId, telemetry::trace_context};
 

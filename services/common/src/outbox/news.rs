@@ -80,7 +80,8 @@ impl News {
 }
 
 /// Waits for news, or for a timer, because a notification can be lost.
-pub(crate) struct Waiter {
+#[derive(Debug)]
+pub struct Waiter {
     told: watch::Receiver<()>,
     /// While it is there, waiting does not end at once.
     _teller: Arc<watch::Sender<()>>,
@@ -88,7 +89,7 @@ pub(crate) struct Waiter {
 
 impl Waiter {
     /// Returns when there may be something new since the last return, after `limit` at the latest: whether there were news.
-    pub(crate) async fn wait(&mut self, limit: Duration) -> bool {
+    pub async fn wait(&mut self, limit: Duration) -> bool {
         timeout(limit, self.told.changed()).await.is_ok()
     }
 }

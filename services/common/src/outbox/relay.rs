@@ -69,7 +69,7 @@ pub async fn run(database: Database, publisher: impl Publish, stop: Cancellation
     let Some(pool) = stop.run_until_cancelled(database.until_ready()).await else { return };
     tokio::select! {
         // A round that has begun is finished, so that a stop does not make duplicates.
-        () = publish_all(&pool, &publisher, database.news().waiter(), &stop) => {}
+        () = publish_all(&pool, &publisher, database.news(), &stop) => {}
         () = measure(&pool) => {}
         () = clean(&pool) => {}
     }
