@@ -14,6 +14,7 @@ pub mod database;
 pub mod dead_letters;
 pub mod events;
 pub mod health;
+pub mod idempotency;
 pub mod inbox;
 pub mod openapi;
 pub mod outbox;

@@ -11,7 +11,7 @@ const CLEANING: Duration = Duration::from_mins(10);
 const AT_ONCE: u64 = 1000;
 
 /// What goes, each statement [`AT_ONCE`] rows at most.
-const OLD: [(&str, &str); 3] = [
+const OLD: [(&str, &str); 4] = [
     // Older than any redelivery: the broker keeps events for seven days.
     (
         "inbox",
@@ -34,6 +34,13 @@ const OLD: [(&str, &str); 3] = [
           WHERE reminder.claimed_at < now() - interval '30 days'
             AND coalesce(task.completed_at, task.deleted_at) < now() - interval '30 days'
           LIMIT 1000 FOR UPDATE OF reminder SKIP LOCKED)",
+    ),
+    // They are not looked at any more.
+    (
+        "idempotency_keys",
+        "DELETE FROM idempotency_keys WHERE (user_id, key) IN
+         (SELECT user_id, key FROM idempotency_keys WHERE created_at < now() - interval '24 hours'
+          ORDER BY created_at LIMIT 1000 FOR UPDATE SKIP LOCKED)",
     ),
 ];
 
@@ -73,6 +80,9 @@ mod tests {
                  SELECT gen_random_uuid(), 'ada', 'a', now(), now(), now(), done
                  FROM unnest(ARRAY[now() - interval '31 days', NULL]) AS done",
                 "INSERT INTO task_reminders SELECT gen_random_uuid(), id, now(), now() - interval '40 days' FROM tasks",
+                "INSERT INTO idempotency_keys SELECT 'ada', n::text, '', 200, '[]', '', now() - interval '25 hours'
+                 FROM generate_series(1, 1500) AS n",
+                "INSERT INTO idempotency_keys VALUES ('ada', 'young', '', 200, '[]', '', now() - interval '23 hours')",
             ] {
                 sqlx::query(rows).execute(&pool).await.unwrap();
             }

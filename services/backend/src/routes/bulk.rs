@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
+use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use todo_common::{
+    idempotency::IdempotencyKey,
     problem::{FieldError, Json, Problem},
     tasks::{self, Task, TaskError, UserId},
 };
@@ -68,23 +69,25 @@ struct Outcome {
     post,
     path = "/api/tasks/bulk",
     tag = "tasks",
+    params(IdempotencyKey),
     request_body = Body<Bulk>,
     responses(
         (status = 200, description = "What became of each, in the order of the request", body = Outcomes),
     )
 )]
-async fn bulk(State(app): State<App>, Owned(user, bulk): Owned<Bulk>) -> Result<Json<Outcomes>, Problem> {
+async fn bulk(State(app): State<App>, Owned(caller, bulk): Owned<Bulk>) -> Result<Response, Problem> {
     if bulk.ids.is_empty() || bulk.ids.len() > MOST {
         return Err(Problem::invalid(vec![FieldError::new("ids", format!("write 1 to {MOST} ids"))]));
     }
-    let mut transaction = app.database.begin().await?;
-    // Sorted, so that two requests that meet lock rows in the same order; and each id once.
-    let mut outcomes: BTreeMap<Uuid, Option<Outcome>> = bulk.ids.iter().map(|id| (*id, None)).collect();
-    for (id, outcome) in &mut outcomes {
-        *outcome = Some(one(&mut transaction, &user, bulk.action, *id).await?);
-    }
-    app.database.commit(transaction).await?;
-    Ok(Json(Outcomes { items: bulk.ids.iter().filter_map(|id| outcomes.get(id).cloned().flatten()).collect() }))
+    let change = async |connection: &mut PgConnection| {
+        // Sorted, so that two requests that meet lock rows in the same order; and each id once.
+        let mut outcomes: BTreeMap<Uuid, Option<Outcome>> = bulk.ids.iter().map(|id| (*id, None)).collect();
+        for (id, outcome) in &mut outcomes {
+            *outcome = Some(one(connection, &caller.user, bulk.action, *id).await?);
+        }
+        Ok(Json(Outcomes { items: bulk.ids.iter().filter_map(|id| outcomes.get(id).cloned().flatten()).collect() }))
+    };
+    caller.write(&app, change).await
 }
 
 /// Changes one task. That there is none is its outcome; that the database fails ends the whole.

@@ -1,18 +1,23 @@
 //! Whose tasks a request is about: `user_id` in its body, its query or the header `x-user-id`.
 
 use axum::{
-    RequestExt,
+    RequestPartsExt,
     body::Bytes,
     extract::{FromRequest, Request},
-    http::StatusCode,
+    http::{StatusCode, request::Parts},
+    response::{IntoResponse, Response},
 };
 use serde::{Deserialize, de::DeserializeOwned};
+use sqlx::PgConnection;
 use todo_common::{
     auth,
+    idempotency::{self, Once},
     problem::{Json, Problem, Query},
     tasks::UserId,
 };
 use utoipa::ToSchema;
+
+use crate::app::App;
 
 /// A body that says whose it is and nothing else.
 #[derive(Default, Deserialize, ToSchema)]
@@ -24,11 +29,26 @@ pub(super) struct Whose {
 
 /// The user of a request that needs no body; one with `user_id` is taken.
 #[derive(Debug)]
-pub(super) struct Caller(pub(super) UserId);
+pub(super) struct Caller {
+    pub(super) user: UserId,
+    /// Set where the request is to be done once, however often it comes.
+    once: Option<Once>,
+}
 
 /// The user and the body of a request.
 #[derive(Debug)]
-pub(super) struct Owned<T>(pub(super) UserId, pub(super) T);
+pub(super) struct Owned<T>(pub(super) Caller, pub(super) T);
+
+impl Caller {
+    /// Does `work` in a transaction, with the caller's idempotency key if there is one.
+    pub(super) async fn write<T: IntoResponse>(
+        &self,
+        app: &App,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Problem>,
+    ) -> Result<Response, Problem> {
+        idempotency::write(&app.database, &self.user, self.once.as_ref(), work).await
+    }
+}
 
 /// A body that may say whose it is, as the specification has it.
 #[derive(Deserialize, ToSchema)]
@@ -43,35 +63,44 @@ pub(super) struct Body<T> {
 impl<S: Send + Sync> FromRequest<S> for Caller {
     type Rejection = Problem;
 
-    async fn from_request(mut request: Request, _: &S) -> Result<Self, Problem> {
-        let Query(query): Query<Whose> = request.extract_parts().await?;
-        let headers = request.headers().clone();
-        let body = Bytes::from_request(request, &()).await.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large")
-            } else {
-                Problem::bad_request(rejection.body_text())
-            }
-        })?;
-        let body: Whose = if body.is_empty() {
-            Whose::default()
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (mut parts, body) = read(request).await?;
+        let named: Option<Whose> = if body.is_empty() {
+            None
         } else {
-            let body: Option<Whose> = serde_json::from_slice(&body)
-                .map_err(|error| Problem::bad_request(format!("the body is no JSON object: {error}")))?;
-            body.unwrap_or_default()
+            serde_json::from_slice(&body)
+                .map_err(|error| Problem::bad_request(format!("the body is no JSON object: {error}")))?
         };
-        auth::user(body.user_id.as_deref(), query.user_id.as_deref(), &headers).map(Self)
+        caller(&mut parts, &body, named.and_then(|whose| whose.user_id).as_deref()).await
     }
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Owned<T> {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequest<S> for Owned<T> {
     type Rejection = Problem;
 
-    async fn from_request(mut request: Request, state: &S) -> Result<Self, Problem> {
-        let Query(query): Query<Whose> = request.extract_parts().await?;
-        let headers = request.headers().clone();
-        let Json(body): Json<Body<T>> = Json::from_request(request, state).await?;
-        let user = auth::user(body.user_id.as_deref(), query.user_id.as_deref(), &headers)?;
-        Ok(Self(user, body.content))
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (mut parts, body) = read(request).await?;
+        let request = Request::from_parts(parts.clone(), body.clone().into());
+        let Json(named): Json<Body<T>> = Json::from_request(request, state).await?;
+        let caller = caller(&mut parts, &body, named.user_id.as_deref()).await?;
+        Ok(Self(caller, named.content))
     }
+}
+
+async fn read(request: Request) -> Result<(Parts, Bytes), Problem> {
+    let (parts, body) = request.into_parts();
+    let body = Bytes::from_request(Request::from_parts(parts.clone(), body), &()).await.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Problem::too_large()
+        } else {
+            Problem::bad_request(rejection.body_text())
+        }
+    })?;
+    Ok((parts, body))
+}
+
+async fn caller(parts: &mut Parts, body: &[u8], named: Option<&str>) -> Result<Caller, Problem> {
+    let Query(query): Query<Whose> = parts.extract().await?;
+    let user = auth::user(named, query.user_id.as_deref(), &parts.headers)?;
+    Ok(Caller { user, once: Once::of(parts, body)? })
 }

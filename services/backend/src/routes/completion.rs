@@ -34,10 +34,10 @@ pub(super) fn router() -> OpenApiRouter<App> {
 async fn process_completion(
     State(app): State<App>,
     Path(id): Path<Uuid>,
-    Caller(user): Caller,
+    caller: Caller,
 ) -> Result<Json<Value>, Problem> {
     let mut connection = app.database.pool()?.acquire().await?;
-    let task = tasks::get(&mut connection, &user, id).await?;
+    let task = tasks::get(&mut connection, &caller.user, id).await?;
     // The other service needs a connection, too: none is held while waiting for it.
     drop(connection);
     if task.status != Status::Completed {

@@ -3,11 +3,13 @@
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
+    response::Response,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection};
 use todo_common::{
+    idempotency::IdempotencyKey,
     problem::{Json, Path, Problem},
     tasks::{self, Reminder, TaskPatch},
 };
@@ -62,9 +64,9 @@ struct Replacement {
         (status = 404, description = "This user has no such task"),
     )
 )]
-async fn list(State(app): State<App>, Path(id): Path<Uuid>, Caller(user): Caller) -> Result<Json<Reminders>, Problem> {
+async fn list(State(app): State<App>, Path(id): Path<Uuid>, caller: Caller) -> Result<Json<Reminders>, Problem> {
     let mut connection = app.database.pool()?.acquire().await?;
-    tasks::get(&mut connection, &user, id).await?;
+    tasks::get(&mut connection, &caller.user, id).await?;
     planned(&mut connection, id).await
 }
 
@@ -73,7 +75,7 @@ async fn list(State(app): State<App>, Path(id): Path<Uuid>, Caller(user): Caller
     post,
     path = "/api/tasks/{id}/reminders",
     tag = "tasks",
-    params(("id" = Uuid, Path, description = "The task"), IfMatch),
+    params(("id" = Uuid, Path, description = "The task"), IfMatch, IdempotencyKey),
     request_body = Body<Reminder>,
     responses(
         (status = 201, description = "All reminders by now", body = Reminders),
@@ -85,18 +87,19 @@ async fn add(
     State(app): State<App>,
     Path(id): Path<Uuid>,
     headers: HeaderMap,
-    Owned(user, reminder): Owned<Reminder>,
-) -> Result<(StatusCode, Json<Reminders>), Problem> {
-    let mut transaction = app.database.begin().await?;
-    let task = tasks::get(&mut transaction, &user, id).await?;
-    let expected = expected_version(&headers)?.unwrap_or(task.version);
-    let mut reminders = task.reminders;
-    reminders.push(reminder);
-    let patch = TaskPatch { reminders: Some(reminders), ..TaskPatch::default() };
-    tasks::update(&mut transaction, &user, id, Some(expected), patch).await?;
-    let answer = planned(&mut transaction, id).await?;
-    app.database.commit(transaction).await?;
-    Ok((StatusCode::CREATED, answer))
+    Owned(caller, reminder): Owned<Reminder>,
+) -> Result<Response, Problem> {
+    let expected = expected_version(&headers)?;
+    let add = async |connection: &mut PgConnection| {
+        let task = tasks::get(connection, &caller.user, id).await?;
+        let expected = expected.unwrap_or(task.version);
+        let mut reminders = task.reminders;
+        reminders.push(reminder);
+        let patch = TaskPatch { reminders: Some(reminders), ..TaskPatch::default() };
+        tasks::update(connection, &caller.user, id, Some(expected), patch).await?;
+        Ok((StatusCode::CREATED, planned(connection, id).await?))
+    };
+    caller.write(&app, add).await
 }
 
 /// Replaces a task's reminders.
@@ -104,7 +107,7 @@ async fn add(
     put,
     path = "/api/tasks/{id}/reminders",
     tag = "tasks",
-    params(("id" = Uuid, Path, description = "The task"), IfMatch),
+    params(("id" = Uuid, Path, description = "The task"), IfMatch, IdempotencyKey),
     request_body = Body<Replacement>,
     responses(
         (status = 200, description = "All reminders by now", body = Reminders),
@@ -116,14 +119,15 @@ async fn replace(
     State(app): State<App>,
     Path(id): Path<Uuid>,
     headers: HeaderMap,
-    Owned(user, Replacement { reminders }): Owned<Replacement>,
-) -> Result<Json<Reminders>, Problem> {
-    let mut transaction = app.database.begin().await?;
-    let patch = TaskPatch { reminders: Some(reminders), ..TaskPatch::default() };
-    tasks::update(&mut transaction, &user, id, expected_version(&headers)?, patch).await?;
-    let answer = planned(&mut transaction, id).await?;
-    app.database.commit(transaction).await?;
-    Ok(answer)
+    Owned(caller, Replacement { reminders }): Owned<Replacement>,
+) -> Result<Response, Problem> {
+    let expected = expected_version(&headers)?;
+    let replace = async |connection: &mut PgConnection| {
+        let patch = TaskPatch { reminders: Some(reminders), ..TaskPatch::default() };
+        tasks::update(connection, &caller.user, id, expected, patch).await?;
+        planned(connection, id).await
+    };
+    caller.write(&app, replace).await
 }
 
 async fn planned(connection: &mut PgConnection, task: Uuid) -> Result<Json<Reminders>, Problem> {

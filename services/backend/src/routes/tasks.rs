@@ -6,9 +6,11 @@ use axum::{
         HeaderMap, StatusCode,
         header::{ETAG, IF_MATCH, LOCATION},
     },
-    response::{AppendHeaders, IntoResponse},
+    response::{AppendHeaders, IntoResponse, Response},
 };
+use sqlx::PgConnection;
 use todo_common::{
+    idempotency::IdempotencyKey,
     problem::{Json, Path, Problem},
     tasks::{self, NewTask, Task, TaskPatch},
 };
@@ -43,6 +45,7 @@ pub(super) struct IfMatch {
     post,
     path = "/api/tasks",
     tag = "tasks",
+    params(IdempotencyKey),
     request_body = Body<NewTask>,
     responses(
         (status = 201, description = "The new task", body = Task, headers(
@@ -50,12 +53,13 @@ pub(super) struct IfMatch {
         )),
     )
 )]
-async fn create(State(app): State<App>, Owned(user, new): Owned<NewTask>) -> Result<impl IntoResponse, Problem> {
-    let mut transaction = app.database.begin().await?;
-    let task = tasks::create(&mut transaction, &user, new).await?;
-    app.database.commit(transaction).await?;
-    let location = [(LOCATION, format!("/api/tasks/{}", task.id))];
-    Ok((StatusCode::CREATED, AppendHeaders(location), shown(task)))
+async fn create(State(app): State<App>, Owned(caller, new): Owned<NewTask>) -> Result<Response, Problem> {
+    let create = async |connection: &mut PgConnection| {
+        let task = tasks::create(connection, &caller.user, new).await?;
+        let location = [(LOCATION, format!("/api/tasks/{}", task.id))];
+        Ok((StatusCode::CREATED, AppendHeaders(location), shown(task)))
+    };
+    caller.write(&app, create).await
 }
 
 /// Reads a task.
@@ -69,13 +73,9 @@ async fn create(State(app): State<App>, Owned(user, new): Owned<NewTask>) -> Res
         (status = 404, description = "This user has no such task"),
     )
 )]
-async fn read(
-    State(app): State<App>,
-    Path(id): Path<Uuid>,
-    Caller(user): Caller,
-) -> Result<impl IntoResponse, Problem> {
+async fn read(State(app): State<App>, Path(id): Path<Uuid>, caller: Caller) -> Result<impl IntoResponse, Problem> {
     let mut connection = app.database.pool()?.acquire().await?;
-    Ok(shown(tasks::get(&mut connection, &user, id).await?))
+    Ok(shown(tasks::get(&mut connection, &caller.user, id).await?))
 }
 
 /// Changes what the body names; `null` removes.
@@ -83,7 +83,7 @@ async fn read(
     patch,
     path = "/api/tasks/{id}",
     tag = "tasks",
-    params(("id" = Uuid, Path, description = "The task"), IfMatch),
+    params(("id" = Uuid, Path, description = "The task"), IfMatch, IdempotencyKey),
     request_body = Body<TaskPatch>,
     responses(
         (status = 200, description = "The task", body = Task, headers(("etag" = String, description = "Its version, for `if-match`"))),
@@ -95,12 +95,14 @@ async fn update(
     State(app): State<App>,
     Path(id): Path<Uuid>,
     headers: HeaderMap,
-    Owned(user, patch): Owned<TaskPatch>,
-) -> Result<impl IntoResponse, Problem> {
-    let mut transaction = app.database.begin().await?;
-    let task = tasks::update(&mut transaction, &user, id, expected_version(&headers)?, patch).await?;
-    app.database.commit(transaction).await?;
-    Ok(shown(task))
+    Owned(caller, patch): Owned<TaskPatch>,
+) -> Result<Response, Problem> {
+    let expected = expected_version(&headers)?;
+    let update = async |connection: &mut PgConnection| {
+        let task = tasks::update(connection, &caller.user, id, expected, patch).await?;
+        Ok(shown(task))
+    };
+    caller.write(&app, update).await
 }
 
 /// Writes a task anew: what the body does not name is reset.
@@ -108,7 +110,7 @@ async fn update(
     put,
     path = "/api/tasks/{id}",
     tag = "tasks",
-    params(("id" = Uuid, Path, description = "The task"), IfMatch),
+    params(("id" = Uuid, Path, description = "The task"), IfMatch, IdempotencyKey),
     request_body = Body<NewTask>,
     responses(
         (status = 200, description = "The task", body = Task, headers(("etag" = String, description = "Its version, for `if-match`"))),
@@ -120,12 +122,14 @@ async fn replace(
     State(app): State<App>,
     Path(id): Path<Uuid>,
     headers: HeaderMap,
-    Owned(user, new): Owned<NewTask>,
-) -> Result<impl IntoResponse, Problem> {
-    let mut transaction = app.database.begin().await?;
-    let task = tasks::update(&mut transaction, &user, id, expected_version(&headers)?, whole(new)).await?;
-    app.database.commit(transaction).await?;
-    Ok(shown(task))
+    Owned(caller, new): Owned<NewTask>,
+) -> Result<Response, Problem> {
+    let expected = expected_version(&headers)?;
+    let replace = async |connection: &mut PgConnection| {
+        let task = tasks::update(connection, &caller.user, id, expected, whole(new)).await?;
+        Ok(shown(task))
+    };
+    caller.write(&app, replace).await
 }
 
 /// Completes a task. The next occurrence of a recurring one follows by itself.
@@ -133,7 +137,7 @@ async fn replace(
     post,
     path = "/api/tasks/{id}/complete",
     tag = "tasks",
-    params(("id" = Uuid, Path, description = "The task"), IfMatch),
+    params(("id" = Uuid, Path, description = "The task"), IfMatch, IdempotencyKey),
     request_body = Option<Whose>,
     responses(
         (status = 200, description = "The task", body = Task, headers(("etag" = String, description = "Its version, for `if-match`"))),
@@ -145,12 +149,14 @@ async fn complete(
     State(app): State<App>,
     Path(id): Path<Uuid>,
     headers: HeaderMap,
-    Caller(user): Caller,
-) -> Result<impl IntoResponse, Problem> {
-    let mut transaction = app.database.begin().await?;
-    let task = tasks::complete(&mut transaction, &user, id, expected_version(&headers)?).await?;
-    app.database.commit(transaction).await?;
-    Ok(shown(task))
+    caller: Caller,
+) -> Result<Response, Problem> {
+    let expected = expected_version(&headers)?;
+    let complete = async |connection: &mut PgConnection| {
+        let task = tasks::complete(connection, &caller.user, id, expected).await?;
+        Ok(shown(task))
+    };
+    caller.write(&app, complete).await
 }
 
 /// Opens a completed task again.
@@ -160,7 +166,7 @@ async fn complete(
     post,
     path = "/api/tasks/{id}/reopen",
     tag = "tasks",
-    params(("id" = Uuid, Path, description = "The task"), IfMatch),
+    params(("id" = Uuid, Path, description = "The task"), IfMatch, IdempotencyKey),
     request_body = Option<Whose>,
     responses(
         (status = 200, description = "The task", body = Task, headers(("etag" = String, description = "Its version, for `if-match`"))),
@@ -172,12 +178,14 @@ async fn reopen(
     State(app): State<App>,
     Path(id): Path<Uuid>,
     headers: HeaderMap,
-    Caller(user): Caller,
-) -> Result<impl IntoResponse, Problem> {
-    let mut transaction = app.database.begin().await?;
-    let task = tasks::reopen(&mut transaction, &user, id, expected_version(&headers)?).await?;
-    app.database.commit(transaction).await?;
-    Ok(shown(task))
+    caller: Caller,
+) -> Result<Response, Problem> {
+    let expected = expected_version(&headers)?;
+    let reopen = async |connection: &mut PgConnection| {
+        let task = tasks::reopen(connection, &caller.user, id, expected).await?;
+        Ok(shown(task))
+    };
+    caller.write(&app, reopen).await
 }
 
 /// Deletes a task; it can be restored.
@@ -185,7 +193,7 @@ async fn reopen(
     delete,
     path = "/api/tasks/{id}",
     tag = "tasks",
-    params(("id" = Uuid, Path, description = "The task"), IfMatch),
+    params(("id" = Uuid, Path, description = "The task"), IfMatch, IdempotencyKey),
     responses(
         (status = 204, description = "It is deleted"),
         (status = 404, description = "This user has no such task"),
@@ -196,12 +204,14 @@ async fn remove(
     State(app): State<App>,
     Path(id): Path<Uuid>,
     headers: HeaderMap,
-    Caller(user): Caller,
-) -> Result<StatusCode, Problem> {
-    let mut transaction = app.database.begin().await?;
-    tasks::delete(&mut transaction, &user, id, expected_version(&headers)?).await?;
-    app.database.commit(transaction).await?;
-    Ok(StatusCode::NO_CONTENT)
+    caller: Caller,
+) -> Result<Response, Problem> {
+    let expected = expected_version(&headers)?;
+    let remove = async |connection: &mut PgConnection| {
+        tasks::delete(connection, &caller.user, id, expected).await?;
+        Ok(StatusCode::NO_CONTENT)
+    };
+    caller.write(&app, remove).await
 }
 
 /// Brings a deleted task back.
@@ -209,22 +219,19 @@ async fn remove(
     post,
     path = "/api/tasks/{id}/restore",
     tag = "tasks",
-    params(("id" = Uuid, Path, description = "The task")),
+    params(("id" = Uuid, Path, description = "The task"), IdempotencyKey),
     request_body = Option<Whose>,
     responses(
         (status = 200, description = "The task", body = Task, headers(("etag" = String, description = "Its version, for `if-match`"))),
         (status = 404, description = "This user has no such task"),
     )
 )]
-async fn restore(
-    State(app): State<App>,
-    Path(id): Path<Uuid>,
-    Caller(user): Caller,
-) -> Result<impl IntoResponse, Problem> {
-    let mut transaction = app.database.begin().await?;
-    let task = tasks::restore(&mut transaction, &user, id).await?;
-    app.database.commit(transaction).await?;
-    Ok(shown(task))
+async fn restore(State(app): State<App>, Path(id): Path<Uuid>, caller: Caller) -> Result<Response, Problem> {
+    let restore = async |connection: &mut PgConnection| {
+        let task = tasks::restore(connection, &caller.user, id).await?;
+        Ok(shown(task))
+    };
+    caller.write(&app, restore).await
 }
 
 /// A task with its version as `ETag`.

@@ -4,6 +4,7 @@ mod chat;
 mod contract;
 mod data_path;
 mod fixture;
+mod idempotency;
 mod mcp;
 mod reminders;
 mod sidecar;

@@ -16,13 +16,13 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         Components, Content, Info, License, OpenApi, Ref, RefOr, Response, ResponseBuilder,
-        path::Operation,
+        path::{Operation, Parameter},
         security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme},
         server::Server,
     },
 };
 
-use crate::{auth::USER_HEADER, problem};
+use crate::{auth::USER_HEADER, idempotency, problem};
 
 const PROBLEM: &str = "application/problem+json";
 /// Names of the two ways to say who asks.
@@ -39,6 +39,10 @@ const ALWAYS: [(u16, &str); 6] = [
 ];
 /// What can happen besides to a request with a body.
 const WITH_BODY: [(u16, &str); 2] = [(413, "The body is larger than 1 MiB"), (415, "The body has another media type")];
+
+/// What can happen besides to a request with an idempotency key.
+const WITH_KEY: [(u16, &str); 2] =
+    [(409, "A request with this idempotency key is under way"), (429, "The user has too many idempotency keys")];
 
 /// A finished document and its page. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -103,8 +107,11 @@ fn declare_common(components: &mut Components) {
 /// Adds what can happen always, and gives every error its form.
 fn declare_problems(operation: &mut Operation) {
     let with_body: &[_] = if operation.request_body.is_some() { &WITH_BODY } else { &[] };
+    let is_key = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(one) if one.name == idempotency::HEADER);
+    let has_key = operation.parameters.iter().flatten().any(is_key);
+    let with_key: &[_] = if has_key { &WITH_KEY } else { &[] };
     let answers = &mut operation.responses.responses;
-    for (status, description) in ALWAYS.iter().chain(with_body) {
+    for (status, description) in ALWAYS.iter().chain(with_body).chain(with_key) {
         answers.entry(status.to_string()).or_insert_with(|| RefOr::T(Response::new(*description)));
     }
     for (status, answer) in answers.iter_mut() {

@@ -36,7 +36,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body must be JSON")
                         .detail("send the header `content-type: application/json`")
                 }
-                other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+                other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
                 _ => Problem::bad_request(detail),
             }
         })
@@ -69,9 +69,4 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
             .map(|axum::extract::Path(value)| Self(value))
             .map_err(|rejection| Problem::not_found(rejection.body_text()))
     }
-}
-
-/// 413, from wherever the body was read.
-pub(crate) fn too_large() -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large").detail("at most 1 MiB is taken")
 }

@@ -83,6 +83,11 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", "It has been changed meanwhile").detail(detail)
     }
 
+    /// 413: more than is taken.
+    pub fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large").detail("at most 1 MiB is taken")
+    }
+
     /// 422: readable, but wrong.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", "The request has wrong values").errors(errors)

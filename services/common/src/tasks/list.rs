@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, Row as _, postgres::PgRow};
 use utoipa::ToSchema;
 
-use super::{Priority, Task, TaskError, UserId, row::Row};
+use super::{Priority, Task, TaskError, UserId, row::Row, search::Search};
 use crate::{
     cursor::{self, Cursor},
     problem::FieldError,
@@ -16,7 +16,7 @@ use crate::{
 pub struct TaskFilter {
     /// Open, completed or both.
     pub status: StatusFilter,
-    /// A part of title or notes, in any case.
+    /// Words of title or notes, in any case; the last one may be a beginning.
     pub q: Option<String>,
     /// Any of these; empty means all.
     pub priorities: Vec<Priority>,
@@ -118,10 +118,8 @@ fn select<'a>(user: &'a UserId, filter: &'a TaskFilter, cursor: Option<Cursor>) 
         StatusFilter::Completed => query.push(" AND completed_at IS NOT NULL"),
         StatusFilter::All => &mut query,
     };
-    if let Some(q) = filter.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
-        let pattern = format!("%{}%", q.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_"));
-        query.push(" AND (title ILIKE ").push_bind(pattern.clone());
-        query.push(" OR notes ILIKE ").push_bind(pattern).push(")");
+    if let Some(q) = filter.q.as_deref().filter(|q| !q.trim().is_empty()) {
+        Search::of(q).push(&mut query);
     }
     if !filter.priorities.is_empty() {
         let numbers: Vec<i16> = filter.priorities.iter().map(|priority| priority.number()).collect();

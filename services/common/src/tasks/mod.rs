@@ -11,6 +11,7 @@ mod model;
 mod occurrence;
 mod reminders;
 mod row;
+mod search;
 mod user_id;
 mod write;
 

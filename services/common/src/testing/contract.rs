@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, process::Command};
 /// What is generated is the same each time; another number is another set of requests.
 const SEED: &str = "5545";
 /// Requests of each operation and phase, so that it takes about a minute.
-const EXAMPLES: &str = "20";
+const EXAMPLES: &str = "12";
 
 /// Serves `router` on loopback and lets schemathesis call every operation, as `ada`, with right and with wrong values, one after the
 /// other and in sequences.

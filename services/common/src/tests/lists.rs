@@ -78,7 +78,14 @@ async fn filters_narrow_the_list() {
         let search = |q: &str| TaskFilter { q: Some(q.to_owned()), sort: Sort::Title, ..TaskFilter::default() };
         assert_eq!(titles(&mut c, search("milk")).await, ["Buy 50% milk", "Call Zoë"]);
         assert_eq!(titles(&mut c, search("50%")).await, ["Buy 50% milk"]);
-        assert!(titles(&mut c, search("5_%")).await.is_empty(), "no wildcards");
+        assert_eq!(titles(&mut c, search("buy mi")).await, ["Buy 50% milk"], "the last word is a beginning");
+        assert!(titles(&mut c, search("mi buy")).await.is_empty(), "the others are whole");
+        assert_eq!(titles(&mut c, search("MILK -buy")).await, ["Call Zoë"]);
+        assert_eq!(titles(&mut c, search("taxes or buy")).await, ["Buy 50% milk", "File taxes"]);
+        assert_eq!(titles(&mut c, search("\"50% milk\"")).await, ["Buy 50% milk"]);
+        assert!(titles(&mut c, search("\"milk 50%\"")).await.is_empty(), "a phrase has an order");
+        assert_eq!(titles(&mut c, search("%")).await, ["Buy 50% milk"], "a sign is searched as a part");
+        assert!(titles(&mut c, search("m%k")).await.is_empty(), "no wildcards");
         assert_eq!(titles(&mut c, tags(&["home", "shop"], false)).await, ["Buy 50% milk"]);
         assert_eq!(titles(&mut c, tags(&["home", "shop"], true)).await, ["Buy 50% milk", "Call Zoë"]);
         let urgent = TaskFilter { priorities: vec![Priority::Urgent], ..TaskFilter::default() };
@@ -89,6 +96,66 @@ async fn filters_narrow_the_list() {
             ..TaskFilter::default()
         };
         assert_eq!(titles(&mut c, march).await, ["File taxes"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_text_can_be_searched_for() {
+    with_database(|pool| async move {
+        let written =
+            ["mail ada@example.org about v1.2", "half-done isn't done 2026-03-01", "牛奶を買う 🥛", r"a \ b ' c"];
+        for title in written {
+            create(&pool, title, |_| {}).await;
+        }
+        let mut c = pool.acquire().await.unwrap();
+        for (q, found) in [
+            ("ada@exam", 0),
+            ("example.org", 9),
+            ("ada@example.org", 0),
+            ("v1.", 0),
+            ("half-d", 1),
+            ("half-done", 1),
+            ("isn't", 1),
+            ("2026-03-01", 1),
+            ("牛奶", 2),
+            ("買う", 2),
+            ("🥛", 2),
+            (r"\", 3),
+            ("'", 3),
+        ] {
+            let filter = TaskFilter { q: Some(q.to_owned()), ..TaskFilter::default() };
+            let titles = titles(&mut c, filter).await;
+            let expected = written.get(found).copied();
+            assert!(
+                titles.iter().map(String::as_str).any(|title| Some(title) == expected) == expected.is_some(),
+                "{q}: {titles:?}"
+            );
+        }
+        for q in ["& | ! ( ) : *", "':* | 'a", "a & ", "!a", "or", "a or", "\"a", "-", "<->", "a:*b", r"\'", "((a"] {
+            let filter = TaskFilter { q: Some(q.to_owned()), ..TaskFilter::default() };
+            titles(&mut c, filter).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_search_uses_the_index_of_words() {
+    with_database(|pool| async move {
+        let many = "INSERT INTO tasks (id, user_id, title, due_sort, created_at, updated_at)
+            SELECT gen_random_uuid(), 'ada', 'task ' || n || ' of many', now(), now(), now() FROM generate_series(1, 5000) AS n";
+        sqlx::query(many).execute(&pool).await.unwrap();
+        sqlx::query("ANALYZE tasks").execute(&pool).await.unwrap();
+        let plan: Vec<String> = sqlx::query_scalar(
+            "EXPLAIN SELECT * FROM tasks WHERE user_id = 'ada' AND deleted_at IS NULL
+             AND to_tsvector('simple', title || ' ' || coalesce(notes, '')) @@ to_tsquery('simple', '4711:*')
+             ORDER BY due_sort, id LIMIT 51",
+        )
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+        assert!(plan.iter().any(|line| line.contains("tasks_by_word")), "{plan:#?}");
     })
     .await;
 }

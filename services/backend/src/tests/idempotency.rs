@@ -1,0 +1,127 @@
+//! Requests with the header `Idempotency-Key`.
+
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::fixture::{Answer, Backend, with_backend};
+
+const KEY: (&str, &str) = ("idempotency-key", "\"k-1\"");
+
+async fn create(backend: &Backend, user: &str, title: &str) -> Answer {
+    let body = json!({"user_id": user, "title": title});
+    backend.send_with(Method::POST, "/api/tasks", &[KEY], body).await
+}
+
+async fn count(backend: &Backend, table: &'static str) -> i64 {
+    let count = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+    sqlx::query_scalar(count).fetch_one(&backend.pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_same_request_is_done_once_and_answered_twice() {
+    with_backend(async |backend| {
+        let first = create(&backend, "ada", "buy milk").await;
+        let second = create(&backend, "ada", "buy milk").await;
+        assert_eq!((first.status, first.header("idempotency-replayed")), (StatusCode::CREATED, ""));
+        assert_eq!((second.status, second.header("idempotency-replayed")), (StatusCode::CREATED, "true"));
+        assert_eq!(first.body, second.body);
+        for header in ["etag", "location", "content-type"] {
+            assert_eq!(first.header(header), second.header(header), "{header}");
+        }
+        assert_eq!((count(&backend, "tasks").await, count(&backend, "outbox").await), (1, 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_without_body_is_given_again_too() {
+    with_backend(async |backend| {
+        let id = backend.create(json!({"user_id": "ada", "title": "a"})).await;
+        let path = format!("/api/tasks/{id}?user_id=ada");
+        for _ in 0..2 {
+            let deleted = backend.send_with(Method::DELETE, &path, &[KEY], Value::Null).await;
+            assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+        }
+        assert_eq!(backend.send(Method::DELETE, &path, Value::Null).await.status, StatusCode::NOT_FOUND);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_request_with_the_key_is_refused_and_another_user_has_keys_of_their_own() {
+    with_backend(async |backend| {
+        create(&backend, "ada", "buy milk").await;
+        let other = create(&backend, "ada", "buy bread").await;
+        assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(other.body["type"], "urn:todoplatform:problem:key-reused");
+        assert_eq!(create(&backend, "bob", "buy bread").await.status, StatusCode::CREATED);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_that_failed_may_be_sent_again_with_its_key() {
+    with_backend(async |backend| {
+        assert_eq!(create(&backend, "ada", " ").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(create(&backend, "ada", "buy milk").await.status, StatusCode::CREATED);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_a_request_is_under_way_the_same_is_told_to_wait() {
+    with_backend(async |backend| {
+        let mut other = backend.pool.begin().await.unwrap();
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('idempotency/ada/k-1', 0))")
+            .execute(&mut *other)
+            .await
+            .unwrap();
+        let answer = create(&backend, "ada", "buy milk").await;
+        assert_eq!(answer.status, StatusCode::CONFLICT);
+        assert_eq!(answer.body["type"], "urn:todoplatform:problem:under-way");
+        // As a crash of the other would have it.
+        other.rollback().await.unwrap();
+        assert_eq!(create(&backend, "ada", "buy milk").await.status, StatusCode::CREATED);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_of_the_same_at_once_have_one_effect() {
+    with_backend(async |backend| {
+        let requests = (0..8).map(|_| create(&backend, "ada", "buy milk"));
+        let answers = futures::future::join_all(requests).await;
+        let status = |status: StatusCode| answers.iter().filter(|answer| answer.status == status).count();
+        assert_eq!(status(StatusCode::CREATED) + status(StatusCode::CONFLICT), 8, "{answers:?}");
+        assert!(status(StatusCode::CREATED) >= 1);
+        assert_eq!(count(&backend, "tasks").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_is_forgotten_after_a_day() {
+    with_backend(async |backend| {
+        create(&backend, "ada", "buy milk").await;
+        sqlx::query("UPDATE idempotency_keys SET created_at = now() - interval '25 hours'")
+            .execute(&backend.pool)
+            .await
+            .unwrap();
+        let again = create(&backend, "ada", "buy bread").await;
+        assert_eq!(again.status, StatusCode::CREATED);
+        assert_eq!(create(&backend, "ada", "buy bread").await.body, again.body);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_user_has_a_limited_number_of_keys() {
+    with_backend(async |backend| {
+        let many =
+            "INSERT INTO idempotency_keys SELECT 'ada', n::text, '', 200, '[]', '' FROM generate_series(1, 10000) AS n";
+        sqlx::query(many).execute(&backend.pool).await.unwrap();
+        assert_eq!(create(&backend, "ada", "buy milk").await.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(create(&backend, "bob", "buy milk").await.status, StatusCode::CREATED);
+    })
+    .await;
+}
