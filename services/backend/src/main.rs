@@ -1,6 +1,7 @@
 //! The backend: REST, chat and MCP over tasks, the reminder tick, the outbox relay and the canary of the data path.
 
 mod app;
+mod calendar;
 mod chat;
 mod conversation;
 mod data_path;
@@ -11,6 +12,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod transfer;
 
 use todo_common::{
     auth,

@@ -10,11 +10,12 @@ use axum::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
         header::{CONTENT_TYPE, ETAG, IF_MATCH, LOCATION},
         request::Parts,
+        uri::PathAndQuery,
     },
     response::{IntoResponse, Response},
 };
 use sha2::{Digest, Sha256};
-use sqlx::{PgConnection, types::Json};
+use sqlx::{FromRow, PgConnection, types::Json};
 use utoipa::IntoParams;
 
 use crate::{database::Database, problem::Problem, tasks::UserId};
@@ -52,7 +53,7 @@ impl Once {
         let Some(key) = key(&parts.headers)? else { return Ok(None) };
         let mut hash = Sha256::new();
         let if_match = parts.headers.get(IF_MATCH).map(HeaderValue::as_bytes).unwrap_or_default();
-        let target = parts.uri.path_and_query().map(|target| target.as_str()).unwrap_or_default();
+        let target = parts.uri.path_and_query().map(PathAndQuery::as_str).unwrap_or_default();
         for part in [parts.method.as_str().as_bytes(), target.as_bytes(), if_match, body] {
             // With its length, so that two parts cannot be taken for two others.
             hash.update((part.len() as u64).to_le_bytes());
@@ -102,6 +103,15 @@ pub async fn write<T: IntoResponse>(
     Ok((parts.status, parts.headers, body).into_response())
 }
 
+/// A row of `idempotency_keys`.
+#[derive(FromRow)]
+struct Kept {
+    fingerprint: Vec<u8>,
+    status: i16,
+    headers: Json<Vec<(String, String)>>,
+    body: Vec<u8>,
+}
+
 /// The answer that was given before. Without one, the request may be done, and nobody else can do it until the transaction ends.
 async fn find(connection: &mut PgConnection, user: &UserId, once: &Once) -> Result<Option<Response>, Problem> {
     let locked: bool =
@@ -114,7 +124,7 @@ async fn find(connection: &mut PgConnection, user: &UserId, once: &Once) -> Resu
         let title = "A request with this idempotency key is under way";
         return Err(Problem::new(StatusCode::CONFLICT, "under-way", title).detail("wait for its end, or ask again"));
     }
-    let kept: Option<(Vec<u8>, i16, Json<Vec<(String, String)>>, Vec<u8>)> = sqlx::query_as(
+    let kept: Option<Kept> = sqlx::query_as(
         "SELECT fingerprint, status, headers, body FROM idempotency_keys
          WHERE user_id = $1 AND key = $2 AND created_at > now() - interval '24 hours'",
     )
@@ -122,7 +132,7 @@ async fn find(connection: &mut PgConnection, user: &UserId, once: &Once) -> Resu
     .bind(&once.key)
     .fetch_optional(&mut *connection)
     .await?;
-    let Some((fingerprint, status, headers, body)) = kept else {
+    let Some(Kept { fingerprint, status, headers, body }) = kept else {
         return have_room(connection, user).await.map(|()| None);
     };
     if fingerprint != once.fingerprint {

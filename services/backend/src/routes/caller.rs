@@ -4,7 +4,7 @@ use axum::{
     RequestPartsExt,
     body::Bytes,
     extract::{FromRequest, Request},
-    http::{StatusCode, request::Parts},
+    http::{StatusCode, header::CONTENT_TYPE, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -29,8 +29,8 @@ pub(super) struct Whose {
 
 /// The user of a request that needs no body; one with `user_id` is taken.
 #[derive(Debug)]
-pub(super) struct Caller {
-    pub(super) user: UserId,
+pub(crate) struct Caller {
+    pub(crate) user: UserId,
     /// Set where the request is to be done once, however often it comes.
     once: Option<Once>,
 }
@@ -39,9 +39,18 @@ pub(super) struct Caller {
 #[derive(Debug)]
 pub(super) struct Owned<T>(pub(super) Caller, pub(super) T);
 
+/// The user and a body of any kind.
+#[derive(Debug)]
+pub(crate) struct Uploaded {
+    pub(crate) caller: Caller,
+    /// Without parameters, in small letters.
+    pub(crate) content_type: String,
+    pub(crate) body: Bytes,
+}
+
 impl Caller {
     /// Does `work` in a transaction, with the caller's idempotency key if there is one.
-    pub(super) async fn write<T: IntoResponse>(
+    pub(crate) async fn write<T: IntoResponse>(
         &self,
         app: &App,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Problem>,
@@ -84,6 +93,18 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequest<S> for Owned<T> {
         let Json(named): Json<Body<T>> = Json::from_request(request, state).await?;
         let caller = caller(&mut parts, &body, named.user_id.as_deref()).await?;
         Ok(Self(caller, named.content))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Uploaded {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (mut parts, body) = read(request).await?;
+        let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let caller = caller(&mut parts, &body, None).await?;
+        Ok(Self { caller, content_type, body })
     }
 }
 

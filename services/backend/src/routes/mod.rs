@@ -1,7 +1,7 @@
 //! The routes of the backend, a file for each group.
 
 mod bulk;
-mod caller;
+pub(crate) mod caller;
 mod completion;
 mod conversations;
 mod dapr;
@@ -16,7 +16,7 @@ use axum::Router;
 use todo_common::{auth, config::Settings, openapi::Document};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{app::App, chat, mcp};
+use crate::{app::App, calendar, chat, mcp, transfer};
 
 const ABOUT: &str = "Tasks, their reminders, and a chat about them. Every error is a problem (RFC 9457).\n\n\
     Notifications are served by another service: its document is /api/notifications/openapi.json, its page /api/notifications/docs.";
@@ -27,6 +27,8 @@ pub(crate) fn router(app: App, settings: &Settings, allowed_mcp_hosts: &[String]
         Router::new().merge(reminder_cron::router()).merge(reminder_job::router()).merge(dapr::router());
     let (for_people, api) = OpenApiRouter::new()
         .merge(tasks::router())
+        .merge(transfer::router())
+        .merge(calendar::router())
         .merge(list::router())
         .merge(bulk::router())
         .merge(reminders::router())

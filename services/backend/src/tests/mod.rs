@@ -1,5 +1,6 @@
 //! Requests on the whole router, with a real database and a stand-in for the sidecar.
 
+mod calendar;
 mod chat;
 mod contract;
 mod data_path;
@@ -10,3 +11,4 @@ mod reminders;
 mod sidecar;
 mod streams;
 mod tasks;
+mod transfer;

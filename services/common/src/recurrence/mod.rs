@@ -1,6 +1,8 @@
 //! When a recurring task is due next. Rules are counted in civil time (what the clock on the user's wall shows) from the
 //! first occurrence, and only then turned into instants: so 09:00 stays 09:00 over clock changes.
 
+#[cfg(test)]
+mod oracle;
 mod rule;
 #[cfg(test)]
 mod tests;
@@ -52,6 +54,15 @@ pub fn validate(recurrence: &Recurrence, start: Option<Due>, zone: Tz) -> Result
             let dates = rule.dates(start.civil(zone), zone)?;
             if dates.take(1).count() == 0 { Err("the rule has no date at all".to_owned()) } else { Ok(()) }
         }
+    }
+}
+
+/// A rule as calendars take it (RFC 5545), counted from `due` on, which is a date of the series that begins at `start`. Nothing where
+/// the standard has no words for it.
+pub fn rule_from(recurrence: &Recurrence, start: Due, due: Due, zone: Tz) -> Option<String> {
+    match recurrence {
+        Recurrence::Rrule(text) => rule::Rule::parse(text).ok()?.counted_from(start.civil(zone), due, zone),
+        Recurrence::AfterCompletionDays(_) => None,
     }
 }
 

@@ -1,10 +1,10 @@
 //! RFC 5545 rules, read and counted in civil time. The crate `rrule` counts in UTC here, where no clock ever changes.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use rrule::{Frequency, RRule, RRuleSet, Unvalidated};
 
-use crate::tasks::to_instant;
+use crate::tasks::{Due, to_instant};
 
 /// Longest rule, in bytes.
 const LIMIT: usize = 500;
@@ -70,6 +70,21 @@ impl Rule {
             .map(|date| date.naive_utc())
             .take_while(move |date| date.year() <= LAST_YEAR && until.is_none_or(|until| until.allows(*date, zone))))
     }
+
+    /// The rule in full, as if the series began at `due`: with what is left of its number of dates, and with an end of the same kind
+    /// as `due`.
+    pub(super) fn counted_from(self, start: NaiveDateTime, due: Due, zone: Tz) -> Option<String> {
+        let until = self.until;
+        let mut rule = at_month_end(self.rule.clone(), start);
+        if let Some(count) = rule.get_count() {
+            let first = due.civil(zone);
+            let passed = self.dates(start, zone).ok()?.take_while(|date| *date < first).count();
+            let left = count.checked_sub(u32::try_from(passed).ok()?).filter(|left| *left > 0)?;
+            rule = rule.count(left);
+        }
+        let end = until.map(|until| format!(";UNTIL={}", until.of_kind(due, zone))).unwrap_or_default();
+        Some(format!("{rule}{end}"))
+    }
 }
 
 /// Makes "monthly from the 31st" mean the last day of shorter months, and "yearly from 29 February" 28 February in most
@@ -103,6 +118,23 @@ impl Until {
             .or_else(|| civil(text).map(Self::Civil))
             .or_else(|| civil(text.strip_suffix('Z')?).map(|time| Self::Instant(time.and_utc())))
             .ok_or_else(|| "UNTIL is written 20261231, 20261231T235959 or 20261231T235959Z".to_owned())
+    }
+
+    /// As the standard has it: a day where the series has days, and UTC where it has times.
+    fn of_kind(self, due: Due, zone: Tz) -> String {
+        let end_of =
+            |day: NaiveDate| day.checked_add_days(Days::new(1)).unwrap_or(day).and_time(chrono::NaiveTime::MIN);
+        let instant = match self {
+            Self::Day(day) => to_instant(end_of(day), zone) - TimeDelta::seconds(1),
+            Self::Civil(time) => to_instant(time, zone),
+            Self::Instant(instant) => instant,
+        };
+        match (due, self) {
+            (Due::On(_), Self::Day(day)) => day.format("%Y%m%d").to_string(),
+            (Due::On(_), Self::Civil(time)) => time.format("%Y%m%d").to_string(),
+            (Due::On(_), Self::Instant(_)) => instant.with_timezone(&zone).format("%Y%m%d").to_string(),
+            (Due::At(_), _) => instant.format("%Y%m%dT%H%M%SZ").to_string(),
+        }
     }
 
     fn allows(self, date: NaiveDateTime, zone: Tz) -> bool {

@@ -176,3 +176,20 @@ fn keys_are_the_dates_and_one_completion_has_one_key() {
     let key = |completed_at| next_occurrence(&series, utc(completed_at)).unwrap().key;
     assert_eq!(key("2026-03-05 10:00"), key("2026-03-09 10:00"));
 }
+
+#[test]
+fn a_calendar_gets_what_is_left_of_a_rule() {
+    let from = |rule: &str, start, due, zone| rule_from(&Recurrence::Rrule(rule.to_owned()), start, due, zone).unwrap();
+    let daily = from("FREQ=DAILY;COUNT=5", day("2026-03-02"), day("2026-03-04"), UTC);
+    assert_eq!(daily, "FREQ=DAILY;COUNT=3");
+    let monthly = from("FREQ=MONTHLY", day("2026-01-31"), day("2026-02-28"), UTC);
+    assert_eq!(
+        monthly, "FREQ=MONTHLY;BYSETPOS=-1;BYMONTHDAY=28,29,30,31",
+        "it is the last day, and not the 28th from now on"
+    );
+    let start = at("2026-03-02 08:00");
+    assert_eq!(from("FREQ=DAILY;UNTIL=20260304", start, start, Berlin), "FREQ=DAILY;UNTIL=20260304T225959Z");
+    assert_eq!(from("FREQ=DAILY;UNTIL=20260304T100000", start, start, Berlin), "FREQ=DAILY;UNTIL=20260304T090000Z");
+    let days = from("FREQ=DAILY;UNTIL=20260304T233000Z", day("2026-03-02"), day("2026-03-02"), Berlin);
+    assert_eq!(days, "FREQ=DAILY;UNTIL=20260305");
+}

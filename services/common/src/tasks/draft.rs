@@ -13,7 +13,7 @@ const TAG: usize = 50;
 const REMINDERS: usize = 10;
 /// A year.
 const BEFORE_MINUTES: u32 = 366 * 24 * 60;
-const YEARS: std::ops::RangeInclusive<i32> = 1970..=2200;
+pub(super) const YEARS: std::ops::RangeInclusive<i32> = 1970..=2200;
 
 /// What a user may write of a task.
 #[derive(Clone, Debug, PartialEq)]

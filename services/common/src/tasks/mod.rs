@@ -1,9 +1,11 @@
 //! Tasks. Every change writes its event to the outbox on the caller's connection, which must be in a transaction.
 
+mod calendar;
 mod draft;
 mod due;
 mod error;
 mod event;
+mod import;
 mod input;
 mod lifecycle;
 mod list;
@@ -15,8 +17,10 @@ mod search;
 mod user_id;
 mod write;
 
+pub use calendar::{DueTask, list_due};
 pub use due::{Due, to_instant};
 pub use error::TaskError;
+pub use import::{Importable, ImportedTask};
 pub use input::{NewTask, TaskPatch};
 pub use lifecycle::{complete, delete, reopen, restore};
 pub use list::{Page, Sort, StatusFilter, TaskFilter, list};

@@ -1,6 +1,7 @@
 //! Tests with a real database, each in a schema of its own.
 
 mod contract;
+mod dice;
 
 use std::{future::Future, panic::AssertUnwindSafe};
 
@@ -12,6 +13,7 @@ use sqlx::{
 use uuid::Uuid;
 
 pub use contract::keeps_its_contract;
+pub use dice::Dice;
 
 use crate::{
     config::{AuthMode, Settings},

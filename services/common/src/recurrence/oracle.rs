@@ -1,0 +1,211 @@
+//! Thousands of generated rules, against python-dateutil. `e2e/assets/python/recurrence.py` says where ours mean something else.
+
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+use chrono::{Datelike, NaiveDate, SubsecRound, TimeDelta};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{tasks::to_instant, testing::Dice};
+
+/// Another number is another set of rules.
+const SEED: u64 = 5545;
+const CASES: usize = 3000;
+/// Clocks that change by an hour, by half an hour, at midnight and by a whole day; and some that do not.
+const ZONES: [&str; 10] = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "America/Sao_Paulo",
+    "America/St_Johns",
+    "Asia/Kathmandu",
+    "Asia/Beirut",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "Pacific/Chatham",
+];
+
+/// One task and when it was completed, again and again.
+struct Case {
+    recurrence: Recurrence,
+    start: Due,
+    zone: Tz,
+    completions: Vec<DateTime<Utc>>,
+}
+
+impl Case {
+    fn new(dice: &mut Dice) -> Self {
+        let zone: Tz = dice.of(&ZONES).parse().unwrap();
+        let day = NaiveDate::from_ymd_opt(1996, 1, 1).unwrap() + TimeDelta::days(dice.between(0, 50 * 365));
+        // Month ends and leap days are rare otherwise.
+        let day = if dice.one_in(4) { month_end(day) } else { day };
+        let start = if dice.one_in(3) {
+            Due::On(day)
+        } else {
+            // Half of them in the hours in which clocks are changed.
+            let hour = if dice.one_in(2) { dice.between(0, 3) } else { dice.between(0, 23) };
+            let time = TimeDelta::minutes(hour * 60 + dice.of(&[0, 15, 30, 59]));
+            Due::At(to_instant(day.and_hms_opt(0, 0, 0).unwrap() + time, zone))
+        };
+        let recurrence = if dice.one_in(20) {
+            Recurrence::AfterCompletionDays(u16::try_from(dice.between(1, 400)).unwrap())
+        } else {
+            Recurrence::Rrule(rule(dice, start, zone))
+        };
+        // Punctual, early, late, and after several dates went by.
+        let mut at = start.instant(zone) - TimeDelta::minutes(dice.between(0, 3 * 24 * 60));
+        let completions = (0..3).map(|_| {
+            at += TimeDelta::minutes(dice.between(1, 200 * 24 * 60));
+            at.trunc_subsecs(0)
+        });
+        Self { recurrence, start, zone, completions: completions.collect() }
+    }
+
+    fn asked(&self) -> Value {
+        let completions: Vec<_> = self.completions.iter().map(DateTime::to_rfc3339).collect();
+        let mut asked = json!({"zone": self.zone.name(), "completions": completions});
+        match self.start {
+            Due::On(day) => asked["date"] = json!(day),
+            Due::At(_) => asked["civil"] = json!(self.start.civil(self.zone)),
+        }
+        match &self.recurrence {
+            Recurrence::Rrule(rule) => asked["rule"] = json!(rule),
+            Recurrence::AfterCompletionDays(days) => asked["after_days"] = json!(days),
+        }
+        asked
+    }
+
+    fn ours(&self) -> Vec<Option<Due>> {
+        let mut due = self.start;
+        let mut found = Vec::new();
+        for completed_at in &self.completions {
+            let series = Series {
+                recurrence: &self.recurrence,
+                start: Some(self.start),
+                task_id: Uuid::nil(),
+                due: Some(due),
+                zone: self.zone,
+            };
+            let next = next_occurrence(&series, *completed_at).map(|next| next.due);
+            found.push(next);
+            let Some(next) = next else { break };
+            due = next;
+        }
+        found
+    }
+}
+
+fn month_end(day: NaiveDate) -> NaiveDate {
+    let next = day.with_day(1).unwrap() + TimeDelta::days(31);
+    next.with_day(1).unwrap() - TimeDelta::days(1)
+}
+
+fn rule(dice: &mut Dice, start: Due, zone: Tz) -> String {
+    const DAYS: [&str; 7] = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"];
+    let frequency = dice.of(&["DAILY", "WEEKLY", "MONTHLY", "YEARLY"]);
+    let mut rule = format!("FREQ={frequency}");
+    if dice.one_in(2) {
+        let _ = write!(rule, ";INTERVAL={}", dice.between(1, 5));
+    }
+    let month_days = |dice: &mut Dice| dice.some(|dice| dice.of(&[1, 2, 15, 28, 29, 30, 31, -1, -2, -31]).to_string());
+    let plain_days = |dice: &mut Dice| dice.some(|dice| dice.of(&DAYS).to_owned());
+    let nth_days = |dice: &mut Dice| {
+        dice.some(|dice| format!("{}{}", dice.of(&["1", "2", "3", "4", "5", "-1", "-2"]), dice.of(&DAYS)))
+    };
+    let months = |dice: &mut Dice| dice.some(|dice| dice.between(1, 12).to_string());
+    match (frequency, dice.below(6)) {
+        ("DAILY" | "WEEKLY", 0 | 1) | ("MONTHLY", 0) => {
+            let _ = write!(rule, ";BYDAY={}", plain_days(dice));
+        }
+        ("MONTHLY", 1) => {
+            let _ = write!(rule, ";BYDAY={}", nth_days(dice));
+        }
+        ("DAILY" | "MONTHLY", 2) => {
+            let _ = write!(rule, ";BYMONTHDAY={}", month_days(dice));
+        }
+        ("MONTHLY", 3) => {
+            let _ = write!(rule, ";BYDAY=MO,TU,WE,TH,FR;BYSETPOS={}", dice.of(&[1, 2, -1]));
+        }
+        ("YEARLY", 0) => {
+            let _ = write!(rule, ";BYMONTH={};BYDAY={}", months(dice), nth_days(dice));
+        }
+        ("YEARLY", 1) => {
+            let _ = write!(rule, ";BYMONTH={};BYMONTHDAY={}", months(dice), month_days(dice));
+        }
+        ("YEARLY", 2) => {
+            let _ = write!(rule, ";BYYEARDAY={}", dice.of(&[1, 59, 60, 100, 366, -1]));
+        }
+        ("YEARLY", 3) => {
+            let _ = write!(rule, ";BYWEEKNO={};BYDAY={}", dice.of(&[1, 20, 52, 53]), dice.of(&DAYS));
+        }
+        (_, 4) => {
+            let _ = write!(rule, ";BYMONTH={}", months(dice));
+        }
+        _ => {}
+    }
+    if frequency == "WEEKLY" && dice.one_in(3) {
+        let _ = write!(rule, ";WKST={}", dice.of(&["SU", "MO"]));
+    }
+    match dice.below(4) {
+        0 => {
+            let _ = write!(rule, ";COUNT={}", dice.between(1, 30));
+        }
+        1 => {
+            let end = start.civil(zone) + TimeDelta::minutes(dice.between(0, 900 * 24 * 60));
+            // The end is of the same kind as the start, as the standard has it.
+            let _ = match start {
+                Due::On(_) => write!(rule, ";UNTIL={}", end.format("%Y%m%d")),
+                Due::At(_) if dice.one_in(2) => write!(rule, ";UNTIL={}", end.format("%Y%m%dT%H%M%S")),
+                Due::At(_) => write!(rule, ";UNTIL={}", to_instant(end, zone).format("%Y%m%dT%H%M%SZ")),
+            };
+        }
+        _ => {}
+    }
+    rule
+}
+
+/// dateutil's answers, one for each case.
+fn ask(cases: &[Case]) -> Vec<Vec<Option<Due>>> {
+    let python = std::env::var("TEST_PYTHON")
+        .expect("this test needs a Python with python-dateutil: run `cargo xtask test unit`, which sets TEST_PYTHON");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../e2e/assets/python/recurrence.py");
+    let mut oracle = Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let lines: String = cases.iter().fold(String::new(), |lines, case| lines + &case.asked().to_string() + "\n");
+    let mut input = oracle.stdin.take().unwrap();
+    let writing = std::thread::spawn(move || input.write_all(lines.as_bytes()));
+    let output = oracle.wait_with_output().unwrap();
+    writing.join().unwrap().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let due = |text: &str| match text.parse() {
+        Ok(day) => Due::On(day),
+        Err(_) => Due::At(text.parse().unwrap()),
+    };
+    let answer = |line: &str| {
+        let dates: Vec<Option<String>> = serde_json::from_str(line).unwrap();
+        dates.iter().map(|date| date.as_deref().map(due)).collect()
+    };
+    text.lines().map(answer).collect()
+}
+
+#[test]
+fn thousands_of_rules_are_due_when_dateutil_says() {
+    let mut dice = Dice::new(SEED);
+    let cases: Vec<Case> = (0..CASES).map(|_| Case::new(&mut dice)).collect();
+    let expected = ask(&cases);
+    assert_eq!(expected.len(), CASES);
+    let mut differences = String::new();
+    for (case, expected) in cases.iter().zip(&expected) {
+        let ours = case.ours();
+        if ours != *expected {
+            let _ = write!(differences, "\n{}\n  ours     {ours:?}\n  dateutil {expected:?}", case.asked());
+        }
+    }
+    let dates = expected.iter().flatten().flatten().count();
+    assert!(differences.is_empty(), "with the seed {SEED}:{differences}");
+    assert!(dates > 2 * CASES, "most of them have dates: {dates}");
+}

@@ -1,0 +1,43 @@
+//! Tasks as a calendar needs them.
+
+use chrono_tz::Tz;
+use sqlx::PgConnection;
+
+use super::{Due, Task, TaskError, UserId, draft::zone_of, row::Row};
+use crate::recurrence;
+
+/// An open task that is due at some time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DueTask {
+    /// The task.
+    pub task: Task,
+    /// When it is due.
+    pub due: Due,
+    /// The user's zone.
+    pub zone: Tz,
+    /// How it repeats from here on, if by a rule of the standard.
+    pub rule: Option<String>,
+}
+
+impl DueTask {
+    fn of(row: Row) -> Option<Self> {
+        let (due, zone) = (row.task.due()?, zone_of(&row.task));
+        let start = row.series_start.unwrap_or(due);
+        let rule = row.task.recurrence.as_ref().and_then(|rule| recurrence::rule_from(rule, start, due, zone));
+        Some(Self { task: row.task, due, zone, rule })
+    }
+}
+
+/// This user's open tasks with a due time or day, the soonest first.
+pub async fn list_due(connection: &mut PgConnection, user: &UserId, most: u32) -> Result<Vec<DueTask>, TaskError> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT * FROM tasks WHERE user_id = $1 AND deleted_at IS NULL AND completed_at IS NULL
+             AND (due_at IS NOT NULL OR due_date IS NOT NULL)
+         ORDER BY due_sort, id LIMIT $2",
+    )
+    .bind(user)
+    .bind(i64::from(most))
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().filter_map(DueTask::of).collect())
+}

@@ -1,0 +1,77 @@
+//! Tasks from elsewhere, such as an export of this or another platform.
+
+use chrono::{DateTime, Datelike, SubsecRound, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{
+    NewTask, Status, Task, TaskError, UserId,
+    draft::{Draft, YEARS},
+    event, reminders,
+    row::Row,
+    write::now,
+};
+use crate::{events::EventType, problem::FieldError};
+
+/// A task as an export has it. What only the platform decides, such as its id, is not taken over.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ImportedTask {
+    /// Its content.
+    #[serde(flatten)]
+    pub task: NewTask,
+    /// Whether it is done; if absent, it is where `completed_at` is there.
+    #[serde(default)]
+    pub status: Option<Status>,
+    /// When it was completed; now, if it was and this is absent.
+    #[serde(default)]
+    pub completed_at: Option<DateTime<Utc>>,
+}
+
+/// A task that may be imported.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Importable {
+    draft: Draft,
+    completed_at: Option<DateTime<Utc>>,
+}
+
+impl ImportedTask {
+    /// Checks everything.
+    pub fn check(self) -> Result<Importable, TaskError> {
+        let completed_at = match self.status {
+            Some(Status::Open) => None,
+            Some(Status::Completed) => Some(self.completed_at.unwrap_or_else(now)),
+            None => self.completed_at,
+        };
+        let draft = Draft::new(self.task);
+        if completed_at.is_none_or(|at| YEARS.contains(&at.year())) {
+            return Ok(Importable { draft: draft?, completed_at: completed_at.map(|at| at.trunc_subsecs(6)) });
+        }
+        let mut errors = match draft {
+            Err(TaskError::Invalid(errors)) => errors,
+            Err(other) => return Err(other),
+            Ok(_) => Vec::new(),
+        };
+        errors.push(FieldError::new("completed_at", "must be in the years 1970 to 2200"));
+        Err(TaskError::Invalid(errors))
+    }
+}
+
+impl Importable {
+    /// Creates it. Reminders whose time has passed are not told, and a completed task makes no next occurrence.
+    pub async fn create(self, connection: &mut PgConnection, user: &UserId) -> Result<Task, TaskError> {
+        let mut row = Row::new(Uuid::now_v7(), user, self.draft, now());
+        if let Some(at) = self.completed_at {
+            row.task.status = Status::Completed;
+            row.task.completed_at = Some(at);
+        }
+        // The series is named after the new task: its place cannot be taken.
+        row.insert(&mut *connection).await?;
+        if row.task.completed_at.is_none() {
+            reminders::schedule(&mut *connection, &row.task, Some(row.task.created_at)).await?;
+        }
+        event::record(connection, EventType::Created, &row.task).await?;
+        Ok(row.task)
+    }
+}
