@@ -92,14 +92,36 @@ pub async fn write<T: IntoResponse>(
         database.commit(transaction).await?;
         return Ok(answer);
     };
-    if let Some(answer) = find(&mut transaction, user, once).await? {
-        return Ok(answer);
+    match at_first(&mut transaction, user, once, work).await {
+        Ok(answer) => {
+            database.commit(transaction).await?;
+            Ok(answer)
+        }
+        Err(instead) => {
+            // Now, and not some time after it is dropped: until then the key is under way. If it fails, the connection is gone, and
+            // the lock with it.
+            let _ = transaction.rollback().await;
+            instead.map_err(|problem| *problem)
+        }
     }
-    let (parts, body) = work(&mut transaction).await?.into_response().into_parts();
+}
+
+/// Does `work` and keeps its answer. The error is what to answer instead: the answer from before, or why there is none.
+async fn at_first<T: IntoResponse>(
+    connection: &mut PgConnection,
+    user: &UserId,
+    once: &Once,
+    work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Problem>,
+) -> Result<Response, Result<Response, Box<Problem>>> {
+    let failed = |problem: Problem| Err(Box::new(problem));
+    if let Some(answer) = find(&mut *connection, user, once).await.map_err(failed)? {
+        return Err(Ok(answer));
+    }
+    let (parts, body) = work(&mut *connection).await.map_err(failed)?.into_response().into_parts();
     // Our own answers, in memory already.
-    let body = to_bytes(body, usize::MAX).await.map_err(|_| Problem::internal())?;
-    keep(&mut transaction, user, once, parts.status, &parts.headers, &body).await?;
-    database.commit(transaction).await?;
+    let body = to_bytes(body, usize::MAX).await.map_err(|_| failed(Problem::internal()))?;
+    let kept = keep(connection, user, once, parts.status, &parts.headers, &body).await;
+    kept.map_err(|error| failed(error.into()))?;
     Ok((parts.status, parts.headers, body).into_response())
 }
 
