@@ -82,6 +82,11 @@ pub const BUILTIN_SECRET_STORE: &str = "kubernetes";
 /// Configuration and Resiliency of all services.
 pub const DAPR_CONFIG: &str = "todo-platform";
 
+/// What says to Prometheus where the metrics are and when to raise an alarm.
+pub const MONITORING: &str = "todo-platform";
+/// ConfigMap with the dashboard.
+pub const DASHBOARD: &str = "todo-platform-dashboard";
+
 /// Topics that the services use, dead-letter ones included.
 pub const TOPICS: [&str; 4] = ["reminders", "reminders-dead", "task-events", "task-events-dead"];
 

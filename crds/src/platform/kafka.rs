@@ -45,7 +45,7 @@ pub struct KafkaSpec {
     #[x_kube(validation = rules::duration("10ms", "1m"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consume_retry_interval: Option<Duration>,
-    /// The topics that the operator makes.
+    /// The topics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topics: Option<TopicsSpec>,
 }
@@ -157,11 +157,12 @@ pub struct StrimziSpec {
     pub storage: Option<StorageSpec>,
 }
 
-/// The topics that the operator makes.
+/// The topics.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TopicsSpec {
-    /// Partitions of each; 3 if absent. Cannot be changed later, as events of one task would be in two partitions then.
+    /// Partitions of each; 3 if absent. Cannot be changed later, as events of one task would be in two partitions then. In
+    /// a Kafka that somebody else runs the operator makes none; there it says in `Degraded` which have another number.
     #[schemars(range(min = 1, max = 100))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partitions: Option<i32>,

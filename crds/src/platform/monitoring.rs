@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{rules, schema};
 
-/// Objects for Prometheus and Grafana. Each is made if it is given and its kind exists in the cluster.
+/// Objects for Prometheus and Grafana. Each is made if it is given, once its kind exists in the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MonitoringSpec {
-    /// `ServiceMonitor`s and `PodMonitor`s for the services and their sidecars.
+    /// A `PodMonitor` for the services and their sidecars, whose metrics are behind no Service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_monitor: Option<ServiceMonitorSpec>,
     /// A `PrometheusRule` with alerts.
@@ -49,7 +49,7 @@ pub struct PrometheusRuleSpec {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DashboardSpec {
-    /// Labels by which Grafana's sidecar finds it.
+    /// Labels by which Grafana's sidecar finds it; `grafana_dashboard: "1"` if absent.
     #[schemars(schema_with = "schema::labels")]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,

@@ -25,14 +25,20 @@ const SERVED: Duration = Duration::from_secs(30);
 pub(super) async fn install(client: &Client, tools: &Tools) -> anyhow::Result<()> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/yaml");
     for folder in [own, tools.dapr_chart().join("crds")] {
-        for file in std::fs::read_dir(folder)? {
-            let text = std::fs::read_to_string(file?.path())?;
-            for document in serde_yaml::Deserializer::from_str(&text) {
-                define(client, &CustomResourceDefinition::deserialize(document)?).await?;
-            }
-        }
+        define_all(client, &folder).await?;
     }
     injector(client).await
+}
+
+/// Installs the definitions in the files of a folder.
+pub(super) async fn define_all(client: &Client, folder: &Path) -> anyhow::Result<()> {
+    for file in std::fs::read_dir(folder)? {
+        let text = std::fs::read_to_string(file?.path())?;
+        for document in serde_yaml::Deserializer::from_str(&text) {
+            define(client, &CustomResourceDefinition::deserialize(document)?).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn define(client: &Client, definition: &CustomResourceDefinition) -> anyhow::Result<()> {

@@ -76,6 +76,12 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// Installs the definitions of another operator, `testdata/crds/NAME`, but not the operator.
+    pub async fn install_kinds(&self, name: &str) -> anyhow::Result<()> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/crds").join(name);
+        assets::define_all(&self.client, &folder).await
+    }
+
     /// Ends the API server without warning and starts it again. Returns when it answers.
     pub async fn restart_api_server(&self) -> anyhow::Result<()> {
         let mut processes = self.processes.lock().await;

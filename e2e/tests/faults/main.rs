@@ -4,6 +4,7 @@
 mod foreign;
 mod isolation;
 mod late;
+mod managed;
 mod quiet;
 mod replicas;
 mod support;

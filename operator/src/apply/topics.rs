@@ -2,7 +2,7 @@
 //! they are there and says which are not.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     future::Future,
     sync::Arc,
     time::{Duration, Instant},
@@ -47,6 +47,8 @@ pub enum Topics {
     Unknown,
     /// All there.
     Present,
+    /// All there, but these have other numbers of partitions than the spec says.
+    Differing(Vec<(String, usize)>),
     /// Some are not, and it is not the operator that makes them.
     Missing(Vec<String>),
     /// The broker cannot be asked.
@@ -128,12 +130,13 @@ async fn look(client: &Client, platform: &Resolved, maker: Option<&Leadership>) 
         builder = builder.tls_config(tls);
     }
     let kafka = builder.build().await.map_err(|error| error.to_string())?;
-    let present: BTreeSet<String> =
-        kafka.list_topics().await.map_err(|error| error.to_string())?.into_iter().map(|topic| topic.name).collect();
+    let topics = kafka.list_topics().await.map_err(|error| error.to_string())?;
+    let present: BTreeMap<String, usize> =
+        topics.into_iter().map(|topic| (topic.name, topic.partitions.len())).collect();
     let missing: Vec<String> =
-        names::TOPICS.iter().filter(|topic| !present.contains(**topic)).map(|topic| (*topic).to_owned()).collect();
+        names::TOPICS.iter().filter(|topic| !present.contains_key(**topic)).map(|topic| (*topic).to_owned()).collect();
     if missing.is_empty() {
-        return Ok(Topics::Present);
+        return Ok(compared(&present, platform.kafka.expected_partitions));
     }
     let embedded = matches!(platform.kafka.mode, KafkaMode::Embedded(_));
     if !embedded || !maker.is_some_and(Leadership::is_leader) {
@@ -149,6 +152,17 @@ async fn look(client: &Client, platform: &Resolved, maker: Option<&Leadership>) 
         }
     }
     Ok(Topics::Present)
+}
+
+/// Whether topics that are all there have as many partitions as they should.
+fn compared(present: &BTreeMap<String, usize>, expected: Option<u32>) -> Topics {
+    let Some(expected) = expected.and_then(|expected| usize::try_from(expected).ok()) else { return Topics::Present };
+    let differing: Vec<_> = names::TOPICS
+        .iter()
+        .filter_map(|topic| Some(((*topic).to_owned(), *present.get(*topic)?)))
+        .filter(|(_, partitions)| *partitions != expected)
+        .collect();
+    if differing.is_empty() { Topics::Present } else { Topics::Differing(differing) }
 }
 
 /// The client's own default would try for ever.
@@ -222,6 +236,16 @@ mod tests {
     use std::future::{pending, ready};
 
     use super::*;
+
+    #[test]
+    fn partitions_are_compared_where_the_spec_says_how_many() {
+        let present = |partitions| names::TOPICS.map(|topic| (topic.to_owned(), partitions)).into();
+        assert_eq!(compared(&present(1), None), Topics::Present);
+        assert_eq!(compared(&present(6), Some(6)), Topics::Present);
+        let mut one_differs: BTreeMap<String, usize> = present(6);
+        one_differs.insert("reminders".to_owned(), 1);
+        assert_eq!(compared(&one_differs, Some(6)), Topics::Differing(vec![("reminders".to_owned(), 1)]));
+    }
 
     #[tokio::test]
     async fn a_broker_that_does_not_answer_holds_up_no_pass_and_leaves_what_is_known() {

@@ -10,6 +10,7 @@ pub mod dapr;
 pub mod exposure;
 mod hash;
 pub mod kafka;
+pub mod monitoring;
 mod network;
 pub mod pod;
 pub mod postgres;
@@ -128,6 +129,7 @@ pub fn desired(platform: &Resolved) -> Desired {
         objects.extend(app::objects(platform, app));
     }
     objects.extend(exposure::objects(platform));
+    objects.extend(monitoring::objects(platform));
     // Stable: within a wave the order above stays.
     objects.sort_by_key(|object| object.wave);
     Desired { objects }

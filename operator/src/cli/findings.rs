@@ -10,7 +10,11 @@ use super::{
     skew::Skew,
     tree::{Mark, Paint},
 };
-use crate::dereference::cluster::{Cluster, Injector, version_warning};
+use crate::{
+    build::monitoring,
+    dereference::cluster::{Cluster, Injector, version_warning},
+    observe::managed::{CLOUD_NATIVE_PG, Other, STRIMZI},
+};
 
 /// Oldest minor version of Kubernetes 1 that the operator is made for.
 const OLDEST_MINOR: u32 = 30;
@@ -145,6 +149,27 @@ pub(super) fn operators(releases: &[Release]) -> Vec<Finding> {
 pub(super) fn hidden_operators() -> Finding {
     let what = "whether another operator looks after the same namespaces cannot be told";
     Finding::warning(what, "run this with an account that may list Deployments of all namespaces")
+}
+
+/// What there is of other operators, which only some platforms need.
+pub(super) fn others(cluster: &Cluster) -> Vec<Finding> {
+    let one = |name: &str, kinds: &[&'static str], group: &str, install: &str, field: &str| {
+        let missing = cluster.missing(kinds);
+        if missing.is_empty() {
+            return Finding::good(format!("{name}'s CustomResourceDefinitions"));
+        }
+        let what = format!("the cluster has no {} of {group}", missing.join(", "));
+        Finding::warning(what, format!("install {install}, if a platform is to have spec.{field}"))
+    };
+    let run = |other: &Other, field: &str| {
+        let install = format!("{} {} or later", other.name, other.release);
+        one(other.name, other.kinds, other.group_version, &install, field)
+    };
+    vec![
+        run(&STRIMZI, "kafka.strimzi"),
+        run(&CLOUD_NATIVE_PG, "postgres.cloudNativePg"),
+        one("Prometheus", &monitoring::KINDS, monitoring::GROUP_VERSION, "the Prometheus operator", "monitoring"),
+    ]
 }
 
 /// Where the operator works.
@@ -286,6 +311,17 @@ mod tests {
             assert_eq!(marks(&found), expected, "{cluster:?}");
             assert!(found.iter().all(|finding| finding.cure.is_some() == (finding.mark != good)));
         }
+    }
+
+    #[test]
+    fn other_operators_are_looked_for_and_needed_by_nobody_who_does_not_ask() {
+        let nothing = others(&Cluster::default());
+        assert_eq!(marks(&nothing), [Mark::Unsure; 3]);
+        let cure = "install CloudNativePG 1.25 or later, if a platform is to have spec.postgres.cloudNativePg";
+        assert_eq!(nothing[1].cure.as_deref(), Some(cure));
+        let all = STRIMZI.kinds.iter().chain(CLOUD_NATIVE_PG.kinds).chain(&monitoring::KINDS);
+        let served = all.map(|kind| (*kind).to_owned()).collect();
+        assert_eq!(marks(&others(&Cluster { served, ..Cluster::default() })), [Mark::Good; 3]);
     }
 
     #[test]

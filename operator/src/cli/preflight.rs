@@ -63,6 +63,7 @@ pub(super) async fn run(args: PreflightArgs, out: &mut impl io::Write) -> anyhow
     found.push(definition(&client).await?);
     let cluster = cluster::read(&client, &args.dapr_namespace, &Cluster::default()).await;
     found.extend(findings::dapr(&cluster, &args.dapr_namespace));
+    found.extend(findings::others(&cluster));
     found.extend(operators(&client).await?);
 
     let namespaces = findings::Namespaces {

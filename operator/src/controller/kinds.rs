@@ -15,6 +15,8 @@ use todo_crds::{
     strimzi::{Kafka, KafkaNodePool, KafkaTopic, KafkaUser},
 };
 
+use crate::build::monitoring;
+
 /// Kinds of objects that every cluster has.
 pub(crate) fn base_kinds() -> Vec<ApiResource> {
     vec![
@@ -46,6 +48,8 @@ pub(crate) fn late_kinds() -> Vec<ApiResource> {
         ApiResource::erase::<KafkaTopic>(&()),
         ApiResource::erase::<KafkaUser>(&()),
         ApiResource::erase::<Cluster>(&()),
+        monitoring::resource("PodMonitor"),
+        monitoring::resource("PrometheusRule"),
     ]
 }
 

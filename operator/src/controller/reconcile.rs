@@ -183,6 +183,9 @@ impl Context {
         let cluster = self.watches.cluster().borrow().clone();
         let mut missing = observe::managed::needed(resolved);
         missing.retain(|other| !cluster.missing(other.kinds).is_empty());
+        if !missing.is_empty() {
+            self.watches.hurry();
+        }
         Infrastructure { parts, missing, topics, external_kafka }
     }
 

@@ -19,7 +19,7 @@ use kube::{
 };
 use kube_runtime::{WatchStreamExt, reflector::ObjectRef, watcher};
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -53,6 +53,7 @@ pub struct Watches {
     triggers: mpsc::Sender<ObjectRef<Guarded>>,
     cluster: watch::Sender<Cluster>,
     asked: AtomicBool,
+    hurry: Notify,
     started: Instant,
     stop: CancellationToken,
 }
@@ -82,6 +83,7 @@ impl Watches {
             triggers,
             cluster: watch::Sender::default(),
             asked: AtomicBool::new(false),
+            hurry: Notify::new(),
             started: Instant::now(),
             stop,
         });
@@ -176,6 +178,16 @@ impl Watches {
         });
     }
 
+    /// A platform waits for a kind that may come late: the cluster is asked as often as if Dapr's were missing.
+    pub fn hurry(&self) {
+        self.hurry.notify_one();
+    }
+
+    async fn hurried(&self) {
+        self.hurry.notified().await;
+        tokio::time::sleep(ASK_WHILE_MISSING).await;
+    }
+
     /// Begins to watch a kind when its CRD appears and ends when it goes.
     async fn look_for_late_kinds(self: Arc<Self>) {
         loop {
@@ -196,6 +208,7 @@ impl Watches {
             let wait = if complete { ASK_WHEN_COMPLETE } else { ASK_WHILE_MISSING };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
+                () = self.hurried() => {}
                 () = self.stop.cancelled() => return,
             }
         }

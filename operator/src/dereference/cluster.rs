@@ -7,17 +7,18 @@ use kube::{Api, Client};
 use todo_crds::{cloud_native_pg, strimzi};
 use tokio::time::timeout;
 
-use crate::class::Class;
+use crate::{build::monitoring, class::Class};
 
 /// How long one question may take.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The Dapr kinds that a platform consists of.
 pub const DAPR_KINDS: [&str; 3] = ["Component", "Configuration", "Resiliency"];
 /// All kinds that may come late, by where they are.
-const LATE_KINDS: [(&str, &[&str]); 4] = [
+const LATE_KINDS: [(&str, &[&str]); 5] = [
     ("dapr.io/v1alpha1", &DAPR_KINDS),
     ("gateway.networking.k8s.io/v1", &["HTTPRoute"]),
     (strimzi::GROUP_VERSION, &strimzi::KINDS),
+    (monitoring::GROUP_VERSION, &monitoring::KINDS),
     (cloud_native_pg::GROUP_VERSION, &[cloud_native_pg::KIND]),
 ];
 /// The Deployment that gives pods their sidecars, as Dapr's chart names it.

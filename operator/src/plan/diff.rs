@@ -36,7 +36,9 @@ fn covers(live: &DynamicObject, body: &DynamicObject) -> bool {
 /// so, and there it takes every list for one value.
 fn merges_lists(body: &DynamicObject) -> bool {
     let group = body.types.as_ref().and_then(|types| types.api_version.split('/').next());
-    !matches!(group, Some("dapr.io" | "gateway.networking.k8s.io" | "kafka.strimzi.io" | "postgresql.cnpg.io"))
+    let unmerged =
+        ["dapr.io", "gateway.networking.k8s.io", "kafka.strimzi.io", "monitoring.coreos.com", "postgresql.cnpg.io"];
+    group.is_none_or(|group| !unmerged.contains(&group))
 }
 
 /// How values are compared.

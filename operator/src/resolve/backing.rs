@@ -32,7 +32,8 @@ pub(super) fn kafka(checks: &mut Checks, spec: Option<&api::KafkaSpec>, settings
         let (least, most) = (Duration::from_millis(10), Duration::from_mins(1));
         checks.take("spec.kafka.consumeRetryInterval", check::duration(interval, least, most))
     });
-    let partitions = spec.topics.as_ref().and_then(|topics| topics.partitions).unwrap_or(defaults::PARTITIONS);
+    let given = spec.topics.as_ref().and_then(|topics| topics.partitions);
+    let partitions = given.unwrap_or(defaults::PARTITIONS);
     checks.take("spec.kafka.topics.partitions", check::number(i64::from(partitions), 1, MOST_PARTITIONS));
     Kafka {
         mode: kafka_mode(checks, &spec, settings),
@@ -41,6 +42,7 @@ pub(super) fn kafka(checks: &mut Checks, spec: Option<&api::KafkaSpec>, settings
         consume_retry_interval: retry
             .map_or_else(|| defaults::CONSUME_RETRY_INTERVAL.to_owned(), |retry| format!("{}ms", retry.as_millis())),
         partitions: partitions.unsigned_abs(),
+        expected_partitions: given.filter(|_| spec.external.is_some()).map(i32::unsigned_abs),
     }
 }
 

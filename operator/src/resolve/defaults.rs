@@ -38,6 +38,11 @@ pub const SAMPLING_RATE: &str = "0.0001";
 /// Share of the requested CPU that an autoscaler aims at, in percent.
 pub const CPU_PERCENT: i32 = 75;
 
+/// Labels by which the sidecar of Grafana's chart finds a dashboard.
+pub fn dashboard_labels() -> BTreeMap<String, String> {
+    BTreeMap::from([("grafana_dashboard".to_owned(), "1".to_owned())])
+}
+
 /// Pods of a service.
 pub const fn replicas(app: App) -> i32 {
     match app {

@@ -17,6 +17,8 @@ pub struct Kafka {
     pub consume_retry_interval: String,
     /// Partitions of each topic that the operator creates.
     pub partitions: u32,
+    /// Partitions that each topic of somebody else's Kafka should have, if the spec says so.
+    pub expected_partitions: Option<u32>,
 }
 
 /// Which broker.

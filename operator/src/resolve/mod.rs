@@ -5,6 +5,7 @@ mod backing;
 mod check;
 pub mod defaults;
 mod kafka;
+mod monitoring;
 mod notifications;
 mod platform;
 mod postgres;
@@ -16,6 +17,7 @@ mod settings;
 pub mod validate;
 
 pub use kafka::{ExternalKafka, Kafka, KafkaAuth, KafkaMode, KafkaTls, SaslMechanism, Strimzi};
+pub use monitoring::{Monitoring, Scrape};
 pub use notifications::{Notifications, Outbound, Smtp, WebPush};
 pub use platform::{
     Ai, Dapr, Exposure, ManagedStorage, NetworkPolicy, Reminders, Resolved, StateStore, Storage, Tracing,

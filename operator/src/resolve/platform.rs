@@ -7,7 +7,7 @@ use k8s_openapi::{
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::OwnerReference},
 };
 
-use super::{GeneratedSecrets, Kafka, Notifications, Postgres, SecretRef, Service};
+use super::{GeneratedSecrets, Kafka, Monitoring, Notifications, Postgres, SecretRef, Service};
 use crate::names::App;
 
 /// A platform with every default filled in and every choice made.
@@ -44,6 +44,8 @@ pub struct Resolved {
     pub image_pull_secrets: Vec<String>,
     /// How the page is reached from outside, if it is.
     pub exposure: Option<Exposure>,
+    /// What Prometheus and Grafana are to find.
+    pub monitoring: Monitoring,
     /// Namespaces for the network policies, if there are any.
     pub network_policy: Option<NetworkPolicy>,
     /// Whether data outlives the resource, be it embedded or run for it by another operator.

@@ -12,7 +12,7 @@ use todo_crds::platform::{
 
 use super::{
     Ai, Dapr, Exposure, Found, NetworkPolicy, Reminders, Resolved, SecretRef, Settings, StateStore, Tracing, backing,
-    check, defaults, notifications::notifications, schedule, services,
+    check, defaults, monitoring::monitoring, notifications::notifications, schedule, services,
 };
 use crate::build;
 
@@ -63,6 +63,7 @@ pub fn validate(platform: &TodoPlatform, settings: &Settings, found: &Found) -> 
         version,
         image_pull_secrets: image_pull_secrets(&mut checks, spec),
         exposure: spec.ingress.as_ref().map(|ingress| exposure(&mut checks, ingress)),
+        monitoring: monitoring(&mut checks, spec.monitoring.as_ref()),
         network_policy: network_policy(spec, settings),
         retain_data: spec.deletion_policy.unwrap_or_default() == DeletionPolicy::Retain,
         digests: BTreeMap::new(),
@@ -82,20 +83,6 @@ fn refuse_unsupported(checks: &mut Checks, spec: &TodoPlatformSpec) {
         && mode != AuthMode::Disabled
     {
         checks.unsupported("spec.auth.mode", "write disabled, and let nobody reach the page whom you do not trust");
-    }
-    if let Some(monitoring) = &spec.monitoring {
-        for (field, given) in [
-            ("serviceMonitor", monitoring.service_monitor.is_some()),
-            ("prometheusRule", monitoring.prometheus_rule.is_some()),
-            ("dashboard", monitoring.dashboard.is_some()),
-        ] {
-            if given {
-                checks.unsupported(
-                    &format!("spec.monitoring.{field}"),
-                    "leave it out, and scrape the pods' metrics ports",
-                );
-            }
-        }
     }
 }
 

@@ -198,7 +198,7 @@ fn infrastructure(observed: &Observed) -> Verdict {
             "Ready",
             "events go through Kafka, although the operator itself cannot ask it for its topics",
         ),
-        Topics::Present => {
+        Topics::Present | Topics::Differing(_) => {
             Verdict::yes(TYPE, "Ready", "Kafka has the topics, and what runs for the platform alone is ready")
         }
         Topics::Missing(topics) => {
@@ -365,8 +365,18 @@ fn degraded(observed: &Observed) -> Verdict {
         );
         return Verdict::yes(TYPE, "OwnershipFight", message);
     }
-    if let Some(held) = observed.applied.held.iter().find(|held| held.key.kind == "HTTPRoute") {
-        return Verdict::yes(TYPE, "GatewayApiMissing", format!("{} waits: {}", held.key, held.reason));
+    if let Topics::Differing(topics) = &observed.infrastructure.topics {
+        return Verdict::yes(TYPE, "PartitionsDiffer", words::partitions(topics));
+    }
+    // Each is asked for, and nothing else needs it.
+    for (kind, reason) in [
+        ("HTTPRoute", "GatewayApiMissing"),
+        ("PodMonitor", "PrometheusOperatorMissing"),
+        ("PrometheusRule", "PrometheusOperatorMissing"),
+    ] {
+        if let Some(held) = observed.applied.held.iter().find(|held| held.key.kind == kind) {
+            return Verdict::yes(TYPE, reason, format!("{} waits: {}", held.key, held.reason));
+        }
     }
     Verdict::no(TYPE, "AsExpected", "nothing is wrong")
 }

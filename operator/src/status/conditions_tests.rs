@@ -393,6 +393,16 @@ fn the_second_platform_of_a_namespace_is_told_which_one_has_it() {
     assert!(message.contains("TodoPlatform first"), "{message}");
 }
 
+#[test]
+fn topics_with_other_partitions_than_the_spec_says_are_told_and_stop_nothing() {
+    let differing = Topics::Differing(vec![("reminders".to_owned(), 1)]);
+    let verdicts = of_platform(|observed| observed.infrastructure.topics = differing);
+    assert_eq!(find(&verdicts, condition::READY).0, Some(true));
+    let (status, reason, message) = find(&verdicts, condition::DEGRADED);
+    assert_eq!((status, reason.as_str()), (Some(true), "PartitionsDiffer"));
+    assert!(message.contains("reminders has 1"), "{message}");
+}
+
 /// A platform whose Kafka Strimzi runs, in this state.
 fn with_strimzi(observed: &mut Observed, rollout: Rollout) {
     let part = Part { rollout, operator: Some("Strimzi") };

@@ -56,6 +56,17 @@ pub(super) fn missing_operator(other: &Other, cluster: &Cluster) -> String {
     )
 }
 
+/// Topics whose partitions are not as many as the spec says.
+pub(super) fn partitions(topics: &[(String, usize)]) -> String {
+    let topics: Vec<String> = topics.iter().map(|(topic, partitions)| format!("{topic} has {partitions}")).collect();
+    let message = format!(
+        "the topics have other numbers of partitions than spec.kafka.topics.partitions says: {}; write what there is, or leave \
+         it out, as the operator changes nothing in somebody else's Kafka",
+        list(&topics)
+    );
+    bounded(&message, LIMIT)
+}
+
 /// What is wrong with a service, if something is.
 pub(super) fn service(service: &ServiceObserved) -> Option<String> {
     let message = if service.without_sidecar.is_empty() {

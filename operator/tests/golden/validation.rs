@@ -158,7 +158,12 @@ const WRONG: &[(&str, &str, &str)] = &[
         "spec.ingress.gateway",
         "has settings of an Ingress too",
     ),
-    ("{monitoring: {dashboard: {}}}", "spec.monitoring.dashboard", "not supported by this version of the operator"),
+    (
+        "{monitoring: {serviceMonitor: {interval: 1s}}}",
+        "spec.monitoring.serviceMonitor.interval",
+        "between 5s and 600s",
+    ),
+    ("{monitoring: {dashboard: {labels: {'a b': x}}}}", "spec.monitoring.dashboard.labels", "is no key"),
 ];
 
 #[test]

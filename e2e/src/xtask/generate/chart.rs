@@ -36,6 +36,8 @@ pub(super) struct Values {
     /// Namespace from which metrics may be scraped.
     #[schemars(length(min = 1, max = 63))]
     monitoring_namespace: String,
+    /// Objects by which Prometheus and Grafana find the operator. Those of a platform are in its `spec.monitoring`.
+    monitoring: Monitoring,
     /// The definition of the resource `TodoPlatform`.
     crds: Crds,
     /// Pods of the operator. One works, the others stand by.
@@ -87,6 +89,51 @@ struct Embedded {
     postgres_image: String,
 }
 
+/// Objects by which Prometheus and Grafana find the operator.
+#[derive(Default, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Monitoring {
+    /// A `ServiceMonitor`, with the Service that it needs.
+    service_monitor: ServiceMonitor,
+    /// A `PrometheusRule` with alerts.
+    prometheus_rule: PrometheusRule,
+    /// A ConfigMap with a dashboard for Grafana.
+    dashboard: Dashboard,
+}
+
+/// Where the metrics are.
+#[derive(Default, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct ServiceMonitor {
+    /// Whether it is made. Its kind has to be there before this chart.
+    enabled: bool,
+    /// How often metrics are read, for example 30s; Prometheus' own default if empty.
+    #[schemars(length(max = 16), regex(pattern = "^([0-9]+(ms|s|m))?$"))]
+    interval: String,
+    /// Labels by which a Prometheus selects it.
+    labels: BTreeMap<String, String>,
+}
+
+/// When to raise an alarm.
+#[derive(Default, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct PrometheusRule {
+    /// Whether it is made. Its kind has to be there before this chart.
+    enabled: bool,
+    /// Labels by which a Prometheus selects it.
+    labels: BTreeMap<String, String>,
+}
+
+/// A dashboard.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Dashboard {
+    /// Whether it is made.
+    enabled: bool,
+    /// Labels by which Grafana's sidecar finds it.
+    labels: BTreeMap<String, String>,
+}
+
 /// The definition of the resource.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -120,6 +167,7 @@ impl Default for Values {
             excluded_namespaces: Vec::new(),
             dapr_namespace: "dapr-system".to_owned(),
             monitoring_namespace: "monitoring".to_owned(),
+            monitoring: Monitoring::default(),
             crds: Crds::default(),
             replicas: 1,
             log: Log::default(),
@@ -143,6 +191,12 @@ impl Default for Image {
 impl Default for Embedded {
     fn default() -> Self {
         Self { kafka_image: "apache/kafka:4.0.0".to_owned(), postgres_image: "postgres:15-bookworm".to_owned() }
+    }
+}
+
+impl Default for Dashboard {
+    fn default() -> Self {
+        Self { enabled: false, labels: BTreeMap::from([("grafana_dashboard".to_owned(), "1".to_owned())]) }
     }
 }
 

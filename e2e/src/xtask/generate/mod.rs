@@ -1,5 +1,6 @@
 //! Files that are generated from others, so that nothing has to be written twice: the resource's definition and its
-//! reference from the types of `crds/`, the chart's values, their schema and their reference from [`chart::Values`].
+//! reference from the types of `crds/`, the chart's values, their schema and their reference from [`chart::Values`], and its copies of
+//! what is in `config/`.
 
 mod chart;
 mod markdown;
@@ -15,7 +16,7 @@ const CHART: &str = "helm/todo-operator";
 pub(super) async fn run(check: bool) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut stale = Vec::new();
-    for (path, content) in files()? {
+    for (path, content) in files(&root)? {
         let path = root.join(path);
         if tokio::fs::read_to_string(&path).await.is_ok_and(|present| present == content) {
             continue;
@@ -35,7 +36,8 @@ pub(super) async fn run(check: bool) -> anyhow::Result<()> {
 }
 
 /// All of them, by their path in the repository.
-fn files() -> anyhow::Result<Vec<(PathBuf, String)>> {
+fn files(root: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
+    let monitoring = |file: &str| std::fs::read_to_string(root.join("config/monitoring").join(file));
     let crd = todo_crds::platform::crd();
     let definition = serde_yaml::to_string(&crd)?;
     let schema = chart::schema();
@@ -46,6 +48,9 @@ fn files() -> anyhow::Result<Vec<(PathBuf, String)>> {
         (chart.join("files").join(CRD), definition),
         (chart.join("values.schema.json"), serde_json::to_string_pretty(&schema)? + "\n"),
         (chart.join("values.yaml"), values::yaml(&schema, &defaults)?),
+        // A chart can read nothing but its own files.
+        (chart.join("files/alerts.yaml"), monitoring("operator-alerts.yaml")?),
+        (chart.join("files/dashboard.json"), monitoring("operator-dashboard.json")?),
         ("docs/reference/values.md".into(), values::reference(&schema, &defaults)),
         ("docs/reference/todoplatform.md".into(), reference::of(&serde_json::to_value(&crd)?)),
     ])

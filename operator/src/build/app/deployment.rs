@@ -28,7 +28,7 @@ use crate::{
 /// User and group of all of our images.
 pub const USER: i64 = 65532;
 /// Name of the management port.
-const MANAGEMENT: &str = "management";
+pub(in crate::build) const MANAGEMENT: &str = "management";
 /// Seconds in which a pod is taken out of load balancers before its app is told to stop.
 const DRAIN_SECONDS: i64 = 5;
 
