@@ -60,7 +60,8 @@ fn version_breaks(name: &str, released: &Value, now: &Value, broken: &mut Vec<St
 
 fn field_breaks(path: &str, released: &Value, now: &Value, broken: &mut Vec<String>) {
     // What no object could be without is without it in none.
-    let new_default = |key: &str| key == "default" && path.ends_with(".spec") && released.get(key).is_none();
+    let new_default =
+        |key: &str| key == "default" && path.rsplit('.').next() == Some("spec") && released.get(key).is_none();
     for key in FIXED.into_iter().filter(|key| released.get(key) != now.get(key) && !new_default(key)) {
         broken.push(format!("{path}: {key} is changed"));
     }
