@@ -55,16 +55,16 @@ fn pod_monitor(platform: &Resolved, scrape: &Scrape) -> Object {
         "selector": {"matchExpressions": [{"key": "app", "operator": "In", "values": App::ALL.map(App::id)}]},
         "podMetricsEndpoints": [endpoint(MANAGEMENT), endpoint(DAPR_METRICS)],
     });
-    object(platform, "PodMonitor", &scrape.labels, spec)
+    object(platform, "PodMonitor", &scrape.labels, &spec)
 }
 
 fn prometheus_rule(platform: &Resolved, labels: &BTreeMap<String, String>) -> Object {
     // A file of our own, which a test reads.
     let groups: Value = serde_yaml::from_str(&ALERTS.replace(PLACE, &platform.namespace)).unwrap_or_default();
-    object(platform, "PrometheusRule", labels, json!({"groups": groups}))
+    object(platform, "PrometheusRule", labels, &json!({"groups": groups}))
 }
 
-fn object(platform: &Resolved, kind: &str, labels: &BTreeMap<String, String>, spec: Value) -> Object {
+fn object(platform: &Resolved, kind: &str, labels: &BTreeMap<String, String>, spec: &Value) -> Object {
     let resource = resource(kind);
     let mut body = DynamicObject::new(names::MONITORING, &resource).data(json!({"spec": spec}));
     body.metadata = labelled(platform, names::MONITORING, labels);
