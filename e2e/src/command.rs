@@ -159,7 +159,19 @@ impl Command {
 
     /// Runs it and returns what it wrote to its standard output, without the last line's end. Any exit code but 0 is an
     /// error.
-    pub async fn run(mut self) -> Result<String, Error> {
+    pub async fn run(self) -> Result<String, Error> {
+        let (command, log) = (self.to_string(), self.log.clone());
+        let Ended { output, status, tail } = self.end().await?;
+        if status.success() { Ok(output) } else { Err(Error::Failed { command, status, tail, log }) }
+    }
+
+    /// Runs it and returns what it wrote to its standard output, whatever its exit code: for a program whose code depends
+    /// on something that is of no interest here.
+    pub async fn output(self) -> Result<String, Error> {
+        Ok(self.end().await?.output)
+    }
+
+    async fn end(mut self) -> Result<Ended, Error> {
         let command = self.to_string();
         let io = |source| Error::Io { command: command.clone(), source };
         let mut child = self.spawn().map_err(|source| Error::Start { command: command.clone(), source })?;
@@ -188,8 +200,7 @@ impl Command {
                 Err(Error::Limit { command, limit: self.limit, tail, log: self.log })
             }
             Ok(Err(source)) => Err(io(source)),
-            Ok(Ok((out, status))) if status.success() => Ok(out.trim_end().to_owned()),
-            Ok(Ok((_, status))) => Err(Error::Failed { command, status, tail, log: self.log }),
+            Ok(Ok((out, status))) => Ok(Ended { output: out.trim_end().to_owned(), status, tail }),
         }
     }
 
@@ -219,6 +230,13 @@ impl std::fmt::Display for Command {
         write!(f, "{}", self.program.to_string_lossy())?;
         self.args.iter().try_for_each(|arg| write!(f, " {}", arg.to_string_lossy()))
     }
+}
+
+/// A program that has ended by itself.
+struct Ended {
+    output: String,
+    status: std::process::ExitStatus,
+    tail: String,
 }
 
 /// What becomes of a command's output besides being returned.
@@ -296,6 +314,12 @@ mod tests {
         assert!(text.contains("sh -c"), "{text}");
         assert!(text.contains("exit status: 3"), "{text}");
         assert!(text.contains("no such thing"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn all_of_the_output_is_there_whatever_the_exit_code() {
+        let text = Command::new("sh").args(["-c", "seq 100; exit 3"]).output().await.unwrap();
+        assert!(text.starts_with("1\n2\n") && text.ends_with("100"), "{text}");
     }
 
     #[tokio::test]
