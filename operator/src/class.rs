@@ -21,6 +21,10 @@ pub enum Class {
 }
 
 impl Class {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Transient, Self::Conflict, Self::Forbidden, Self::Invalid, Self::Missing, Self::Bug];
+
     /// Class of an answer of the API server, or of the failure to get one.
     pub fn of(error: &kube::Error) -> Self {
         match error {

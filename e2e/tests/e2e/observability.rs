@@ -1,9 +1,14 @@
 //! What can be seen of a running platform.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::LogParams};
-use serde_json::Value;
-use todo_e2e::harness::{Forward, forward::ready_pods, http::Http};
+use serde_json::{Value, json};
+use todo_e2e::{
+    harness::{Forward, Platform, forward::ready_pods, http::Http, until},
+    monitoring::Query,
+};
 
 use crate::shared;
 
@@ -12,7 +17,6 @@ const SERVICES: [&str; 4] = ["backend-service", "notification-service", "recurri
 #[tokio::test]
 async fn the_operator_and_every_service_have_metrics_and_say_that_they_live() {
     shared::with("metrics", async |platform, _| {
-        let client = &platform.namespace.env.client;
         for app in SERVICES {
             let management = platform.http(app, 8081).await?;
             management.get("/livez").await?.expect(200)?;
@@ -23,15 +27,7 @@ async fn the_operator_and_every_service_have_metrics_and_say_that_they_live() {
             let sidecar = platform.http(app, 9090).await?.get("/metrics").await?.expect(200)?;
             assert!(sidecar.text.contains("dapr_runtime_component_init_total") || app == "frontend-service", "{app}");
         }
-        let select = "app.kubernetes.io/name=todo-operator";
-        let pods: Api<Pod> = Api::namespaced(client.clone(), "todo-operator");
-        let pod = pods.list(&kube::api::ListParams::default().labels(select)).await?.items.remove(0);
-        let name = pod.metadata.name.unwrap_or_default();
-        let operator = Http::new(Forward::to_pod(client, "todo-operator", &name, 8080).await?)?;
-        let metrics = operator.get("/metrics").await?.expect(200)?.text;
-        for metric in ["todo_operator_reconciles_total", "todo_operator_condition"] {
-            assert!(metrics.contains(metric), "{metric} is missing in {metrics}");
-        }
+        operator(&platform).await?.get("/metrics").await?.expect(200)?;
         Ok(())
     })
     .await;
@@ -66,4 +62,63 @@ async fn calls_of_the_dapr_api_are_logged() {
         Ok(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn every_series_that_an_alert_or_a_dashboard_reads_is_there_before_anything_has_gone_wrong() {
+    shared::with("queries", async |platform, user| {
+        // Due at once, for the histogram of lateness; nothing else needs more than a platform that runs.
+        let due = jiff::Timestamp::now().to_string();
+        let task = json!({"user_id": user, "title": "water the plants", "due_at": due, "time_zone": "Etc/UTC"});
+        shared::add_task(&platform.page().await?, task).await?;
+        let queries = Query::all()?;
+        let shown = until("every series", Duration::from_mins(1), async || {
+            let shown = metrics(&platform).await?;
+            for query in &queries {
+                for series in query.series() {
+                    anyhow::ensure!(lines_of(&shown, &series).next().is_some(), "{}: {series}", query.name);
+                }
+            }
+            Ok(Some(shown))
+        })
+        .await?;
+        for (name, series, limit) in queries
+            .iter()
+            .flat_map(|query| query.limits().into_iter().map(|(series, limit)| (&query.name, series, limit)))
+        {
+            let bounds = lines_of(&shown, &series).filter_map(upper_bound);
+            let highest = bounds.fold(0.0, f64::max);
+            assert!(highest > limit, "{name} is never raised: the highest bucket of {series} ends at {highest}");
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// The management port of the operator.
+async fn operator(platform: &Platform) -> anyhow::Result<Http> {
+    let client = &platform.namespace.env.client;
+    let select = "app.kubernetes.io/name=todo-operator";
+    let pods: Api<Pod> = Api::namespaced(client.clone(), "todo-operator");
+    let pod = pods.list(&kube::api::ListParams::default().labels(select)).await?.items.remove(0);
+    Http::new(Forward::to_pod(client, "todo-operator", &pod.metadata.name.unwrap_or_default(), 8080).await?)
+}
+
+/// What the operator and all services show.
+async fn metrics(platform: &Platform) -> anyhow::Result<String> {
+    let mut all = operator(platform).await?.get("/metrics").await?.expect(200)?.text;
+    for app in SERVICES {
+        all.push_str(&platform.http(app, 8081).await?.get("/metrics").await?.expect(200)?.text);
+    }
+    Ok(all)
+}
+
+/// Lines of a series.
+fn lines_of<'a>(shown: &'a str, series: &'a str) -> impl Iterator<Item = &'a str> {
+    shown.lines().filter(move |line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(['{', ' '])))
+}
+
+/// Of a bucket; none for the last, which has no end.
+fn upper_bound(line: &str) -> Option<f64> {
+    line.split_once("le=\"")?.1.split_once('"')?.0.parse().ok().filter(|bound: &f64| bound.is_finite())
 }

@@ -162,6 +162,7 @@ impl Watches {
     where
         K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     {
+        metrics::watch_begins(kind);
         let config = watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={MANAGED_BY}"));
         let watch = Watch {
             kind: kind.to_owned(),

@@ -51,7 +51,17 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
     describe_histogram!(LATENCY, "Time that a test event takes the whole way.");
     describe_gauge!(AGE, "Time since a test event last came the whole way.");
     describe_gauge!(LEADER, "Whether this replica leads.");
+    count_from_zero();
     Ok(handle)
+}
+
+/// Prometheus sees no increase in a series that begins with its first event.
+fn count_from_zero() {
+    for class in Class::ALL {
+        counter!(ERRORS, "class" => class.reason()).increment(0);
+    }
+    counter!(CONFLICTS).increment(0);
+    counter!(REPAIRS).increment(0);
 }
 
 /// A pass is over.
@@ -63,6 +73,11 @@ pub fn reconciled(result: &'static str, duration: Duration) {
 /// Something failed.
 pub fn error(class: Class) {
     counter!(ERRORS, "class" => class.reason()).increment(1);
+}
+
+/// A watch begins.
+pub fn watch_begins(kind: &str) {
+    counter!(WATCH_FAILURES, "kind" => kind.to_owned(), "class" => Class::Transient.reason()).increment(0);
 }
 
 /// A watch failed.

@@ -2,8 +2,13 @@
 
 use std::collections::HashSet;
 
-use metrics::counter;
+use metrics::{Counter, counter};
 use sqlx::PgConnection;
+
+/// Events that came to `consumer` once more.
+pub(crate) fn duplicates(consumer: &'static str) -> Counter {
+    counter!("inbox_duplicates_total", "consumer" => consumer)
+}
 
 /// Marks events as handled by `consumer` and gives those that were not so before: the others need nothing to be done.
 /// A second delivery that comes while the first is in its transaction waits for its end.
@@ -27,7 +32,7 @@ pub async fn mark(
     .fetch_all(connection)
     .await?;
     if new.len() < count {
-        counter!("inbox_duplicates_total", "consumer" => consumer).increment((count - new.len()) as u64);
+        duplicates(consumer).increment((count - new.len()) as u64);
     }
     Ok(new.into_iter().collect())
 }

@@ -27,6 +27,7 @@ use crate::{
     database::Database,
     dead_letters,
     events::{CloudEvent, PUBSUB, Reply, Subscription},
+    inbox,
     problem::Problem,
 };
 
@@ -82,6 +83,7 @@ pub const fn subscriptions<C: Consumer>() -> [Subscription; 2] {
 
 /// The routes of a consumer, for the sidecar alone.
 pub fn router<C: Consumer>(database: Database, dapr: dapr::Client) -> Router {
+    inbox::duplicates(C::NAME).increment(0);
     Router::new()
         .route(C::ROUTE, post(receive::<C>))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

@@ -24,6 +24,7 @@ const LIMIT: usize = 5 * 1024 * 1024;
 
 /// The route, for the sidecar alone.
 pub(crate) fn router<C: Consumer>(database: Database) -> Router {
+    kept(C::TOPIC).increment(0);
     Router::new().route(ROUTE, post(receive::<C>)).layer(DefaultBodyLimit::max(LIMIT)).with_state(database)
 }
 
@@ -68,7 +69,7 @@ async fn keep(database: &Database, topic: &'static str, body: &[u8], reason: &st
     let Ok(pool) = database.pool() else { return Reply::Retry };
     match store_payload_or_text(&pool, topic, &event, body, reason).await {
         Ok(()) => {
-            metrics::counter!("dead_letters_total", "topic" => topic).increment(1);
+            kept(topic).increment(1);
             tracing::error!(event_id = event.id, topic, "an event could not be handled and is kept in dead_letters");
             Reply::Success
         }
@@ -77,6 +78,11 @@ async fn keep(database: &Database, topic: &'static str, body: &[u8], reason: &st
             Reply::Retry
         }
     }
+}
+
+/// Counts from zero, as Prometheus sees no increase in a series that begins with its first event.
+fn kept(topic: &'static str) -> metrics::Counter {
+    metrics::counter!("dead_letters_total", "topic" => topic)
 }
 
 /// Keeps the payload, or the text of the event where PostgreSQL's JSON cannot hold that.

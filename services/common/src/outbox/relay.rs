@@ -32,6 +32,9 @@ const MEASURING: Duration = Duration::from_secs(5);
 const MEASURED: i64 = 10_000;
 const CLEANING: Duration = Duration::from_secs(30);
 
+const PUBLISHED: &str = "outbox_published_total";
+const FAILURES: &str = "outbox_failures_total";
+
 /// The edge of the relay: where events go.
 pub trait Publish: Send + Sync {
     /// Publishes events of one topic, each of another key, and returns when the broker has answered for all of them. Gives
@@ -66,6 +69,9 @@ pub struct Round {
 /// Publishes until `stop`. An event is marked after the broker's acknowledgement: it may be published twice, with the
 /// same id, but is never lost.
 pub async fn run(database: Database, publisher: impl Publish, stop: CancellationToken) {
+    for counted in [PUBLISHED, FAILURES] {
+        counter!(counted).increment(0);
+    }
     let Some(pool) = stop.run_until_cancelled(database.until_ready()).await else { return };
     tokio::select! {
         // A round that has begun is finished, so that a stop does not make duplicates.
@@ -121,9 +127,9 @@ pub async fn round(pool: &PgPool, publisher: &impl Publish, limit: i64) -> Resul
         let counted = events.iter().filter(|event| failed.contains_key(&event.id) == has_failed && !event.is_canary());
         counted.count() as u64
     };
-    counter!("outbox_published_total").increment(counted(false));
+    counter!(PUBLISHED).increment(counted(false));
     if let Some((event_id, error)) = failed.iter().next() {
-        counter!("outbox_failures_total").increment(counted(true));
+        counter!(FAILURES).increment(counted(true));
         tracing::warn!(%event_id, error, failed = failed.len(), "events could not be published and will be tried again");
     }
     Ok(Round { published: acknowledged.len(), failed: failed.len() })

@@ -15,6 +15,9 @@ pub use requests::track;
 
 /// Upper bounds of the buckets of durations, in seconds.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+/// Upper bounds of the buckets of lateness, in seconds. They reach beyond what alerts ask for: the quantile of what is above
+/// the last is the last.
+const LATENESS: [f64; 10] = [0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0];
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
@@ -41,6 +44,7 @@ pub fn init(service: &'static str) -> Result<(), Error> {
     let handle = PrometheusBuilder::new()
         .add_global_label("service", service)
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
+        .set_buckets_for_metric(Matcher::Full("reminder_lateness_seconds".to_owned()), &LATENESS)?
         .install_recorder()?;
     // A second call has failed at the subscriber already.
     let _ = METRICS.set(handle);

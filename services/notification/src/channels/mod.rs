@@ -38,6 +38,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub(crate) const ALL: [Self; 4] = [Self::WebPush, Self::Webhook, Self::Email, Self::Ntfy];
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::WebPush => "web_push",

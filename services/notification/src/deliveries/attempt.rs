@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use metrics::counter;
+use metrics::{Counter, counter};
 use sqlx::PgPool;
 use tokio::time::timeout;
 
 use super::{State, backoff, claim, claim::Claimed};
 use crate::{
-    channels,
+    channels::{self, Kind},
     senders::{Failure, Senders, Verdict},
 };
 
@@ -25,12 +25,27 @@ enum Outcome {
 }
 
 impl Outcome {
+    const LABELS: [&str; 4] = ["sent", "cancelled", "retry", "failed"];
+
     const fn label(&self) -> &'static str {
         match self {
             Self::Sent => "sent",
             Self::Cancelled(_) => "cancelled",
             Self::Retry { .. } => "retry",
             Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+fn ended(kind: Kind, outcome: &'static str) -> Counter {
+    counter!("notification_deliveries_total", "kind" => kind.as_str(), "outcome" => outcome)
+}
+
+/// Begins to count at zero: Prometheus sees no increase in a series that begins with its first event.
+pub(super) fn count_from_zero() {
+    for kind in Kind::ALL {
+        for outcome in Outcome::LABELS {
+            ended(kind, outcome).increment(0);
         }
     }
 }
@@ -46,7 +61,7 @@ pub(super) async fn run(pool: &PgPool, senders: &Senders, claimed: Claimed) {
         let late = || Failure::again(format!("it took longer than {} s", LIMIT.as_secs()));
         judge(sent.unwrap_or_else(|_| Err(late())), attempt, rand::random())
     };
-    counter!("notification_deliveries_total", "kind" => kind.as_str(), "outcome" => outcome.label()).increment(1);
+    ended(kind, outcome.label()).increment(1);
     let marked = async {
         let mut transaction = pool.begin().await?;
         let key = (id, attempt);

@@ -22,6 +22,7 @@ const PART: i64 = 1000;
 
 /// Sends until `stop`; what is on its way then is finished.
 pub(crate) async fn run(database: Database, senders: Senders, stop: CancellationToken) {
+    attempt::count_from_zero();
     let Some(pool) = stop.run_until_cancelled(database.until_ready()).await else { return };
     tokio::select! {
         () = send_all(&pool, &senders, &stop) => {}

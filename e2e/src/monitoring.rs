@@ -1,0 +1,128 @@
+//! The queries of alerts and dashboards, which no compiler reads: that they are PromQL, which metrics they need, and whether
+//! an alert can be raised at all.
+
+use std::{collections::BTreeSet, path::Path};
+
+use anyhow::Context;
+use promql_parser::{
+    parser::{self, BinaryExpr, Call, Expr},
+    util::{ExprVisitor, walk_expr},
+};
+use serde_json::Value;
+
+/// Where alerts and dashboards are.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/monitoring");
+
+/// A query of an alert or a dashboard.
+pub struct Query {
+    /// Name of the alert, or title of the panel.
+    pub name: String,
+    expression: Expr,
+}
+
+impl Query {
+    /// Reads all of them. The error names the one that is no PromQL.
+    pub fn all() -> anyhow::Result<Vec<Self>> {
+        let mut queries = Vec::new();
+        for entry in Path::new(FOLDER).read_dir()? {
+            // JSON is YAML.
+            let file: Value = serde_yaml::from_str(&std::fs::read_to_string(entry?.path())?)?;
+            collect(&file, "", &mut queries)?;
+        }
+        Ok(queries)
+    }
+
+    /// Reads one.
+    pub fn parse(name: &str, text: &str) -> anyhow::Result<Self> {
+        // What Grafana puts in.
+        let text = text.replace("$__rate_interval", "5m");
+        let expression = parser::parse(&text).map_err(anyhow::Error::msg).with_context(|| format!("{name}: {text}"))?;
+        Ok(Self { name: name.to_owned(), expression })
+    }
+
+    /// The series that it reads, by name.
+    pub fn series(&self) -> BTreeSet<String> {
+        let mut seen = Seen::default();
+        let Ok(_) = walk_expr(&mut seen, &self.expression);
+        seen.series
+    }
+
+    /// Each quantile of a histogram that it compares with a number: name of the buckets' series, and the number.
+    pub fn limits(&self) -> Vec<(String, f64)> {
+        let mut seen = Seen::default();
+        let Ok(_) = walk_expr(&mut seen, &self.expression);
+        seen.limits
+    }
+}
+
+fn collect(value: &Value, name: &str, queries: &mut Vec<Query>) -> anyhow::Result<()> {
+    match value {
+        Value::Array(items) => items.iter().try_for_each(|item| collect(item, name, queries)),
+        Value::Object(fields) => {
+            let own = fields.get("alert").or_else(|| fields.get("title")).and_then(Value::as_str);
+            let name = own.unwrap_or(name);
+            if let Some(text) = fields.get("expr").and_then(Value::as_str) {
+                queries.push(Query::parse(name, text)?);
+            }
+            fields.values().try_for_each(|field| collect(field, name, queries))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    series: BTreeSet<String>,
+    limits: Vec<(String, f64)>,
+}
+
+impl ExprVisitor for Seen {
+    type Error = std::convert::Infallible;
+
+    fn pre_visit(&mut self, expression: &Expr) -> Result<bool, Self::Error> {
+        match expression {
+            Expr::VectorSelector(selector) => self.series.extend(selector.name.clone()),
+            Expr::MatrixSelector(selector) => self.series.extend(selector.vs.name.clone()),
+            Expr::Binary(BinaryExpr { lhs, rhs, .. }) => {
+                if let (Expr::Call(Call { func, .. }), Expr::NumberLiteral(limit)) = (&**lhs, &**rhs)
+                    && func.name == "histogram_quantile"
+                {
+                    let mut within = Self::default();
+                    let Ok(_) = walk_expr(&mut within, lhs);
+                    self.limits.extend(within.series.into_iter().map(|series| (series, limit.val)));
+                }
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_tells_the_series_that_it_reads_and_the_limits_of_its_quantiles() {
+        let text =
+            r#"histogram_quantile(0.9, sum by (le) (rate(late_bucket{a="b"}[5m]))) > 60 and sum(up) / sum(down) > 1"#;
+        let query = Query::parse("late", text).unwrap();
+        assert_eq!(query.series(), ["down", "late_bucket", "up"].map(str::to_owned).into());
+        assert_eq!(query.limits(), [("late_bucket".to_owned(), 60.0)]);
+    }
+
+    #[test]
+    fn what_is_no_promql_is_named() {
+        let error = Query::parse("wrong", "sum by (rate(x[5m])").err().unwrap();
+        assert!(format!("{error:#}").contains("wrong"), "{error:#}");
+    }
+
+    #[test]
+    fn every_query_of_alerts_and_dashboards_is_promql() {
+        let queries = Query::all().unwrap();
+        assert!(queries.len() > 40, "{}", queries.len());
+        for name in ["TodoRemindersLate", "TodoOperatorForbidden"] {
+            assert!(queries.iter().any(|query| query.name == name), "{name}");
+        }
+    }
+}
