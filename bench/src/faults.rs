@@ -3,11 +3,7 @@
 
 use std::time::Instant;
 
-use futures::{StreamExt, stream};
-use todo_e2e::faults::{self, Action, Ground};
-
-/// Platforms at the same time.
-const TOGETHER: usize = 8;
+use todo_e2e::faults::{self, Action, Ground, Lived};
 
 /// How much goes wrong.
 #[derive(Debug, clap::Args)]
@@ -24,30 +20,12 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let ground = Ground::start().await?;
     let course = ground.walk(0).await?.undisturbed(&Action::ALL).await?;
     let seed = arguments.seed.unwrap_or_else(rand::random);
-    let lives = if arguments.whole { faults::whole(&course) } else { faults::sample(&course, seed) };
-    let wanted: usize = lives.iter().map(Vec::len).sum();
-    println!("{wanted} faults in {} platforms, seed {seed}", lives.len());
-
+    let plans = if arguments.whole { faults::whole(&course) } else { faults::sample(&course, seed) };
     let begun = Instant::now();
-    let walks = stream::iter(lives.iter().enumerate()).map(async |(index, plan)| {
-        let walked = ground.walk(index + 1).await?.disturbed(plan, &course).await?;
-        for wrong in &walked.wrong {
-            println!("\n{wrong}");
-        }
-        anyhow::Ok(walked)
-    });
-    let walked: Vec<_> = walks.buffer_unordered(TOGETHER).collect().await;
-    let (mut happened, mut wrong) = (0, 0);
-    for walked in walked {
-        let walked = walked?;
-        happened += walked.happened;
-        wrong += usize::from(!walked.wrong.is_empty());
-    }
-    println!(
-        "{happened} of {wanted} faults happened; {wrong} of {} platforms ended wrong; {:.0?}",
-        lives.len(),
-        begun.elapsed()
-    );
-    anyhow::ensure!(wrong == 0, "{wrong} platforms ended wrong");
+    println!("{} faults in {} platforms, seed {seed}", plans.iter().map(Vec::len).sum::<usize>(), plans.len());
+    let Lived { planned, happened, wrong } = ground.live(&plans, &course).await?;
+    let took = begun.elapsed();
+    println!("{happened} of {planned} faults happened; {} of {} platforms ended wrong; {took:.0?}", wrong.len(), plans.len());
+    anyhow::ensure!(wrong.is_empty(), "{} platforms ended wrong", wrong.len());
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod actions;
 mod cells;
 mod ground;
+mod lives;
 mod operator;
 mod player;
 mod snapshot;
@@ -11,6 +12,7 @@ mod walk;
 pub use actions::Action;
 pub use cells::{Cell, Course, Plan, sample, whole};
 pub use ground::{APPS, Ground, SETTLED};
+pub use lives::Lived;
 pub use operator::Operator;
 pub use player::Player;
 pub use snapshot::{Kinds, Snapshot};

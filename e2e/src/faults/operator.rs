@@ -50,6 +50,7 @@ struct Start {
     kubeconfig: PathBuf,
     namespace: Option<String>,
     identity: String,
+    relist: Option<u32>,
     log: PathBuf,
 }
 
@@ -57,6 +58,17 @@ impl Operator {
     /// Starts it behind `proxy` for one namespace or all, with its files in `folder`. Those of the same namespace are
     /// replicas of one operator.
     pub fn start(proxy: &mut Proxy, folder: &Path, namespace: Option<&str>, identity: &str) -> anyhow::Result<Self> {
+        Self::start_relisting(proxy, folder, namespace, identity, None)
+    }
+
+    /// Starts one that lists everything anew so often, in seconds.
+    pub fn start_relisting(
+        proxy: &mut Proxy,
+        folder: &Path,
+        namespace: Option<&str>,
+        identity: &str,
+        relist: Option<u32>,
+    ) -> anyhow::Result<Self> {
         let place = namespace.unwrap_or("all");
         let kubeconfig = folder.join(format!("{place}-{identity}.kubeconfig"));
         let text = json!({
@@ -70,7 +82,7 @@ impl Operator {
         std::fs::write(&kubeconfig, text.to_string())?;
         let log = folder.join(format!("{place}-{identity}.log"));
         let (namespace, identity) = (namespace.map(str::to_owned), identity.to_owned());
-        let start = Start { program: program()?, kubeconfig, namespace, identity, log: log.clone() };
+        let start = Start { program: program()?, kubeconfig, namespace, identity, relist, log: log.clone() };
         let kills = proxy.take_kills().context("a proxy has one operator")?;
         let (ends, receiver) = mpsc::channel(1);
         let starts = Arc::new(AtomicUsize::new(0));
@@ -112,6 +124,7 @@ impl Start {
     fn child(&self) -> anyhow::Result<Child> {
         let mut command = Command::new(&self.program);
         command.args(["run", "--management-address", "127.0.0.1:0", "--log-format", "text"]);
+        command.args(self.relist.map(|seconds| format!("--relist-seconds={seconds}")));
         let namespace = self.namespace.as_deref();
         command.args(["--lease-namespace", namespace.unwrap_or("default")]);
         command.args(namespace.map(|namespace| format!("--watch-namespace={namespace}")));

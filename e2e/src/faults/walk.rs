@@ -19,6 +19,8 @@ const QUIET: Duration = Duration::from_millis(500);
 const STAYS: Duration = Duration::from_secs(3);
 /// How long a stream is frozen.
 const FROZEN: Duration = Duration::from_secs(6);
+/// How often everything is listed anew, in seconds: events that the proxy drops are made up for by that alone.
+const RELIST: u32 = 10;
 /// Lines of a comparison, a ledger or a log that an error shows.
 const LINES: usize = 12;
 
@@ -47,7 +49,7 @@ impl Walk<'_> {
     /// Goes through these actions with nothing wrong, and notes what happens.
     pub async fn undisturbed(&self, actions: &[Action]) -> anyhow::Result<Course> {
         let mut proxy = Proxy::start(self.client.clone()).await?;
-        let operator = Operator::start(&mut proxy, self.folder, Some(&self.namespace), "operator")?;
+        let operator = self.operator(&mut proxy)?;
         let mut course = Course::default();
         for &action in actions {
             let begun = std::time::Instant::now();
@@ -72,7 +74,7 @@ impl Walk<'_> {
     /// Goes through all actions with what `plan` says wrong, and compares each end with that of `course`.
     pub async fn disturbed(&self, plan: &Plan, course: &Course) -> anyhow::Result<Walked> {
         let mut proxy = Proxy::start(self.client.clone()).await?;
-        let operator = Operator::start(&mut proxy, self.folder, Some(&self.namespace), "operator")?;
+        let operator = self.operator(&mut proxy)?;
         let mut walked = Walked::default();
         let mut before = Snapshot::default();
         for (action, stage) in &course.stages {
@@ -99,6 +101,10 @@ impl Walk<'_> {
             }
         }
         Ok(walked)
+    }
+
+    fn operator(&self, proxy: &mut Proxy) -> anyhow::Result<Operator> {
+        Operator::start_relisting(proxy, self.folder, Some(&self.namespace), "operator", Some(RELIST))
     }
 
     async fn step(

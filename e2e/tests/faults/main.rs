@@ -5,6 +5,7 @@ mod foreign;
 mod isolation;
 mod late;
 mod managed;
+mod matrix;
 mod quiet;
 mod replicas;
 mod support;

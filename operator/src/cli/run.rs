@@ -38,6 +38,10 @@ pub struct RunArgs {
     /// Namespaces that other operators work in, with commas between them.
     #[arg(long, env = "EXCLUDED_NAMESPACES", value_delimiter = ',', conflicts_with = "watch_namespace")]
     excluded_namespaces: Vec<String>,
+    /// Seconds after which everything that is watched is listed anew. It makes up for events that got lost on their way,
+    /// and costs the API server one list of each kind.
+    #[arg(long, env = "RELIST_SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u32).range(1..))]
+    relist_seconds: u32,
     /// Where health and metrics are served.
     #[arg(long, env = "MANAGEMENT_ADDRESS", default_value = "0.0.0.0:8080")]
     management_address: SocketAddr,
@@ -127,6 +131,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
             http: Http::new().context("cannot make an HTTP client")?,
             settings,
             scope,
+            relist: Duration::from_secs(args.relist_seconds.into()),
             leadership: leadership.clone(),
         },
         &stop,

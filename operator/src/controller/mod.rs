@@ -8,6 +8,7 @@ mod memory;
 mod notices;
 mod pace;
 mod reconcile;
+mod relist;
 mod scope;
 pub mod watches;
 
@@ -75,6 +76,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Where to work.
     pub scope: Scope,
+    /// How often what is watched is listed anew.
+    pub relist: Duration,
     /// Whether this replica may write.
     pub leadership: Leadership,
     /// Where events go.
@@ -85,6 +88,7 @@ pub struct Parts {
 pub struct Operator {
     context: Arc<Context>,
     scope: Scope,
+    relist: Duration,
     writer: reflector::store::Writer<Guarded>,
     triggers: mpsc::Receiver<ObjectRef<Guarded>>,
 }
@@ -95,8 +99,8 @@ impl Operator {
         let (sender, triggers) = mpsc::channel(TRIGGERS);
         let (platforms, writer) = reflector::store();
         let dapr_namespace = parts.settings.dapr_namespace.clone();
-        let watches =
-            Watches::start(parts.client.clone(), parts.scope.clone(), dapr_namespace, sender, stop.child_token());
+        let seen = watches::Seen { scope: parts.scope.clone(), dapr_namespace, relist: parts.relist };
+        let watches = Watches::start(parts.client.clone(), seen, sender, stop.child_token());
         let context = Arc::new(Context {
             client: parts.client,
             settings: parts.settings,
@@ -107,7 +111,7 @@ impl Operator {
             events: parts.events,
             memories: Memories::default(),
         });
-        Self { context, scope: parts.scope, writer, triggers }
+        Self { context, scope: parts.scope, relist: parts.relist, writer, triggers }
     }
 
     /// The watches, for the readiness of this process.
@@ -118,7 +122,7 @@ impl Operator {
     /// Works until `stop`, then ends the passes that are under way.
     pub async fn run(self, stop: CancellationToken) {
         let context = self.context;
-        let platforms = platforms(&context, &self.scope, self.writer);
+        let platforms = platforms(&context, &self.scope, self.relist, self.writer);
         let controller = Controller::for_stream(platforms, context.platforms.clone())
             .with_config(Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY))
             .reconcile_on(received(self.triggers))
@@ -175,13 +179,13 @@ fn note(result: &Passed) {
 fn platforms(
     context: &Arc<Context>,
     scope: &Scope,
+    period: Duration,
     writer: reflector::store::Writer<Guarded>,
 ) -> impl Stream<Item = watcher::Result<Guarded>> + Send + 'static {
     let api: Api<Guarded> =
         scope.api(|| Api::all(context.client.clone()), |namespace| Api::namespaced(context.client.clone(), namespace));
     let watches = Arc::clone(&context.watches);
-    watcher(api, scope.narrow(watcher::Config::default()))
-        .default_backoff()
+    relist::watch(api, scope.narrow(watcher::Config::default()), period)
         .modify(|platform| platform.meta_mut().managed_fields = None)
         .reflect(writer)
         .applied_objects()

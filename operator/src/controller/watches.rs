@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub(crate) use super::kinds::{base_kinds, late_kinds};
-use super::{Guarded, Scope, cache::Cache};
+use super::{Guarded, Scope, cache::Cache, relist};
 use crate::{
     class::{Class, words},
     dereference::cluster::{self, Cluster, Injector},
@@ -42,11 +42,21 @@ const ASK_WHEN_COMPLETE: Duration = Duration::from_mins(1);
 /// How long passes wait for watches that do not begin.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What is watched.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Namespaces.
+    pub scope: Scope,
+    /// Namespace of Dapr's control plane.
+    pub dapr_namespace: String,
+    /// How often it is listed anew.
+    pub relist: Duration,
+}
+
 /// The watches and what they see.
 pub struct Watches {
     client: Client,
-    scope: Scope,
-    dapr_namespace: String,
+    seen: Seen,
     kinds: RwLock<BTreeMap<String, Watched>>,
     pods: Arc<Cache<Pod>>,
     failing: Arc<Failing>,
@@ -68,15 +78,13 @@ impl Watches {
     /// Begins to watch the kinds that every cluster has. Changes go to `triggers` as the platform that they concern.
     pub fn start(
         client: Client,
-        scope: Scope,
-        dapr_namespace: String,
+        seen: Seen,
         triggers: mpsc::Sender<ObjectRef<Guarded>>,
         stop: CancellationToken,
     ) -> Arc<Self> {
         let watches = Arc::new(Self {
             client,
-            scope,
-            dapr_namespace,
+            seen,
             kinds: RwLock::default(),
             pods: Arc::default(),
             failing: Arc::default(),
@@ -91,6 +99,7 @@ impl Watches {
             watches.add(resource);
         }
         let pods = watches
+            .seen
             .scope
             .api(|| Api::all(watches.client.clone()), |namespace| Api::namespaced(watches.client.clone(), namespace));
         watches.spawn(pods, "Pod", Arc::clone(&watches.pods), watches.stop.clone());
@@ -149,7 +158,7 @@ impl Watches {
 
     fn add(&self, resource: ApiResource) {
         let (cache, stop) = (Arc::new(Cache::default()), self.stop.child_token());
-        let api = self.scope.api(
+        let api = self.seen.scope.api(
             || Api::all_with(self.client.clone(), &resource),
             |namespace| Api::namespaced_with(self.client.clone(), namespace, &resource),
         );
@@ -166,7 +175,8 @@ impl Watches {
         let config = watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={MANAGED_BY}"));
         let watch = Watch {
             kind: kind.to_owned(),
-            config: self.scope.narrow(config),
+            config: self.seen.scope.narrow(config),
+            relist: self.seen.relist,
             cache,
             failing: Arc::clone(&self.failing),
             triggers: self.triggers.clone(),
@@ -194,7 +204,7 @@ impl Watches {
         loop {
             let before = self.cluster.borrow().clone();
             let now = tokio::select! {
-                now = cluster::read(&self.client, &self.dapr_namespace, &before) => now,
+                now = cluster::read(&self.client, &self.seen.dapr_namespace, &before) => now,
                 () = self.stop.cancelled() => return,
             };
             self.follow(&before.served, &now.served);
@@ -237,6 +247,7 @@ impl Watches {
 struct Watch<K> {
     kind: String,
     config: watcher::Config,
+    relist: Duration,
     cache: Arc<Cache<K>>,
     failing: Arc<Failing>,
     triggers: mpsc::Sender<ObjectRef<Guarded>>,
@@ -247,7 +258,7 @@ where
     K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     async fn run(self, api: Api<K>) {
-        let mut events = pin!(watcher(api, self.config).default_backoff().modify(|object| {
+        let mut events = pin!(relist::watch(api, self.config, self.relist).modify(|object| {
             // Half of each object's size, and never looked at.
             object.meta_mut().managed_fields = None;
         }));

@@ -1,0 +1,20 @@
+//! A platform's life with something that goes wrong between the operator and the API server.
+
+use todo_e2e::faults::{Action, Ground, Lived, sample};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_in_which_requests_and_watches_fail_ends_as_one_in_which_none_does() -> anyhow::Result<()> {
+    let seed = match std::env::var("SEED") {
+        Ok(text) => text.parse()?,
+        Err(_) => rand::random(),
+    };
+    println!("SEED={seed}");
+    let ground = Ground::start().await?;
+    let course = ground.walk(0).await?.undisturbed(&Action::ALL).await?;
+    let plans = sample(&course, seed);
+    let Lived { planned, happened, wrong } = ground.live(&plans, &course).await?;
+    println!("{happened} of {planned} faults happened in {} lives", plans.len());
+    anyhow::ensure!(wrong.is_empty(), "{} of {} lives ended wrong; SEED={seed}", wrong.len(), plans.len());
+    anyhow::ensure!(2 * happened > planned, "only {happened} of {planned} faults happened");
+    Ok(())
+}
