@@ -25,7 +25,11 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     println!("{} faults in {} platforms, seed {seed}", plans.iter().map(Vec::len).sum::<usize>(), plans.len());
     let Lived { planned, happened, wrong } = ground.live(&plans, &course).await?;
     let took = begun.elapsed();
-    println!("{happened} of {planned} faults happened; {} of {} platforms ended wrong; {took:.0?}", wrong.len(), plans.len());
+    println!(
+        "{happened} of {planned} faults happened; {} of {} platforms ended wrong; {took:.0?}",
+        wrong.len(),
+        plans.len()
+    );
     anyhow::ensure!(wrong.is_empty(), "{} platforms ended wrong", wrong.len());
     Ok(())
 }

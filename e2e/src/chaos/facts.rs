@@ -6,11 +6,11 @@ use anyhow::Context;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::AttachParams;
 use serde::Deserialize;
-use sqlx::{Connection, FromRow, PgConnection};
+use sqlx::FromRow;
 use tokio::io::AsyncReadExt;
 use uuid::Uuid;
 
-use crate::harness::{Forward, Platform};
+use crate::harness::Platform;
 
 const TOPICS: [&str; 2] = ["task-events", "reminders"];
 /// Users whose data are looked at; the platform's own test events are not.
@@ -77,7 +77,7 @@ pub async fn waiting(platform: &Platform) -> anyhow::Result<i64> {
             AND (published_at IS NULL OR NOT EXISTS (SELECT FROM inbox WHERE event_id = outbox.id::text)))
         + (SELECT count(*) FROM task_reminders JOIN tasks ON tasks.id = task_id
             WHERE user_id LIKE $1 AND claimed_at IS NULL AND remind_at <= now())";
-    let (mut database, _forward) = connect(platform).await?;
+    let (mut database, _forward) = platform.database().await?;
     Ok(sqlx::query_scalar(COUNT).bind(USERS).fetch_one(&mut database).await?)
 }
 
@@ -89,7 +89,7 @@ pub async fn read(platform: &Platform) -> anyhow::Result<Facts> {
         WHERE payload ->> 'user_id' LIKE $1 ORDER BY seq";
     const NOTIFICATIONS: &str = "SELECT task_id, count(*) FROM notifications
         WHERE user_id LIKE $1 AND task_id IS NOT NULL GROUP BY task_id";
-    let (mut database, _forward) = connect(platform).await?;
+    let (mut database, _forward) = platform.database().await?;
     let tasks = sqlx::query_as(TASKS).bind(USERS).fetch_all(&mut database).await?;
     let outbox = sqlx::query_as(OUTBOX).bind(USERS).fetch_all(&mut database).await?;
     let notifications: Vec<(Uuid, i64)> = sqlx::query_as(NOTIFICATIONS).bind(USERS).fetch_all(&mut database).await?;
@@ -100,17 +100,6 @@ pub async fn read(platform: &Platform) -> anyhow::Result<Facts> {
         published.extend(messages(platform, topic).await?);
     }
     Ok(Facts { tasks, outbox, published, notifications: notifications.collect() })
-}
-
-/// A connection to the embedded database, by a way that is open as long as the second is kept.
-async fn connect(platform: &Platform) -> anyhow::Result<(PgConnection, Forward)> {
-    let namespace = &platform.namespace;
-    let url = platform.secret("postgres-connection", "connection-string").await?;
-    let mut url: reqwest::Url = url.parse().context("the connection string is no URL")?;
-    let forward = Forward::to_pod(&namespace.env.client, &namespace.name, "postgres-0", 5432).await?;
-    url.set_host(Some("127.0.0.1"))?;
-    url.set_port(Some(forward.address().port())).ok().context("a URL without port")?;
-    Ok((PgConnection::connect(url.as_str()).await?, forward))
 }
 
 #[derive(Deserialize)]

@@ -12,6 +12,7 @@ pub mod namespace;
 pub mod platform;
 pub mod python;
 pub mod standalone;
+pub mod transitions;
 pub mod wait;
 
 use kube::{
@@ -26,6 +27,7 @@ pub use local::LocalPlatform;
 pub use namespace::Namespace;
 pub use platform::Platform;
 pub use python::Python;
+pub use transitions::Transitions;
 pub use wait::until;
 
 use crate::cluster::{Cluster, Settings};

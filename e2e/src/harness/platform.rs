@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
 use todo_crds::platform::TodoPlatform;
 
 use super::{Forward, Namespace, http::Http, until};
@@ -94,5 +96,15 @@ impl Platform {
         let value = secret.data.as_ref().and_then(|data| data.get(key));
         let value = value.ok_or_else(|| anyhow::anyhow!("Secret {} has no key {key}", secret.name_any()))?;
         Ok(String::from_utf8(value.0.clone())?)
+    }
+
+    /// A connection to its embedded database, by a way that is open as long as the second is kept.
+    pub async fn database(&self) -> anyhow::Result<(PgConnection, Forward)> {
+        let url = self.secret("postgres-connection", "connection-string").await?;
+        let mut url: reqwest::Url = url.parse().context("the connection string is no URL")?;
+        let forward = Forward::to_pod(&self.namespace.env.client, &self.namespace.name, "postgres-0", 5432).await?;
+        url.set_host(Some("127.0.0.1"))?;
+        url.set_port(Some(forward.address().port())).ok().context("a URL without port")?;
+        Ok((PgConnection::connect(url.as_str()).await?, forward))
     }
 }

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a scenario fails by panicking, as every test does")]
 
 mod channels;
+mod chaos;
 mod conflict;
 mod conversation;
+mod dead_letters;
 mod drift;
 mod external;
 mod local;

@@ -25,6 +25,5 @@ where
 {
     // Jittered, so that not all kinds are listed at the same moment.
     let until = move || sleep(pace::jittered(period));
-    stream::repeat(())
-        .flat_map(move |()| watcher(api.clone(), config.clone()).default_backoff().take_until(until()))
+    stream::repeat(()).flat_map(move |()| watcher(api.clone(), config.clone()).default_backoff().take_until(until()))
 }

@@ -1,0 +1,31 @@
+//! The system while its parts are killed, frozen and cut off, each once. `cargo xtask bench chaos` does it for longer.
+
+use serde_json::json;
+use todo_e2e::{
+    chaos::{self, history::Outcome},
+    harness::{Namespace, Platform},
+};
+
+#[tokio::test]
+async fn nothing_is_lost_and_nothing_happens_twice_whatever_part_fails() {
+    Namespace::with("chaos", async |namespace| {
+        let platform = Platform::apply(&namespace, "todo", json!({})).await?;
+        platform.ready().await?;
+        let seed = match std::env::var("CHAOS_SEED") {
+            Ok(text) => text.parse()?,
+            Err(_) => uuid::Uuid::new_v4().as_u64_pair().0,
+        };
+        eprintln!("CHAOS_SEED={seed}");
+        let report = chaos::run(&platform, seed, 1).await?;
+        let acknowledged = report.history.count(Outcome::Acknowledged);
+        let (operations, events) = (report.history.0.len(), report.facts.outbox.len());
+        eprintln!("{acknowledged} of {operations} operations acknowledged, {events} events, CHAOS_SEED={seed}");
+        let violations: Vec<_> = report.violations().iter().map(ToString::to_string).collect();
+        anyhow::ensure!(violations.is_empty(), "CHAOS_SEED={seed}: {}", violations.join("; "));
+        // Without load nothing would have been shown.
+        anyhow::ensure!(acknowledged > 100, "only {acknowledged} operations were acknowledged");
+        anyhow::ensure!(!report.facts.notifications.is_empty(), "no reminder was delivered");
+        Ok(())
+    })
+    .await;
+}
