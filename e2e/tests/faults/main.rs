@@ -8,4 +8,5 @@ mod managed;
 mod matrix;
 mod quiet;
 mod replicas;
+mod restart;
 mod support;

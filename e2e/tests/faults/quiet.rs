@@ -67,7 +67,7 @@ async fn each_object_is_written_once_and_none_is_read_and_at_rest_only_named_sec
 }
 
 /// A platform of which nothing runs here, so that its status has little to say.
-async fn make(client: &Client, namespace: &str) -> anyhow::Result<()> {
+pub(crate) async fn make(client: &Client, namespace: &str) -> anyhow::Result<()> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let connection = json!({"connection-string": "postgres://todo:x@127.0.0.1:9/todo"});
     let secret = json!({"metadata": {"name": "postgres-connection"}, "stringData": connection});

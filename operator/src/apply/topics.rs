@@ -97,6 +97,11 @@ pub async fn ensure(
 }
 
 impl TopicsMemory {
+    /// Whether a conversation with a broker is under way.
+    pub fn is_asking(&self) -> bool {
+        !self.look.is_empty()
+    }
+
     /// What is known about `subject`. A look of its own goes on beyond this call if it takes long.
     async fn answer<F>(&mut self, subject: String, look: impl FnOnce() -> F) -> Topics
     where

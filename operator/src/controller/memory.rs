@@ -41,6 +41,8 @@ pub(super) struct Memory {
     pub(super) made_secrets: bool,
     /// Passes in a row that left the status to the next one.
     pub(super) untold: u8,
+    /// Whether this process has told, or found told, what it knows.
+    pub(super) has_told: bool,
     /// When an event last came the whole way.
     pub(super) last_success: Option<Instant>,
     /// The status as last written, and the version of the resource that it made.

@@ -67,12 +67,12 @@ pub(super) async fn reconcile(platform: Arc<Guarded>, context: Arc<Context>) -> 
         let namespace = platform.namespace().unwrap_or_default();
         metrics::data_path_age(&namespace, &platform.name_any(), last_success.elapsed());
     }
-    if let Some(wait) = pace::tell_later(&assessment, memory.untold) {
-        memory.untold += 1;
+    if let Some(wait) = pace::tell_later(&assessment, &memory, was_told(platform)) {
+        memory.untold = memory.untold.saturating_add(1);
         memory.backoff.succeed();
         return Action::requeue(wait);
     }
-    memory.untold = 0;
+    (memory.untold, memory.has_told) = (0, true);
     if let Err(error) = context.report(platform, &assessment, &mut memory).await {
         warn!(platform = %platform.name_any(), %error, "cannot write the status");
         metrics::error(error.class());
@@ -323,6 +323,12 @@ impl Context {
     fn known_uids(&self) -> HashSet<String> {
         self.platforms.state().iter().filter_map(|platform| platform.meta().uid.clone()).collect()
     }
+}
+
+/// Whether its status says something about the spec of now.
+fn was_told(platform: &TodoPlatform) -> bool {
+    let told = platform.status.as_ref().and_then(|status| status.observed_generation);
+    told.is_some() && told == platform.metadata.generation
 }
 
 fn identity(platform: &TodoPlatform) -> Identity {

@@ -1,0 +1,33 @@
+//! An operator that is started again while nothing is to be done.
+
+use std::time::Duration;
+
+use todo_e2e::faults::{Ground, Operator};
+
+use crate::{quiet::make, support::watch_for};
+
+/// Longer than the first passes take, with a broker that has to be given up on.
+const LOOKED: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_is_started_again_writes_nothing_until_it_knows_better() -> anyhow::Result<()> {
+    let ground = Ground::start().await?;
+    let start = async |namespace: &str| {
+        let mut proxy = ground.proxy().await?;
+        let operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;
+        anyhow::Ok((operator, proxy))
+    };
+    let walk = ground.walk(0).await?;
+    let (first, proxy) = start(&walk.namespace).await?;
+    make(&ground.client, &walk.namespace).await?;
+    ground.created(&proxy, &walk.namespace).await?;
+    first.stop().await?;
+
+    let (_second, proxy) = start(&walk.namespace).await?;
+    let ledger = watch_for(LOOKED, &proxy).await;
+    let looked = ledger.all().any(|entry| entry.target.resource == "secrets");
+    anyhow::ensure!(looked, "there was no pass:\n{ledger}");
+    let writes: Vec<_> = ledger.work().map(|entry| entry.target.to_string()).collect();
+    anyhow::ensure!(writes.is_empty(), "written after a restart: {writes:?}");
+    Ok(())
+}
