@@ -44,6 +44,8 @@ pub struct Applied {
     pub written: Vec<Key>,
     /// Objects that were removed, as nobody asks for them any more.
     pub removed: Vec<Key>,
+    /// Those of them that are gone already, with their UIDs.
+    pub gone: Vec<(Key, String)>,
     /// Whether a Secret was made, is on its way out or is not what it was, so that they have to be read anew.
     pub secrets_changed: bool,
     /// What could not be written.
@@ -130,8 +132,9 @@ pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mu
     if onward < Onward::Nothing {
         for removal in &plan.removals {
             match writer.delete(&removal.resource, &removal.key.name, &removal.uid).await {
-                Ok(()) => {
-                    debug!(object = %removal.key, "removed");
+                Ok(is_gone) => {
+                    debug!(object = %removal.key, is_gone, "removed");
+                    applied.gone.extend(is_gone.then(|| (removal.key.clone(), removal.uid.clone())));
                     applied.removed.push(removal.key.clone());
                 }
                 Err(error) => applied.fail(&removal.key, &error),

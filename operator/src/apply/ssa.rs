@@ -161,13 +161,13 @@ impl Writer {
         self.merge(resource, metadata.name.as_deref().unwrap_or_default(), &patch).await.map(drop)
     }
 
-    /// Deletes exactly this object; one that is gone already is as good.
-    pub async fn delete(&self, resource: &ApiResource, name: &str, uid: &str) -> Result<(), WriteError> {
+    /// Deletes exactly this object; one that is gone already is as good. Answers whether it is gone now, or only on its way.
+    pub async fn delete(&self, resource: &ApiResource, name: &str, uid: &str) -> Result<bool, WriteError> {
         let preconditions = Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None });
         let params = DeleteParams { preconditions, ..DeleteParams::background() };
         match self.leading(self.api(resource).delete(name, &params)).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.class() == Class::Missing => Ok(()),
+            Ok(answer) => Ok(answer.is_right()),
+            Err(error) if error.class() == Class::Missing => Ok(true),
             Err(error) => Err(error),
         }
     }

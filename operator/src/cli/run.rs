@@ -40,7 +40,7 @@ pub struct RunArgs {
     excluded_namespaces: Vec<String>,
     /// Seconds after which everything that is watched is listed anew. It makes up for events that got lost on their way,
     /// and costs the API server one list of each kind.
-    #[arg(long, env = "RELIST_SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "RELIST_SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u32).range(5..))]
     relist_seconds: u32,
     /// Where health and metrics are served.
     #[arg(long, env = "MANAGEMENT_ADDRESS", default_value = "0.0.0.0:8080")]

@@ -61,14 +61,18 @@ impl<K: Resource> Cache<K> {
             }
             Event::Delete(object) => {
                 let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-                if let Some(objects) = inner.objects.get_mut(&namespace) {
-                    objects.remove(&name);
-                    if objects.is_empty() {
-                        inner.objects.remove(&namespace);
-                    }
-                }
+                remove(&mut inner.objects, &namespace, &name);
                 vec![Arc::new(object)]
             }
+        }
+    }
+
+    /// Takes away exactly this object, not one that took its name since.
+    pub fn forget(&self, namespace: &str, name: &str, uid: &str) {
+        let mut inner = self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = inner.objects.get(namespace).and_then(|all| all.get(name)).and_then(|object| object.uid());
+        if known.as_deref() == Some(uid) {
+            remove(&mut inner.objects, namespace, name);
         }
     }
 
@@ -89,6 +93,15 @@ impl<K: Resource> Cache<K> {
 
 fn insert<K: Resource>(objects: &mut Objects<K>, object: Arc<K>) -> Option<Arc<K>> {
     objects.entry(object.namespace().unwrap_or_default()).or_default().insert(object.name_any(), object)
+}
+
+fn remove<K>(objects: &mut Objects<K>, namespace: &str, name: &str) {
+    if let Some(all) = objects.get_mut(namespace) {
+        all.remove(name);
+        if all.is_empty() {
+            objects.remove(namespace);
+        }
+    }
 }
 
 fn same_version<K: Resource>(one: &K, other: &K) -> bool {
@@ -141,6 +154,18 @@ mod tests {
         assert_eq!(names(&cache.in_namespace("ns")), ["a", "b"]);
         assert_eq!(names(&cache.take(Event::InitDone)), ["b"], "only what is gone is news");
         assert_eq!(names(&cache.in_namespace("ns")), ["a"]);
+    }
+
+    #[test]
+    fn what_is_gone_is_forgotten_but_not_another_of_its_name() {
+        let cache = Cache::default();
+        let mut one = object("a", "1");
+        one.metadata.uid = Some("first".to_owned());
+        cache.take(Event::Apply(one));
+        cache.forget("ns", "a", "second");
+        assert_eq!(names(&cache.in_namespace("ns")), ["a"]);
+        cache.forget("ns", "a", "first");
+        assert!(cache.in_namespace("ns").is_empty());
     }
 
     #[test]

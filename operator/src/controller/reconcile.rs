@@ -152,6 +152,9 @@ impl Context {
             let (written, removed) = (texts(&applied.written), texts(&applied.removed));
             info!(namespace = %identity.namespace, platform = %identity.name, %written, %removed, "applied");
         }
+        for (key, uid) in &applied.gone {
+            self.watches.forget(&identity.namespace, key, uid);
+        }
         metrics::conflicts(applied.conflicts.len());
         for notice in notices::of_conflicts(&applied.conflicts) {
             self.events.publish(platform, notice).await;
@@ -246,7 +249,7 @@ impl Context {
             let Some(uid) = pods.iter().find(|pod| pod.name_any() == name).and_then(|pod| pod.uid()) else { continue };
             let resource = kube::core::ApiResource::erase::<Pod>(&());
             match self.writer(&namespace).delete(&resource, &name, &uid).await {
-                Ok(()) => {
+                Ok(_) => {
                     metrics::repaired();
                     info!(pod = %name, "deleted, as it has no sidecar");
                     self.events.publish(platform, repaired(service.app, &name)).await;

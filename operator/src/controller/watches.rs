@@ -152,6 +152,13 @@ impl Watches {
         self.pods.in_namespace(namespace)
     }
 
+    /// Forgets an object that the API server says is gone. The event that says so may be lost.
+    pub fn forget(&self, namespace: &str, key: &Key, uid: &str) {
+        if let Some(watched) = self.kinds().get(&key.kind) {
+            watched.cache.forget(namespace, &key.name, uid);
+        }
+    }
+
     fn kinds(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Watched>> {
         self.kinds.read().unwrap_or_else(PoisonError::into_inner)
     }

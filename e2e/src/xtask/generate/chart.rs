@@ -36,6 +36,9 @@ pub(super) struct Values {
     /// Namespace from which metrics may be scraped.
     #[schemars(length(min = 1, max = 63))]
     monitoring_namespace: String,
+    /// Seconds after which everything that is watched is listed anew, which makes up for events that got lost on their way.
+    #[schemars(range(min = 5))]
+    relist_seconds: u32,
     /// Objects by which Prometheus and Grafana find the operator. Those of a platform are in its `spec.monitoring`.
     monitoring: Monitoring,
     /// The definition of the resource `TodoPlatform`.
@@ -167,6 +170,7 @@ impl Default for Values {
             excluded_namespaces: Vec::new(),
             dapr_namespace: "dapr-system".to_owned(),
             monitoring_namespace: "monitoring".to_owned(),
+            relist_seconds: 1800,
             monitoring: Monitoring::default(),
             crds: Crds::default(),
             replicas: 1,
