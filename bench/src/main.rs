@@ -4,6 +4,7 @@
 
 mod chaos;
 mod faults;
+mod leaves;
 mod mutants;
 mod services;
 
@@ -18,6 +19,8 @@ enum Bench {
     Chaos(chaos::Arguments),
     /// Something goes wrong at each write and watch of the operator; the end has to be the same.
     Faults(faults::Arguments),
+    /// Every field of the spec changed and changed back; all has to be as before.
+    Leaves(leaves::Arguments),
     /// Whether the tests that guard events notice when the services are made wrong.
     Mutants(mutants::Arguments),
     /// The backend beside a peer in Python, reads through sidecars, and events from commit to effect.
@@ -29,6 +32,7 @@ async fn main() -> ExitCode {
     let result = match Bench::parse() {
         Bench::Chaos(arguments) => chaos::run(&arguments).await,
         Bench::Faults(arguments) => faults::run(&arguments).await,
+        Bench::Leaves(arguments) => leaves::run(&arguments).await,
         Bench::Mutants(arguments) => mutants::run(&arguments).await,
         Bench::Services(arguments) => services::run(&arguments).await,
     };

@@ -8,7 +8,7 @@ use std::{
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
-use super::{Action, Snapshot, actions::ByAction};
+use super::{Action, Snapshot, actions::ByAction, rollouts::Counts};
 use crate::proxy::{Fault, Rule, Target};
 
 /// What can happen to a write.
@@ -27,6 +27,8 @@ pub(super) struct Stage {
     pub(super) writes: BTreeSet<Target>,
     /// What was there afterwards.
     pub(super) end: Snapshot,
+    /// How often pods would have been replaced.
+    pub(super) rollouts: Counts,
 }
 
 /// A platform's life when nothing goes wrong.
@@ -130,7 +132,7 @@ mod tests {
             name: name.to_owned(),
             ..Target::default()
         };
-        let stage = |writes: &[Target]| Stage { writes: writes.iter().cloned().collect(), end: Snapshot::default() };
+        let stage = |writes: &[Target]| Stage { writes: writes.iter().cloned().collect(), ..Stage::default() };
         let create = stage(&[write("services", "a"), write("services", "b"), write("secrets", "s")]);
         Course { stages: [(Action::Create, create), (Action::Scale, stage(&[write("services", "a")]))].into() }
     }

@@ -3,15 +3,18 @@
 mod actions;
 mod cells;
 mod ground;
+mod leaves;
 mod lives;
 mod operator;
 mod player;
+mod rollouts;
 mod snapshot;
 mod walk;
 
 pub use actions::Action;
 pub use cells::{Cell, Course, Plan, sample, whole};
 pub use ground::{APPS, Ground, SETTLED};
+pub use leaves::{Changed, Leaf};
 pub use lives::Lived;
 pub use operator::Operator;
 pub use player::Player;

@@ -77,6 +77,13 @@ impl Snapshot {
         Ok(snapshot)
     }
 
+    /// Without numbers that only count changes.
+    #[must_use]
+    pub fn without_generations(mut self) -> Self {
+        self.objects.values_mut().for_each(forget_generations);
+        self
+    }
+
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty()
@@ -125,6 +132,17 @@ fn differences(path: &str, is: &Value, should: &Value, lines: &mut Vec<String>) 
     }
 }
 
+fn forget_generations(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, _| !matches!(name.as_str(), "generation" | "observedGeneration"));
+            fields.values_mut().for_each(forget_generations);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forget_generations),
+        _ => {}
+    }
+}
+
 fn normalise(kind: &str, object: &mut Value) {
     if let Some(metadata) = object["metadata"].as_object_mut() {
         for field in METADATA {
@@ -140,6 +158,12 @@ fn normalise(kind: &str, object: &mut Value) {
             if name.ends_with("-hash") {
                 *value = json!("…");
             }
+        }
+    }
+    if matches!(kind, "Deployment" | "StatefulSet") {
+        // Counts more than what replaces pods, which is counted by itself.
+        for (part, field) in [("metadata", "generation"), ("status", "observedGeneration")] {
+            object[part].as_object_mut().and_then(|part| part.remove(field));
         }
     }
     if kind == "Secret" {

@@ -5,7 +5,11 @@ use std::{path::Path, time::Duration};
 use anyhow::Context;
 use kube::Client;
 
-use super::{Action, Cell, Course, Kinds, Operator, Plan, SETTLED, Snapshot, cells::Stage};
+use super::{
+    Action, Cell, Course, Kinds, Operator, Plan, SETTLED, Snapshot,
+    cells::Stage,
+    rollouts::{Counts, Rollouts},
+};
 use crate::{
     harness::until,
     proxy::{Fault, Proxy, Target},
@@ -50,9 +54,9 @@ impl Walk<'_> {
     pub async fn undisturbed(&self, actions: &[Action]) -> anyhow::Result<Course> {
         let mut proxy = Proxy::start(self.client.clone()).await?;
         let operator = self.operator(&mut proxy)?;
-        let mut course = Course::default();
+        let (rollouts, mut course) = (Rollouts::watch(self.client, &self.namespace), Course::default());
         for &action in actions {
-            let begun = std::time::Instant::now();
+            let (begun, replaced) = (std::time::Instant::now(), rollouts.counts());
             action.perform(self.client, &self.namespace).await?;
             let what = format!("{action:?} is over");
             let settled = until(&what, SETTLED, || async {
@@ -66,7 +70,7 @@ impl Walk<'_> {
             let end = settled.await.with_context(|| operator.last_words(LINES))?;
             let without_namespace = |target: &Target| Target { namespace: String::new(), ..target.clone() };
             let writes = proxy.ledger().since(begun).work().map(|entry| without_namespace(&entry.target)).collect();
-            course.stages.insert(action, Stage { writes, end });
+            course.stages.insert(action, Stage { writes, end, rollouts: rollouts.since(&replaced) });
         }
         Ok(course)
     }
@@ -75,14 +79,30 @@ impl Walk<'_> {
     pub async fn disturbed(&self, plan: &Plan, course: &Course) -> anyhow::Result<Walked> {
         let mut proxy = Proxy::start(self.client.clone()).await?;
         let operator = self.operator(&mut proxy)?;
+        let rollouts = Rollouts::watch(self.client, &self.namespace);
         let mut walked = Walked::default();
         let mut before = Snapshot::default();
         for (action, stage) in &course.stages {
             let cells: Vec<&Cell> = plan.iter().filter(|cell| cell.action == *action).collect();
             proxy.set(cells.iter().map(|cell| cell.rule(&self.namespace)).collect());
-            let begun = std::time::Instant::now();
+            let (begun, replaced) = (std::time::Instant::now(), rollouts.counts());
             action.perform(self.client, &self.namespace).await?;
-            let step = self.step(*action, &cells, stage, &before, &proxy, begun).await;
+            let step = async {
+                if cells.iter().any(|cell| cell.fault == Fault::Freeze) {
+                    tokio::time::sleep(FROZEN).await;
+                    proxy.lift(Fault::Freeze);
+                }
+                // Of a new password nothing but the pods that are replaced for it can be seen here.
+                until("pods are replaced where they have to be", SETTLED, || async {
+                    let replaced = rollouts.since(&replaced);
+                    Ok(is_not_more(&stage.rollouts, &replaced).is_ok().then_some(()))
+                })
+                .await?;
+                let end = self.step(*action, &cells, stage, &before, &proxy, begun).await?;
+                is_not_more(&rollouts.since(&replaced), &stage.rollouts).context("pods are replaced without need")?;
+                anyhow::Ok(end)
+            };
+            let step = step.await;
             walked.happened += proxy.happened().len();
             match step {
                 Ok(end) => before = end,
@@ -116,10 +136,6 @@ impl Walk<'_> {
         proxy: &Proxy,
         begun: std::time::Instant,
     ) -> anyhow::Result<Snapshot> {
-        if cells.iter().any(|cell| cell.fault == Fault::Freeze) {
-            tokio::time::sleep(FROZEN).await;
-            proxy.lift(Fault::Freeze);
-        }
         self.reaches_end(stage, proxy).await?;
         tokio::time::sleep(STAYS).await;
         let end = self.reaches_end(stage, proxy).await.context("it did not stay so")?;
@@ -166,6 +182,13 @@ impl Walk<'_> {
         });
         reached.await.with_context(ledger)
     }
+}
+
+fn is_not_more(replaced: &Counts, expected: &Counts) -> anyhow::Result<()> {
+    let more = |(key, count): &(&String, &usize)| *count > expected.get(*key).unwrap_or(&0);
+    let more: Vec<_> = replaced.iter().filter(more).map(|(key, count)| format!("{key} ({count} times)")).collect();
+    anyhow::ensure!(more.is_empty(), "more than expected: {}", more.join(" "));
+    Ok(())
 }
 
 fn has_happened(cell: &Cell, proxy: &Proxy) -> bool {

@@ -117,6 +117,12 @@ impl Ledger {
         Self { entries: self.all().filter(|entry| entry.at > moment).cloned().collect() }
     }
 
+    /// Requests about one namespace.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: &str) -> Self {
+        Self { entries: self.all().filter(|entry| entry.target.namespace == namespace).cloned().collect() }
+    }
+
     /// How long nothing has been written.
     pub fn quiet_for(&self) -> Duration {
         self.work().map(|entry| entry.at.elapsed()).min().unwrap_or(Duration::MAX)

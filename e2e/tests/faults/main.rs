@@ -4,6 +4,7 @@
 mod foreign;
 mod isolation;
 mod late;
+mod leaves;
 mod managed;
 mod matrix;
 mod quiet;

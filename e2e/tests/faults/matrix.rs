@@ -2,14 +2,11 @@
 
 use todo_e2e::faults::{Action, Ground, Lived, sample};
 
+use crate::support::seed;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_life_in_which_requests_and_watches_fail_ends_as_one_in_which_none_does() -> anyhow::Result<()> {
-    let seed = match std::env::var("SEED") {
-        Ok(text) => text.parse()?,
-        Err(_) => rand::random(),
-    };
-    println!("SEED={seed}");
-    let ground = Ground::start().await?;
+    let (seed, ground) = (seed()?, Ground::start().await?);
     let course = ground.walk(0).await?.undisturbed(&Action::ALL).await?;
     let plans = sample(&course, seed);
     let Lived { planned, happened, wrong } = ground.live(&plans, &course).await?;

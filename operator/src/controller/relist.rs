@@ -62,8 +62,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_is_begun_anew_after_the_last_one_was_complete_and_never_while_one_is_under_way() {
-        let begun = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&begun);
+        let lists = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&lists);
         let begin = move || {
             count.fetch_add(1, Ordering::Relaxed);
             // Its list takes longer than the period.
@@ -77,7 +77,7 @@ mod tests {
         for expected in [1, 2, 3] {
             assert!(matches!(events.next().await, Some(Ok(Event::Init))));
             assert!(matches!(events.next().await, Some(Ok(Event::InitDone))));
-            assert_eq!(begun.load(Ordering::Relaxed), expected);
+            assert_eq!(lists.load(Ordering::Relaxed), expected);
         }
     }
 }
