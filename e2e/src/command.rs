@@ -221,6 +221,9 @@ impl Command {
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
+        for name in of_own_package() {
+            command.env_remove(name);
+        }
         command.spawn()
     }
 }
@@ -230,6 +233,13 @@ impl std::fmt::Display for Command {
         write!(f, "{}", self.program.to_string_lossy())?;
         self.args.iter().try_for_each(|arg| write!(f, " {}", arg.to_string_lossy()))
     }
+}
+
+/// Variables by which `cargo run` told this program of its own package. Build scripts begun from here would take them for
+/// a change, as they name this checkout, and most dependencies would be compiled anew for each checkout.
+pub fn of_own_package() -> impl Iterator<Item = OsString> {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    names.filter(|name| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|own| name.to_string_lossy().starts_with(own)))
 }
 
 /// A program that has ended by itself.
@@ -320,6 +330,14 @@ mod tests {
     async fn all_of_the_output_is_there_whatever_the_exit_code() {
         let text = Command::new("sh").args(["-c", "seq 100; exit 3"]).output().await.unwrap();
         assert!(text.starts_with("1\n2\n") && text.ends_with("100"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_program_is_not_told_of_the_package_of_the_one_that_starts_it() {
+        assert!(of_own_package().any(|name| name == "CARGO_MANIFEST_DIR"), "cargo tells tests of their package");
+        let text = Command::new("env").run().await.unwrap();
+        assert!(!text.contains("CARGO_MANIFEST_DIR=") && !text.contains("CARGO_PKG_NAME="), "{text}");
+        assert!(text.contains("PATH="), "{text}");
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: hands over to the benches, built with optimisations.
 
+use todo_e2e::command::of_own_package;
 use tokio::process::Command;
 
 const BUILT: [&str; 3] = ["--release", "--locked", "--quiet"];
@@ -20,5 +21,8 @@ pub(super) async fn run(arguments: &[String]) -> anyhow::Result<()> {
 fn cargo() -> Command {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(super::root());
+    for name in of_own_package() {
+        cargo.env_remove(name);
+    }
     cargo
 }

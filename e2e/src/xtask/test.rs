@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use todo_e2e::{
     cargo_tool,
     cluster::{Cluster, Images, Requirements, Settings, Tool, Tools, requirements::From},
+    command::of_own_package,
     harness::{self, Namespace, Python, database::Database},
     progress::Progress,
 };
@@ -146,6 +147,9 @@ fn cargo(arguments: &[&str]) -> tokio::process::Command {
 fn program(path: std::path::PathBuf, arguments: &[&str]) -> tokio::process::Command {
     let mut command = tokio::process::Command::new(path);
     command.args(arguments).current_dir(root());
+    for name in of_own_package() {
+        command.env_remove(name);
+    }
     command
 }
 

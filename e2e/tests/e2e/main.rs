@@ -20,3 +20,4 @@ mod retain;
 mod rollout;
 mod security;
 mod shared;
+mod sidecar;
