@@ -155,7 +155,8 @@ fn program(path: std::path::PathBuf, arguments: &[&str]) -> tokio::process::Comm
 
 /// Runs a command whose output is for the person.
 async fn call(mut command: tokio::process::Command) -> anyhow::Result<()> {
-    let text = format!("{:?}", command.as_std());
+    let words = std::iter::once(command.as_std().get_program()).chain(command.as_std().get_args());
+    let text = words.map(std::ffi::OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");
     eprintln!("\n$ {text}");
     let status = command.stdin(Stdio::null()).kill_on_drop(true).status().await?;
     anyhow::ensure!(status.success(), "{text} failed ({status})");
