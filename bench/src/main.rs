@@ -6,6 +6,7 @@ mod chaos;
 mod faults;
 mod leaves;
 mod mutants;
+mod scale;
 mod services;
 
 use std::process::ExitCode;
@@ -23,6 +24,8 @@ enum Bench {
     Leaves(leaves::Arguments),
     /// Whether the tests that guard events notice when the services are made wrong.
     Mutants(mutants::Arguments),
+    /// One operator with many platforms: how fast, how large, how soon, and what a restart costs.
+    Scale(scale::Arguments),
     /// The backend beside a peer in Python, reads through sidecars, and events from commit to effect.
     Services(services::Arguments),
 }
@@ -34,6 +37,7 @@ async fn main() -> ExitCode {
         Bench::Faults(arguments) => faults::run(&arguments).await,
         Bench::Leaves(arguments) => leaves::run(&arguments).await,
         Bench::Mutants(arguments) => mutants::run(&arguments).await,
+        Bench::Scale(arguments) => scale::run(&arguments).await,
         Bench::Services(arguments) => services::run(&arguments).await,
     };
     match result {

@@ -34,6 +34,11 @@ impl Kinds {
         });
         Ok(Self(listed.map(|(resource, _)| resource).collect()))
     }
+
+    /// All of them.
+    pub fn resources(&self) -> &[ApiResource] {
+        &self.0
+    }
 }
 
 /// What a namespace holds.

@@ -26,7 +26,7 @@ use crate::{
 
 /// How long the whole conversation with a broker may take.
 const DEADLINE: Duration = Duration::from_secs(8);
-/// How long a pass waits for it. A broker that is well answers sooner, and one that is not holds up nothing.
+/// How long a pass waits for the first answer. A broker that is well answers sooner, and one that is not holds up nothing.
 const PATIENCE: Duration = Duration::from_millis(300);
 /// How long topics that were there are taken to be there.
 const FRESH: Duration = Duration::from_mins(5);
@@ -116,7 +116,9 @@ impl TopicsMemory {
         if self.look.is_empty() {
             self.look.spawn(look());
         }
-        if let Ok(Some(end)) = timeout(PATIENCE, self.look.join_next()).await {
+        // Only the first answer is worth a wait; after it, the next pass takes what has come meanwhile.
+        let patience = if self.known == Topics::Unknown { PATIENCE } else { Duration::ZERO };
+        if let Ok(Some(end)) = timeout(patience, self.look.join_next()).await {
             self.known = end.unwrap_or_else(|error| Topics::Unreachable(error.to_string()));
             let good_for = if self.known == Topics::Present { FRESH } else { RETRY };
             self.good_until = Some(Instant::now() + good_for);
@@ -261,7 +263,9 @@ mod tests {
         assert_eq!(asked_again, Topics::Present, "it is fresh");
 
         memory.good_until = None;
+        assert!(!memory.is_asking());
         assert_eq!(memory.answer("one".to_owned(), pending).await, Topics::Present);
+        assert!(memory.is_asking());
         let look_goes_on = memory.answer("one".to_owned(), || ready(Topics::Unknown)).await;
         assert_eq!(look_goes_on, Topics::Present);
 

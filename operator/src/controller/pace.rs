@@ -60,10 +60,10 @@ pub(super) fn tell_later(assessment: &Assessment, memory: &Memory, told_before: 
     let well = applied.failures.is_empty() && applied.foreign.is_empty() && applied.conflicts.is_empty();
     // The watches do not know yet what was just written, so a status would say of it that it is not there, and be written
     // again a moment later.
-    let unseen = wrote && well && observed.secrets_unreadable.is_none() && memory.untold < UNTOLD;
+    let unseen = wrote && observed.secrets_unreadable.is_none() && memory.untold < UNTOLD;
     // What an operator before this one told stands until the broker has answered, which has a limit of its own.
     let unanswered = told_before && !memory.has_told && memory.topics.is_asking();
-    (unseen || unanswered).then_some(AT_ONCE)
+    (well && (unseen || unanswered)).then_some(AT_ONCE)
 }
 
 /// When the next pass is due.

@@ -180,6 +180,8 @@ impl Context {
             let maker = writes.then_some(&self.leadership);
             topics::ensure(&self.client, resolved, &incarnation, maker, &mut memory.topics).await
         } else {
+            // What is not asked is not waited for.
+            memory.topics = topics::TopicsMemory::default();
             topics::Topics::Unknown
         };
         let external_kafka = matches!(resolved.kafka.mode, KafkaMode::External(_));

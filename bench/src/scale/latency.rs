@@ -1,0 +1,99 @@
+//! How soon the operator answers a change, one after the other, each in another namespace.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use futures::TryStreamExt;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{
+    Api, ResourceExt,
+    api::{DynamicObject, Patch, PatchParams, WatchEvent, WatchParams},
+    core::ApiResource,
+};
+use serde_json::json;
+use todo_crds::platform::TodoPlatform;
+use todo_e2e::faults::Ground;
+
+const DEPLOYMENT: &str = "backend-service";
+/// Pods of a service unless a spec says otherwise.
+const USUAL: i32 = 1;
+const OTHER: i32 = 2;
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Times, the shortest first.
+pub(super) struct Latencies(Vec<Duration>);
+
+impl Latencies {
+    fn percentile(&self, percent: usize) -> Duration {
+        let last = self.0.len().saturating_sub(1);
+        self.0.get((self.0.len() * percent / 100).min(last)).copied().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Latencies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (median, high, count) = (self.percentile(50), self.percentile(99), self.0.len());
+        write!(f, "p50 {median:.0?}, p99 {high:.0?} of {count}")
+    }
+}
+
+/// Somebody scales a Deployment; the operator takes it back.
+pub(super) async fn of_drift(ground: &Ground, times: usize) -> anyhow::Result<Latencies> {
+    let mut all = Vec::new();
+    for number in 1..=times {
+        let deployments = deployments(ground, number);
+        let patch = Patch::Merge(json!({"spec": {"replicas": OTHER}}));
+        let drifted = deployments.patch(DEPLOYMENT, &PatchParams::default(), &patch).await?;
+        let begun = Instant::now();
+        has(&deployments, USUAL, &drifted.resource_version().unwrap_or_default()).await?;
+        all.push(begun.elapsed());
+    }
+    all.sort_unstable();
+    Ok(Latencies(all))
+}
+
+/// A spec wants more pods of a service.
+pub(super) async fn of_changes(ground: &Ground, times: usize) -> anyhow::Result<Latencies> {
+    let mut all = Vec::new();
+    for number in 1..=times {
+        let deployments = deployments(ground, number);
+        let before = deployments.get(DEPLOYMENT).await?;
+        let resource = ApiResource::erase::<TodoPlatform>(&());
+        let platforms: Api<DynamicObject> = Api::namespaced_with(ground.client.clone(), &name(number), &resource);
+        let patch = Patch::Merge(json!({"spec": {"services": {"backend": {"replicas": OTHER}}}}));
+        platforms.patch("todo", &PatchParams::default(), &patch).await?;
+        let begun = Instant::now();
+        has(&deployments, OTHER, &before.resource_version().unwrap_or_default()).await?;
+        all.push(begun.elapsed());
+    }
+    all.sort_unstable();
+    Ok(Latencies(all))
+}
+
+fn name(number: usize) -> String {
+    format!("scale-{number:04}")
+}
+
+fn deployments(ground: &Ground, number: usize) -> Api<Deployment> {
+    Api::namespaced(ground.client.clone(), &name(number))
+}
+
+/// Waits until the Deployment has so many replicas, in a version after this one.
+async fn has(api: &Api<Deployment>, replicas: i32, version: &str) -> anyhow::Result<()> {
+    let params = WatchParams::default().fields(&format!("metadata.name={DEPLOYMENT}"));
+    let wait = async {
+        let mut events = std::pin::pin!(api.watch(&params, version).await?);
+        while let Some(event) = events.try_next().await? {
+            if let WatchEvent::Modified(deployment) = event
+                && deployment.spec.and_then(|spec| spec.replicas) == Some(replicas)
+            {
+                return anyhow::Ok(());
+            }
+        }
+        anyhow::bail!("the watch ended")
+    };
+    tokio::time::timeout(LIMIT, wait).await.with_context(|| format!("not {replicas} replicas within {LIMIT:?}"))?
+}

@@ -1,0 +1,183 @@
+//! `cargo xtask bench scale`: many platforms with one operator, on a bare API server. What it takes is compared with the same
+//! objects applied by a bare client, by the same way and as many at the same time, in the same run.
+
+mod latency;
+mod memory;
+mod raw;
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use futures::{StreamExt, TryStreamExt, stream};
+use kube::{
+    Api, Client, Config,
+    api::{DynamicObject, PostParams},
+    core::ApiResource,
+};
+use serde_json::json;
+use todo_crds::platform::TodoPlatform;
+use todo_e2e::{
+    faults::{Ground, Operator},
+    harness::until,
+    proxy::Proxy,
+};
+
+/// Requests at the same time, and passes of the operator.
+const TOGETHER: usize = 16;
+/// Platforms that the bare client makes.
+const RAW: usize = 100;
+/// The operator's name for itself, by which its process is found.
+const OPERATOR: &str = "bench-scale";
+/// How long nothing is written when all is settled.
+const QUIET: Duration = Duration::from_secs(6);
+/// How long an operator that was started again is watched for writes.
+const WATCHED: Duration = Duration::from_secs(15);
+const LIMIT: Duration = Duration::from_mins(20);
+
+/// How much is measured.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Platforms, each in a namespace of its own.
+    #[arg(long, default_value_t = 1000)]
+    platforms: usize,
+    /// Fields that are changed by somebody else, and specs that are changed.
+    #[arg(long, default_value_t = 100)]
+    changes: usize,
+}
+
+pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let ground = Ground::start().await?;
+    let mut proxy = ground.proxy().await?;
+    let operator = Operator::start(&mut proxy, ground.folder.path(), None, OPERATOR)?;
+    tokio::time::sleep(QUIET).await;
+    println!("memory without a platform: {}", memory::of(OPERATOR)?);
+
+    let sample = namespace(&ground, 0).await?;
+    platform(&ground.client, &sample).await?;
+    ground.created(&proxy, &sample).await?;
+    let objects = raw::objects(&ground, &sample).await?;
+    let raw = raw::rate(&ground, &objects, arguments.platforms.min(RAW)).await?;
+    println!("bare client: {} objects of {RAW} platforms at most, {raw:.0} objects/s", objects.len());
+
+    let made = made(&ground, &proxy, arguments.platforms).await?;
+    println!(
+        "operator: {} platforms, {} objects and {} statuses in {:.1?}: {:.0} objects/s, {:.2} of the bare client",
+        arguments.platforms,
+        made.objects,
+        made.statuses,
+        made.took,
+        made.rate(),
+        made.rate() / raw
+    );
+    println!("memory with {} platforms: {}", arguments.platforms, memory::of(OPERATOR)?);
+
+    let changes = arguments.changes.min(arguments.platforms);
+    println!("drift, until repaired: {}", latency::of_drift(&ground, changes).await?);
+    println!(
+        "a change of one number in a spec, until its Deployment has it: {}",
+        latency::of_changes(&ground, changes).await?
+    );
+    settled(&proxy).await?;
+
+    operator.stop().await?;
+    restart(&ground, arguments.platforms).await
+}
+
+/// What the operator made, and how long it took.
+struct Made {
+    objects: usize,
+    statuses: usize,
+    took: Duration,
+}
+
+impl Made {
+    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 objects")]
+    fn rate(&self) -> f64 {
+        self.objects as f64 / self.took.as_secs_f64()
+    }
+}
+
+async fn made(ground: &Ground, proxy: &Proxy, platforms: usize) -> anyhow::Result<Made> {
+    let numbers: Vec<usize> = (1..=platforms).collect();
+    let namespaces: Vec<String> =
+        stream::iter(numbers).map(|number| namespace(ground, number)).buffered(TOGETHER).try_collect().await?;
+    let client = through(proxy)?;
+    let begun = Instant::now();
+    let create = stream::iter(&namespaces).map(|name| platform(&client, name));
+    create.buffer_unordered(TOGETHER).try_collect::<Vec<()>>().await?;
+    let all = platforms_of(&ground.client);
+    until("every platform has a status, and nothing is written any more", LIMIT, || async {
+        let list = all.list(&kube::api::ListParams::default()).await?;
+        let told = list.iter().filter(|one| one.data["status"]["observedGeneration"].is_i64()).count();
+        anyhow::ensure!(told > platforms, "{told} of {platforms} platforms have a status");
+        Ok((proxy.ledger().quiet_for() > QUIET).then_some(()))
+    })
+    .await?;
+    let ledger = proxy.ledger().since(begun);
+    // The client's own, too: creation of a platform and of the Secret that it names.
+    let own = platforms * 2;
+    let (statuses, objects): (Vec<_>, Vec<_>) = ledger.work().partition(|entry| entry.target.subresource == "status");
+    let last = ledger.work().map(|entry| entry.at).max().context("nothing was written")?;
+    Ok(Made { objects: objects.len().saturating_sub(own), statuses: statuses.len(), took: last - begun })
+}
+
+async fn settled(proxy: &Proxy) -> anyhow::Result<()> {
+    until("nothing is written any more", LIMIT, async || Ok((proxy.ledger().quiet_for() > QUIET).then_some(()))).await
+}
+
+/// How long an operator takes that is started again where nothing is to be done, until it has looked at every platform.
+async fn restart(ground: &Ground, platforms: usize) -> anyhow::Result<()> {
+    let mut proxy = ground.proxy().await?;
+    let begun = Instant::now();
+    let _operator = Operator::start(&mut proxy, ground.folder.path(), None, OPERATOR)?;
+    let looked = until("every platform has been looked at", LIMIT, async || {
+        let ledger = proxy.ledger();
+        let read = ledger.all().filter(|entry| entry.target.resource == "secrets");
+        let namespaces: std::collections::BTreeSet<_> = read.map(|entry| entry.target.namespace.clone()).collect();
+        Ok((namespaces.len() > platforms).then_some(begun.elapsed()))
+    })
+    .await?;
+    tokio::time::sleep(WATCHED).await;
+    let writes = proxy.ledger().work().count();
+    println!("started again: every platform looked at after {looked:.1?}, {writes} writes within {WATCHED:?} after it");
+    Ok(())
+}
+
+async fn namespace(ground: &Ground, number: usize) -> anyhow::Result<String> {
+    let name = format!("scale-{number:04}");
+    ground.plane.namespace(&name).await?;
+    Ok(name)
+}
+
+fn platforms_of(client: &Client) -> Api<DynamicObject> {
+    Api::all_with(client.clone(), &ApiResource::erase::<TodoPlatform>(&()))
+}
+
+/// A client that goes the operator's way.
+fn through(proxy: &Proxy) -> anyhow::Result<Client> {
+    Ok(Client::try_from(Config::new(proxy.url().parse()?))?)
+}
+
+/// Makes a platform of which nothing runs here.
+async fn platform(client: &Client, namespace: &str) -> anyhow::Result<()> {
+    let reference = json!({"secretKeyRef": {"name": "postgres-connection", "key": "connection-string"}});
+    let secret = json!({
+        "metadata": {"name": "postgres-connection"},
+        "stringData": {"connection-string": "postgres://todo:x@127.0.0.1:9/todo"},
+    });
+    let platform = json!({
+        "apiVersion": "todoplatform.dev/v1alpha1",
+        "kind": "TodoPlatform",
+        "metadata": {"name": "todo"},
+        "spec": {
+            "kafka": {"external": {"brokers": ["127.0.0.1:9"]}},
+            "postgres": {"external": {"connectionString": reference}},
+        },
+    });
+    let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(client.clone(), namespace);
+    secrets.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
+    let platforms: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<TodoPlatform>(&()));
+    platforms.create(&PostParams::default(), &serde_json::from_value(platform)?).await?;
+    Ok(())
+}
