@@ -18,9 +18,9 @@ use todo_crds::platform::TodoPlatform;
 use todo_e2e::faults::Ground;
 
 const DEPLOYMENT: &str = "backend-service";
-/// Pods of a service unless a spec says otherwise.
-const USUAL: i32 = 1;
-const OTHER: i32 = 2;
+/// Pods of the backend unless a spec says otherwise.
+const USUAL: i32 = 2;
+const OTHER: i32 = 3;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Times, the shortest first.

@@ -32,6 +32,8 @@ const OPERATOR: &str = "bench-scale";
 const QUIET: Duration = Duration::from_secs(6);
 /// How long an operator that was started again is watched for writes.
 const WATCHED: Duration = Duration::from_secs(15);
+/// Lines of the operator's log that an error shows.
+const LINES: usize = 12;
 const LIMIT: Duration = Duration::from_mins(20);
 
 /// How much is measured.
@@ -71,16 +73,17 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     );
     println!("memory with {} platforms: {}", arguments.platforms, memory::of(OPERATOR)?);
 
-    let changes = arguments.changes.min(arguments.platforms);
-    println!("drift, until repaired: {}", latency::of_drift(&ground, changes).await?);
-    println!(
-        "a change of one number in a spec, until its Deployment has it: {}",
-        latency::of_changes(&ground, changes).await?
-    );
-    settled(&proxy).await?;
-
     operator.stop().await?;
-    restart(&ground, arguments.platforms).await
+    let mut proxy = ground.proxy().await?;
+    let operator = restart(&ground, &mut proxy, arguments.platforms).await?;
+
+    let changes = arguments.changes.min(arguments.platforms);
+    let says = || format!("the operator says:\n{}", operator.last_words(LINES));
+    let drift = latency::of_drift(&ground, changes).await.with_context(says)?;
+    println!("drift, until repaired: {drift}");
+    let change = latency::of_changes(&ground, changes).await.with_context(says)?;
+    println!("a change of one number in a spec, until its Deployment has it: {change}");
+    Ok(())
 }
 
 /// What the operator made, and how long it took.
@@ -121,15 +124,10 @@ async fn made(ground: &Ground, proxy: &Proxy, platforms: usize) -> anyhow::Resul
     Ok(Made { objects: objects.len().saturating_sub(own), statuses: statuses.len(), took: last - begun })
 }
 
-async fn settled(proxy: &Proxy) -> anyhow::Result<()> {
-    until("nothing is written any more", LIMIT, async || Ok((proxy.ledger().quiet_for() > QUIET).then_some(()))).await
-}
-
 /// How long an operator takes that is started again where nothing is to be done, until it has looked at every platform.
-async fn restart(ground: &Ground, platforms: usize) -> anyhow::Result<()> {
-    let mut proxy = ground.proxy().await?;
+async fn restart(ground: &Ground, proxy: &mut Proxy, platforms: usize) -> anyhow::Result<Operator> {
     let begun = Instant::now();
-    let _operator = Operator::start(&mut proxy, ground.folder.path(), None, OPERATOR)?;
+    let operator = Operator::start(proxy, ground.folder.path(), None, OPERATOR)?;
     let looked = until("every platform has been looked at", LIMIT, async || {
         let ledger = proxy.ledger();
         let read = ledger.all().filter(|entry| entry.target.resource == "secrets");
@@ -140,7 +138,7 @@ async fn restart(ground: &Ground, platforms: usize) -> anyhow::Result<()> {
     tokio::time::sleep(WATCHED).await;
     let writes = proxy.ledger().work().count();
     println!("started again: every platform looked at after {looked:.1?}, {writes} writes within {WATCHED:?} after it");
-    Ok(())
+    Ok(operator)
 }
 
 async fn namespace(ground: &Ground, number: usize) -> anyhow::Result<String> {

@@ -42,7 +42,7 @@ fn bare(resource: &ApiResource, object: &DynamicObject) -> anyhow::Result<Value>
     if let Some(fields) = body.as_object_mut() {
         fields.remove("status");
     }
-    if let Some(spec) = body["spec"].as_object_mut() {
+    if let Some(spec) = body.get_mut("spec").and_then(Value::as_object_mut) {
         spec.remove("clusterIP");
         spec.remove("clusterIPs");
     }

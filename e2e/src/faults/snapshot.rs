@@ -26,7 +26,8 @@ impl Kinds {
     /// Asks the API server.
     pub async fn of(client: &Client) -> anyhow::Result<Self> {
         let discovery = Discovery::new(client.clone()).run().await?;
-        let all = discovery.groups().flat_map(kube::discovery::ApiGroup::recommended_resources);
+        // Not those of each group's preferred version alone: Dapr's has only some of its kinds.
+        let all = discovery.groups().flat_map(kube::discovery::ApiGroup::resources_by_stability);
         let listed = all.filter(|(resource, capabilities)| {
             capabilities.scope == Scope::Namespaced
                 && capabilities.supports_operation(verbs::LIST)
