@@ -1,6 +1,6 @@
 //! Namespaces for scenarios.
 
-use std::{collections::BTreeMap, panic::AssertUnwindSafe};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt;
 use k8s_openapi::{api::core::v1::Namespace as Object, apimachinery::pkg::apis::meta::v1::ObjectMeta};
@@ -9,12 +9,15 @@ use kube::{
     api::{DeleteParams, ListParams, PostParams},
 };
 
-use super::{Env, dump};
+use super::{Env, dump, until};
 
 /// Label of every namespace of a scenario, so that what an interrupted run left can be found.
 pub const LABEL: &str = "todoplatform.dev/e2e";
 /// Set to keep the namespaces of scenarios that fail.
 pub const KEEP: &str = "E2E_KEEP";
+
+/// How long a namespace may take to go with all that is in it.
+const GONE: Duration = Duration::from_mins(2);
 
 /// A namespace that enforces Pod Security `restricted`.
 #[derive(Clone)]
@@ -60,7 +63,7 @@ impl Namespace {
         Self::named(env, &name).await
     }
 
-    /// Makes the namespace of this name if it is not there.
+    /// Makes the namespace of this name if it is not there. One that a run before left may still be going.
     pub async fn named(env: &Env, name: &str) -> anyhow::Result<Self> {
         let object = Object {
             metadata: ObjectMeta {
@@ -74,10 +77,15 @@ impl Namespace {
             ..Object::default()
         };
         let api: Api<Object> = Api::all(env.client.clone());
-        match api.create(&PostParams::default(), &object).await {
-            Err(kube::Error::Api(status)) if status.is_already_exists() => {}
-            created => drop(created?),
-        }
+        until(&format!("namespace {name} is there"), GONE, async || {
+            match api.create(&PostParams::default(), &object).await {
+                Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                    Ok(api.get(name).await?.metadata.deletion_timestamp.is_none().then_some(()))
+                }
+                created => Ok(created.map(|_| Some(()))?),
+            }
+        })
+        .await?;
         Ok(Self { env: env.clone(), name: name.to_owned() })
     }
 
