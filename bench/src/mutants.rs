@@ -16,8 +16,8 @@ use todo_e2e::{
 };
 use tokio::process::Command;
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-const PATCHES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/mutants");
+const ROOT: &str = env!("TODO_PLATFORM_CHECKOUT");
+const PATCHES: &str = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/bench/mutants");
 /// A database that is there already.
 const DATABASE: &str = "TEST_DATABASE_URL";
 /// Where builds go, unless it is set.

@@ -11,7 +11,7 @@ use promql_parser::{
 use serde_json::Value;
 
 /// Where alerts and dashboards are.
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/monitoring");
+const FOLDER: &str = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/config/monitoring");
 
 /// A query of an alert or a dashboard.
 pub struct Query {

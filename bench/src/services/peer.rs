@@ -13,7 +13,7 @@ pub(super) const PORT: u16 = 8100;
 /// Its sidecar's port.
 pub(super) const SIDECAR_PORT: u16 = 3520;
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/fastapi");
+const FOLDER: &str = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/bench/peers/fastapi");
 
 /// Puts it in the run file in `folder`, with its packages installed.
 pub(super) async fn add(folder: &Path, settings: &Settings, database: &str) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use serde_json::{Map, Value};
 use todo_crds::platform::crd;
 
-const RELEASED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/released");
+const RELEASED: &str = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/crds/released");
 
 /// Bounds that may only be raised, and those that may only be lowered.
 const MOST: [&str; 4] = ["maxLength", "maxItems", "maxProperties", "maximum"];

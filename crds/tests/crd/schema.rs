@@ -3,7 +3,7 @@ use std::fs;
 use serde_json::Value;
 use todo_crds::platform::{condition, crd};
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/yaml/todoplatforms.todoplatform.dev.yaml");
+const FILE: &str = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/crds/yaml/todoplatforms.todoplatform.dev.yaml");
 
 /// The schema of the whole resource.
 pub(crate) fn schema() -> Value {

@@ -100,11 +100,11 @@ impl Settings {
 
     /// Files that are built from or into images.
     pub fn assets() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("assets")
+        Path::new(env!("TODO_PLATFORM_CHECKOUT")).join("e2e/assets")
     }
 
     /// `config/` of the checkout.
     pub fn config() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../config")
+        Path::new(env!("TODO_PLATFORM_CHECKOUT")).join("config")
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 const SERVED: Duration = Duration::from_secs(30);
 
 pub(super) async fn install(client: &Client, tools: &Tools) -> anyhow::Result<()> {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/yaml");
+    let own = Path::new(env!("TODO_PLATFORM_CHECKOUT")).join("crds/yaml");
     for folder in [own, tools.dapr_chart().join("crds")] {
         define_all(client, &folder).await?;
     }

@@ -78,7 +78,7 @@ impl ControlPlane {
 
     /// Installs the definitions of another operator, `testdata/crds/NAME`, but not the operator.
     pub async fn install_kinds(&self, name: &str) -> anyhow::Result<()> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/crds").join(name);
+        let folder = Path::new(env!("TODO_PLATFORM_CHECKOUT")).join("e2e/testdata/crds").join(name);
         assets::define_all(&self.client, &folder).await
     }
 

@@ -32,5 +32,5 @@ pub(super) fn built() -> PathBuf {
 }
 
 fn source() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../services/frontend/web")
+    Path::new(env!("TODO_PLATFORM_CHECKOUT")).join("services/frontend/web")
 }

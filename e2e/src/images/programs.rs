@@ -20,7 +20,7 @@ pub(super) async fn build(cluster: &Cluster, tail: &Tail) -> Result<PathBuf, Err
     // With an explicit target, the flags reach the programs and not the macros, which cannot be static.
     let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace('-', "_"));
     let cargo = Command::new("cargo")
-        .dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .dir(env!("TODO_PLATFORM_CHECKOUT"))
         .env(flags, "-C target-feature=+crt-static")
         .args(["build", "--release", "--locked", "--target", &target, "--target-dir"])
         .arg(&folder)

@@ -60,7 +60,7 @@ fn context(cluster: &Cluster, program: &str, programs: &Path, page: &Path) -> Re
 
 async fn build(cluster: &Cluster, program: &str, context: &Path) -> Result<(), Error> {
     let file = if program == OPERATOR { "Dockerfile.operator" } else { "Dockerfile.services" };
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    let file = Path::new(env!("TODO_PLATFORM_CHECKOUT")).join(file);
     let arguments = [
         "--file".to_owned(),
         file.display().to_string(),

@@ -8,7 +8,7 @@ mod sample;
 mod test;
 mod up;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use todo_e2e::{
@@ -108,6 +108,6 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 /// The checkout.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+fn root() -> &'static Path {
+    Path::new(env!("TODO_PLATFORM_CHECKOUT"))
 }

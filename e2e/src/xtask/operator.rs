@@ -21,7 +21,7 @@ pub(super) async fn ensure(cluster: &Cluster, progress: &Progress) -> anyhow::Re
          pod-security.kubernetes.io/enforce: restricted\n"
     );
     cluster.kubectl().args(["apply", "--server-side", "-f", "-"]).input(namespace).run().await?;
-    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../helm/todo-operator");
+    let chart = Path::new(env!("TODO_PLATFORM_CHECKOUT")).join("helm/todo-operator");
     let install = cluster.helm().args(["upgrade", "--install", NAME]).arg(chart);
     // The same tag may stand for another image than the last time; the pod has to notice.
     let content = format!("podAnnotations.todoplatform\\.dev/image={image}");

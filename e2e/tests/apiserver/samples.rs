@@ -11,7 +11,7 @@ use serde::Deserialize;
 use todo_crds::platform::TodoPlatform;
 use todo_e2e::harness::Namespace;
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/samples");
+const FOLDER: &str = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/config/samples");
 
 #[tokio::test]
 async fn every_sample_is_taken_as_it_is_written() {

@@ -22,7 +22,7 @@ use todo_e2e::{
 
 const OURS: &str = "todoplatforms.todoplatform.dev";
 const DAPR: [&str; 3] = ["components.dapr.io", "configurations.dapr.io", "resiliencies.dapr.io"];
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../helm/todo-operator");
+const CHART: &str = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/helm/todo-operator");
 const DEFINITION: &str = "files/todoplatforms.todoplatform.dev.yaml";
 
 fn definitions(client: &Client) -> Api<CustomResourceDefinition> {

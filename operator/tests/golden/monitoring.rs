@@ -8,7 +8,7 @@ use crate::support::{DEFAULT, objects, resolve};
 
 const ALL: &str =
     "{monitoring: {serviceMonitor: {interval: 1m, labels: {release: prometheus}}, prometheusRule: {}, dashboard: {}}}";
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+const ROOT: &str = env!("TODO_PLATFORM_CHECKOUT");
 
 #[test]
 fn prometheus_and_grafana_are_given_exactly_these_objects() {

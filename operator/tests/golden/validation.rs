@@ -230,7 +230,7 @@ fn every_variable_that_the_operator_sets_is_reserved() {
 
 #[test]
 fn every_sample_is_rendered() {
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/samples");
+    let samples = Path::new(env!("TODO_PLATFORM_CHECKOUT")).join("config/samples");
     let dir = std::env::temp_dir().join(format!("todo-samples-{}", std::process::id()));
     let mut count = 0;
     for entry in fs::read_dir(samples).unwrap() {

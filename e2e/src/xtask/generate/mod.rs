@@ -14,9 +14,9 @@ const CHART: &str = "helm/todo-operator";
 
 /// Writes them, or only says which are not current.
 pub(super) async fn run(check: bool) -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = Path::new(env!("TODO_PLATFORM_CHECKOUT"));
     let mut stale = Vec::new();
-    for (path, content) in files(&root)? {
+    for (path, content) in files(root)? {
         let path = root.join(path);
         if tokio::fs::read_to_string(&path).await.is_ok_and(|present| present == content) {
             continue;

@@ -12,7 +12,7 @@ use super::fixture::with_backend;
 fn read(calendar: &str) -> Value {
     let python = std::env::var("TEST_PYTHON")
         .expect("this test needs a Python with icalendar: run `cargo xtask test unit`, which sets TEST_PYTHON");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../e2e/assets/python/calendar_reader.py");
+    let script = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/e2e/assets/python/calendar_reader.py");
     let mut reader = Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     reader.stdin.take().unwrap().write_all(calendar.as_bytes()).unwrap();
     let output = reader.wait_with_output().unwrap();

@@ -172,7 +172,7 @@ fn rule(dice: &mut Dice, start: Due, zone: Tz) -> String {
 fn ask(cases: &[Case]) -> Vec<Vec<Option<Due>>> {
     let python = std::env::var("TEST_PYTHON")
         .expect("this test needs a Python with python-dateutil: run `cargo xtask test unit`, which sets TEST_PYTHON");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../e2e/assets/python/recurrence.py");
+    let script = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/e2e/assets/python/recurrence.py");
     let mut oracle = Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let lines: String = cases.iter().fold(String::new(), |lines, case| lines + &case.asked().to_string() + "\n");
     let mut input = oracle.stdin.take().unwrap();

@@ -21,11 +21,14 @@ pub async fn keeps_its_contract(router: Router) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
     let url = format!("http://{}/openapi.json", listener.local_addr().expect("it is bound"));
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
-    let configuration = concat!(env!("CARGO_MANIFEST_DIR"), "/src/testing/schemathesis.toml");
+    let configuration = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/services/common/src/testing/schemathesis.toml");
     let output = Command::new(python)
         .args(["-m", "schemathesis.cli", "--config-file", configuration, "run", &url, "--seed", SEED, "--no-color"])
         .args(["--header", "x-user-id: ada", "--max-examples", EXAMPLES])
-        .env("SCHEMATHESIS_HOOKS", concat!(env!("CARGO_MANIFEST_DIR"), "/src/testing/schemathesis_formats.py"))
+        .env(
+            "SCHEMATHESIS_HOOKS",
+            concat!(env!("TODO_PLATFORM_CHECKOUT"), "/services/common/src/testing/schemathesis_formats.py"),
+        )
         // Reports and found examples stay out of the checkout.
         .current_dir(std::env::temp_dir())
         .stdin(Stdio::null())

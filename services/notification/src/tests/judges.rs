@@ -31,7 +31,7 @@ impl Sink {
         let python = std::env::var("TEST_PYTHON").expect(
             "this test needs a Python with the packages of the sink: run `cargo xtask test unit`, which sets TEST_PYTHON",
         );
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../e2e/assets/python/channel_sink.py");
+        let script = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/e2e/assets/python/channel_sink.py");
         let mut command = Command::new(python);
         command.args([script, "127.0.0.1"]).stdout(Stdio::piped()).kill_on_drop(true);
         let mut process = command.spawn().unwrap();
