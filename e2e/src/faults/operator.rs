@@ -44,13 +44,22 @@ enum End {
     Stopped(oneshot::Sender<bool>),
 }
 
+/// What an operator is told besides.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How often it lists everything anew, in seconds.
+    pub relist: Option<u32>,
+    /// URL of the collector that it sends spans to.
+    pub collector: Option<String>,
+}
+
 /// What the operator is started with.
 struct Start {
     program: PathBuf,
     kubeconfig: PathBuf,
     namespace: Option<String>,
     identity: String,
-    relist: Option<u32>,
+    options: Options,
     log: PathBuf,
 }
 
@@ -58,16 +67,16 @@ impl Operator {
     /// Starts it behind `proxy` for one namespace or all, with its files in `folder`. Those of the same namespace are
     /// replicas of one operator.
     pub fn start(proxy: &mut Proxy, folder: &Path, namespace: Option<&str>, identity: &str) -> anyhow::Result<Self> {
-        Self::start_relisting(proxy, folder, namespace, identity, None)
+        Self::start_with(proxy, folder, namespace, identity, Options::default())
     }
 
-    /// Starts one that lists everything anew so often, in seconds.
-    pub fn start_relisting(
+    /// Starts one that is told something besides.
+    pub fn start_with(
         proxy: &mut Proxy,
         folder: &Path,
         namespace: Option<&str>,
         identity: &str,
-        relist: Option<u32>,
+        options: Options,
     ) -> anyhow::Result<Self> {
         let place = namespace.unwrap_or("all");
         let kubeconfig = folder.join(format!("{place}-{identity}.kubeconfig"));
@@ -82,7 +91,7 @@ impl Operator {
         std::fs::write(&kubeconfig, text.to_string())?;
         let log = folder.join(format!("{place}-{identity}.log"));
         let (namespace, identity) = (namespace.map(str::to_owned), identity.to_owned());
-        let start = Start { program: program()?, kubeconfig, namespace, identity, relist, log: log.clone() };
+        let start = Start { program: program()?, kubeconfig, namespace, identity, options, log: log.clone() };
         let kills = proxy.take_kills().context("a proxy has one operator")?;
         let (ends, receiver) = mpsc::channel(1);
         let starts = Arc::new(AtomicUsize::new(0));
@@ -124,7 +133,8 @@ impl Start {
     fn child(&self) -> anyhow::Result<Child> {
         let mut command = Command::new(&self.program);
         command.args(["run", "--management-address", "127.0.0.1:0", "--log-format", "text"]);
-        command.args(self.relist.map(|seconds| format!("--relist-seconds={seconds}")));
+        command.args(self.options.relist.map(|seconds| format!("--relist-seconds={seconds}")));
+        command.args(self.options.collector.iter().map(|url| format!("--tracing-endpoint={url}")));
         let namespace = self.namespace.as_deref();
         command.args(["--lease-namespace", namespace.unwrap_or("default")]);
         command.args(namespace.map(|namespace| format!("--watch-namespace={namespace}")));

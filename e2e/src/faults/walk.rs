@@ -6,7 +6,7 @@ use anyhow::Context;
 use kube::Client;
 
 use super::{
-    Action, Cell, Course, Kinds, Operator, Plan, SETTLED, Snapshot,
+    Action, Cell, Course, Kinds, Operator, Options, Plan, SETTLED, Snapshot,
     cells::Stage,
     rollouts::{Counts, Rollouts},
 };
@@ -124,7 +124,8 @@ impl Walk<'_> {
     }
 
     fn operator(&self, proxy: &mut Proxy) -> anyhow::Result<Operator> {
-        Operator::start_relisting(proxy, self.folder, Some(&self.namespace), "operator", Some(RELIST))
+        let options = Options { relist: Some(RELIST), ..Options::default() };
+        Operator::start_with(proxy, self.folder, Some(&self.namespace), "operator", options)
     }
 
     async fn step(

@@ -11,3 +11,4 @@ mod quiet;
 mod replicas;
 mod restart;
 mod support;
+mod traces;

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use futures::{StreamExt, stream};
 use kube::core::DynamicObject;
-use tracing::{debug, warn};
+use tracing::{Instrument, debug, warn};
 
 use crate::{
     build::Wave,
@@ -21,7 +21,7 @@ use crate::{
         diff::{applied_hash, in_order},
         ownership::{FieldConflict, field_conflicts, is_own_manager, standing},
     },
-    runtime::metrics,
+    runtime::{metrics, traces},
 };
 pub use fights::{Dispute, Fights};
 pub use ssa::{WriteError, Writer};
@@ -106,7 +106,11 @@ pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mu
         let (now, truces) = (Instant::now(), &*fights);
         let calls = due.into_iter().map(|step| async move {
             let truce = truces.is_truce(&step.key, now);
-            (step, if truce { Outcome::Held(TRUCE.to_owned()) } else { run(writer, identity, step).await })
+            if truce {
+                return (step, Outcome::Held(TRUCE.to_owned()));
+            }
+            let span = traces::write(&step.key.kind, &step.key.name);
+            (step, run(writer, identity, step).instrument(span).await)
         });
         let outcomes: Vec<_> = stream::iter(calls.collect::<Vec<_>>()).buffer_unordered(CONCURRENCY).collect().await;
         for (step, outcome) in outcomes {

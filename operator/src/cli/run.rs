@@ -19,6 +19,7 @@ use crate::{
         lease::{self, Candidate},
         metrics,
         telemetry::{self, LogFormat},
+        traces::{Collector, Endpoint, Traces},
     },
 };
 
@@ -57,6 +58,13 @@ pub struct RunArgs {
     /// How logs are written.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
+    /// URL of a collector that spans are sent to by OTLP over HTTP, for example <http://collector.observability:4318>; none
+    /// are made if absent.
+    #[arg(long, env = "TRACING_ENDPOINT")]
+    tracing_endpoint: Option<Endpoint>,
+    /// Share of passes whose spans are sent, from 0 to 1.
+    #[arg(long, env = "TRACING_SAMPLING_RATE", default_value_t = 1.0, value_parser = share)]
+    tracing_sampling_rate: f64,
 }
 
 /// What the operator puts into the objects that it makes.
@@ -101,12 +109,16 @@ impl From<SettingsArgs> for Settings {
 
 /// Works until it is told to stop.
 pub async fn run(args: RunArgs) -> anyhow::Result<()> {
-    telemetry::install(args.log_format);
+    let settings = Settings::from(args.settings);
+    let identity = args.identity.unwrap_or_else(|| format!("todo-operator-{:08x}", rand::random::<u32>()));
+    let collector =
+        args.tracing_endpoint.map(|endpoint| Collector { endpoint, sampling_rate: args.tracing_sampling_rate });
+    let traces =
+        collector.map(|collector| Traces::start(&collector, &identity, &settings.operator_version)).transpose()?;
+    telemetry::install(args.log_format, traces.as_ref());
     let (stop, end_of_lease) = (CancellationToken::new(), CancellationToken::new());
     stop_on_signal(stop.clone()).context("cannot wait for signals")?;
 
-    let settings = Settings::from(args.settings);
-    let identity = args.identity.unwrap_or_else(|| format!("todo-operator-{:08x}", rand::random::<u32>()));
     let candidate = Candidate {
         namespace: args.lease_namespace.unwrap_or_else(|| settings.operator_namespace.clone()),
         lease: args.lease_name,
@@ -152,8 +164,16 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     if let Err(error) = campaign.await {
         warn!(%error, "the election did not end well");
     }
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
     info!("stopped");
     Ok(())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "write a number from 0 to 1".to_owned())
 }
 
 /// What keeps this replica from working: watches that fail, by kind and with the API server's words.

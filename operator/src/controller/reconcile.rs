@@ -12,7 +12,7 @@ use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use kube::{Resource, ResourceExt, core::error_boundary::InvalidObject};
 use kube_runtime::controller::Action;
 use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
-use tracing::{error, info, warn};
+use tracing::{Instrument, Span, error, info, warn};
 
 use super::{
     Context, Guarded,
@@ -29,7 +29,11 @@ use crate::{
     observe::{self, DataPath, Infrastructure, Observed},
     plan::{self, Gates, Identity, Key, Live},
     resolve::KafkaMode,
-    runtime::{events::Notice, metrics},
+    runtime::{
+        events::Notice,
+        metrics,
+        traces::{self, step},
+    },
     status::{self, Assessment, Stop},
 };
 
@@ -52,8 +56,15 @@ pub(super) async fn reconcile(platform: Arc<Guarded>, context: Arc<Context>) -> 
     if platform.metadata.deletion_timestamp.is_some() {
         return Action::await_change();
     }
+    let span =
+        traces::pass(&platform.namespace().unwrap_or_default(), &platform.name_any(), platform.metadata.generation);
+    pass_over(platform, &context, &mut memory).instrument(span).await
+}
+
+/// The pass itself and what follows from it.
+async fn pass_over(platform: &TodoPlatform, context: &Context, memory: &mut Memory) -> Action {
     let begun = Instant::now();
-    let assessment = match contained(DEADLINE, Box::pin(context.pass(platform, &mut memory))).await {
+    let assessment = match contained(DEADLINE, Box::pin(context.pass(platform, memory))).await {
         Ok(assessment) => assessment,
         Err(Cut::Late) => {
             failed(Class::Transient, format!("a pass took longer than {} s and was cut off", DEADLINE.as_secs()))
@@ -62,24 +73,26 @@ pub(super) async fn reconcile(platform: Arc<Guarded>, context: Arc<Context>) -> 
             failed(Class::Bug, "a mistake in the operator ended the pass; its log says where".to_owned())
         }
     };
-    metrics::reconciled(result(&assessment), begun.elapsed());
+    let result = result(&assessment);
+    metrics::reconciled(result, begun.elapsed());
+    traces::passed(&Span::current(), result, matches!(result, "ok" | "suspended"));
     if let Some(last_success) = memory.last_success {
         let namespace = platform.namespace().unwrap_or_default();
         metrics::data_path_age(&namespace, &platform.name_any(), last_success.elapsed());
     }
-    if let Some(wait) = pace::tell_later(&assessment, &memory, was_told(platform)) {
+    if let Some(wait) = pace::tell_later(&assessment, memory, was_told(platform)) {
         memory.untold = memory.untold.saturating_add(1);
         memory.backoff.succeed();
         return Action::requeue(wait);
     }
     (memory.untold, memory.has_told) = (0, true);
-    if let Err(error) = context.report(platform, &assessment, &mut memory).await {
+    if let Err(error) = context.report(platform, &assessment, memory).instrument(step("status")).await {
         warn!(platform = %platform.name_any(), %error, "cannot write the status");
         metrics::error(error.class());
         let wait = memory.backoff.fail(platform.metadata.generation, Instant::now());
         return Action::requeue(wait);
     }
-    Action::requeue(pace::jittered(pace::next(&assessment, &mut memory, platform.metadata.generation)))
+    Action::requeue(pace::jittered(pace::next(&assessment, memory, platform.metadata.generation)))
 }
 
 impl Context {
@@ -89,7 +102,8 @@ impl Context {
             return Assessment::Stopped(Stop::Conflict { other });
         }
         memory.made_secrets = false;
-        let mut found = dereference::dereference(&self.client, platform, &self.settings, &mut memory.secrets).await;
+        let read = dereference::dereference(&self.client, platform, &self.settings, &mut memory.secrets);
+        let mut found = read.instrument(step("dereference")).await;
         let mut unreadable = None;
         if let Err(DereferenceError::Secrets(error)) = found {
             metrics::error(error.class);
@@ -104,11 +118,13 @@ impl Context {
         };
         let suspended = platform.spec.suspend == Some(true);
         let writes = !suspended && unreadable.is_none();
-        let infrastructure = self.infrastructure(&dereferenced, writes, memory).await;
+        let infrastructure =
+            self.infrastructure(&dereferenced, writes, memory).instrument(step("infrastructure")).await;
         if writes {
             self.write(platform, &dereferenced, &infrastructure, memory).await;
         }
-        let mut observed = Box::new(self.observe(dereferenced, infrastructure, memory).await);
+        let mut observed =
+            Box::new(self.observe(dereferenced, infrastructure, memory).instrument(step("observe")).await);
         observed.secrets_unreadable = unreadable;
         if suspended {
             return Assessment::Suspended(observed);
@@ -130,16 +146,17 @@ impl Context {
         }
         let resolved = &dereferenced.resolved;
         let identity = identity(platform);
-        let desired = build::desired(resolved);
+        let desired = step("build").in_scope(|| build::desired(resolved));
         let live = Live { secrets: dereferenced.secrets.clone(), ..self.watches.live(&identity.namespace) };
-        let plan = plan::plan(&desired, &live, &identity, &self.gates(dereferenced, infrastructure));
+        let gates = self.gates(dereferenced, infrastructure);
+        let plan = step("plan").in_scope(|| plan::plan(&desired, &live, &identity, &gates));
         let makes_secrets = pace::makes_secrets(&plan);
         let plan = pace::secrets_first(plan);
         for notice in foretold(platform, &desired, &live, &identity) {
             self.events.publish(platform, notice).await;
         }
         let writer = self.writer(&identity.namespace);
-        let applied = apply::apply(&writer, &identity, plan, &mut memory.fights).await;
+        let applied = apply::apply(&writer, &identity, plan, &mut memory.fights).instrument(step("apply")).await;
         if applied.secrets_changed
             && let Some(read) = &mut memory.secrets
         {

@@ -1,7 +1,8 @@
-//! What every controller needs: election, health, metrics, events and logs.
+//! What every controller needs: election, health, metrics, traces, events and logs.
 
 pub mod events;
 pub mod health;
 pub mod lease;
 pub mod metrics;
 pub mod telemetry;
+pub mod traces;

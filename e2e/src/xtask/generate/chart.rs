@@ -48,6 +48,8 @@ pub(super) struct Values {
     replicas: i32,
     /// What the operator writes about its work.
     log: Log,
+    /// Spans of the operator's passes. Those of a platform's sidecars are in its `spec.dapr.tracing`.
+    tracing: Tracing,
     /// Resources of the operator's container.
     #[schemars(with = "BTreeMap<String, Value>")]
     resources: Value,
@@ -159,6 +161,23 @@ struct Log {
     format: String,
 }
 
+/// Spans of the operator's passes.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Tracing {
+    /// URL of a collector that takes OTLP over plain HTTP, for example `http://collector.observability:4318`; no spans are made
+    /// if empty.
+    #[schemars(length(max = 512), regex(pattern = r"^(http://[^@?#\s]+)?$"))]
+    endpoint: String,
+    /// Share of passes whose spans are sent, from 0 to 1.
+    // `helm --set` makes a text of a number with a point.
+    #[schemars(
+        range(min = 0.0, max = 1.0),
+        extend("type" = ["number", "string"], "pattern" = r"^(0|1|0?\.[0-9]{1,9}|1\.0{1,9})$")
+    )]
+    sampling_rate: f64,
+}
+
 impl Default for Values {
     fn default() -> Self {
         Self {
@@ -175,6 +194,7 @@ impl Default for Values {
             crds: Crds::default(),
             replicas: 1,
             log: Log::default(),
+            tracing: Tracing::default(),
             resources: json!({"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}}),
             pod_annotations: BTreeMap::new(),
             pod_labels: BTreeMap::new(),
@@ -213,6 +233,12 @@ impl Default for Crds {
 impl Default for Log {
     fn default() -> Self {
         Self { level: "info".to_owned(), format: "json".to_owned() }
+    }
+}
+
+impl Default for Tracing {
+    fn default() -> Self {
+        Self { endpoint: String::new(), sampling_rate: 1.0 }
     }
 }
 

@@ -39,7 +39,10 @@ pub(super) fn type_of(schema: &Value) -> String {
         Some("object") => format!("map{}", bounds("minProperties", "maxProperties", "")),
         Some(other) => other.to_owned(),
         None if schema["x-kubernetes-int-or-string"] == true => "integer or string".to_owned(),
-        None => "anything".to_owned(),
+        None => {
+            let one_of: Vec<_> = schema["type"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            if one_of.is_empty() { "anything".to_owned() } else { one_of.join(" or ") }
+        }
     }
 }
 
@@ -60,6 +63,8 @@ mod tests {
             (json!({"type": "object", "properties": {}}), "object"),
             (json!({"type": "object", "maxProperties": 4}), "map, at most 4"),
             (json!({"x-kubernetes-int-or-string": true}), "integer or string"),
+            (json!({"type": ["number", "string"]}), "number or string"),
+            (json!({}), "anything"),
         ] {
             assert_eq!(type_of(&schema), expected);
         }
