@@ -25,6 +25,8 @@ const FRONTEND_SIDECAR: u16 = 3513;
 /// Tasks that are there when reading begins.
 const TASKS: usize = 200;
 const FIXED_RATE: u32 = 1000;
+/// Until a program answers.
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// How long it takes.
 #[derive(Debug, clap::Args)]
@@ -35,21 +37,35 @@ pub(crate) struct Arguments {
     /// Seconds of a turn.
     #[arg(long, default_value_t = 8)]
     seconds: u64,
+    /// Only the way from a commit to its effect, without the peer.
+    #[arg(long)]
+    effect_only: bool,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = Settings::from_env()?;
     let cluster = Cluster::running(&settings).await?;
-    let oha = cargo_tool::installed(&settings, "oha", "1.16.0").await?;
     let rendered = LocalPlatform::render(&cluster).await?;
     let database = rendered.database()?;
-    peer::add(&rendered.path(), &settings, &database).await?;
+    let oha = if arguments.effect_only {
+        None
+    } else {
+        peer::add(&rendered.path(), &settings, &database).await?;
+        Some(cargo_tool::installed(&settings, "oha", "1.16.0").await?)
+    };
     let mut platform = rendered.start().await?;
     let result = async {
         platform.healthy().await?;
         let pool = PgPool::connect(&database).await?;
-        let bench = Bench { oha, platform: &platform, pool, length: Duration::from_secs(arguments.seconds) };
-        bench.all(arguments.turns).await
+        let backend = Http::local(BACKEND_PORT)?;
+        until("the backend lists tasks", LIMIT, async || Ok(Some(backend.get(&list()).await?.expect(200)?))).await?;
+        if let Some(oha) = oha {
+            let length = Duration::from_secs(arguments.seconds);
+            Bench { oha, platform: &platform, pool: &pool, length }.all(&backend, arguments.turns).await?;
+        }
+        let effect = effect::measure(&backend, &pool, USER).await?;
+        println!("\nFrom the commit of a completion to that of its next occurrence, {effect}");
+        Ok(())
     };
     let result = result.await;
     if result.is_err() {
@@ -61,7 +77,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
 struct Bench<'a> {
     oha: PathBuf,
     platform: &'a LocalPlatform,
-    pool: PgPool,
+    pool: &'a PgPool,
     length: Duration,
 }
 
@@ -74,17 +90,12 @@ struct Side {
 }
 
 impl Bench<'_> {
-    async fn all(&self, turns: usize) -> anyhow::Result<()> {
-        let (backend, peer) = (Http::local(BACKEND_PORT)?, Http::local(peer::PORT)?);
-        let limit = Duration::from_mins(1);
-        until("the backend lists tasks", limit, async || {
-            Ok(Some(backend.get(&format!("/api/tasks?user_id={USER}")).await?.expect(200)?))
-        })
-        .await?;
-        sqlx::query("CREATE TABLE peer_tasks (LIKE tasks INCLUDING ALL)").execute(&self.pool).await?;
-        until("the peer answers", limit, async || Ok(Some(peer.get("/livez").await?.expect(200)?))).await?;
+    async fn all(&self, backend: &Http, turns: usize) -> anyhow::Result<()> {
+        let peer = Http::local(peer::PORT)?;
+        sqlx::query("CREATE TABLE peer_tasks (LIKE tasks INCLUDING ALL)").execute(self.pool).await?;
+        until("the peer answers", LIMIT, async || Ok(Some(peer.get("/livez").await?.expect(200)?))).await?;
         self.memory("idle")?;
-        let (ours, theirs) = (fill(&backend).await?, fill(&peer).await?);
+        let (ours, theirs) = (fill(backend).await?, fill(&peer).await?);
 
         println!("\nAlone, each without a sidecar before it; medians of {turns} turns by turns of {:?}:", self.length);
         println!("| what | requests/s | peer | ratio | CPU ms/request | peer | ratio | p99 ms | peer |");
@@ -96,7 +107,7 @@ impl Bench<'_> {
             ("list 50 tasks", list(), list(), None),
             ("create a task", "/api/tasks".to_owned(), "/api/tasks".to_owned(), Some(task)),
         ] {
-            let mut backend = self.side(BACKEND, &backend, &ours, body.clone())?;
+            let mut backend = self.side(BACKEND, backend, &ours, body.clone())?;
             let mut peer = self.side(peer::ID, &peer, &theirs, body)?;
             for _ in 0..turns {
                 self.turn(&mut backend).await?;
@@ -120,9 +131,6 @@ impl Bench<'_> {
             let figures = load::run(&self.oha, &request, Some(FIXED_RATE), self.length).await?;
             println!("| {way} | {:.2} | {:.2} |", figures.p50, figures.p99);
         }
-
-        let effect = effect::measure(&backend, &self.pool, USER).await?;
-        println!("\nFrom the commit of a completion to that of its next occurrence, {effect}");
         Ok(())
     }
 

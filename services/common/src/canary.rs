@@ -17,14 +17,14 @@ pub async fn send(connection: &mut PgConnection) -> Result<Uuid, TaskError> {
     Ok(task.id)
 }
 
-/// Marks the arrival, in the consumer's transaction. One that is purged already is left alone; to do it again changes nothing,
+/// Marks arrivals, in the consumer's transaction. One that is purged already is left alone; to do it again changes nothing,
 /// so a consumer needs no mark in its inbox.
-pub async fn mark_arrived(connection: &mut PgConnection, task_id: Uuid) -> Result<(), sqlx::Error> {
+pub async fn mark_arrived(connection: &mut PgConnection, task_ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "WITH arrived AS (UPDATE canary SET arrived_at = clock_timestamp() WHERE task_id = $1 AND arrived_at IS NULL RETURNING task_id)
+        "WITH arrived AS (UPDATE canary SET arrived_at = clock_timestamp() WHERE task_id = ANY ($1) AND arrived_at IS NULL RETURNING task_id)
          SELECT pg_notify($2, task_id::text) FROM arrived",
     )
-    .bind(task_id)
+    .bind(task_ids)
     .bind(CHANNEL)
     .execute(connection)
     .await

@@ -32,6 +32,7 @@ pub(crate) struct Notification {
 /// Something to tell a user.
 #[derive(Clone, Debug)]
 pub(crate) struct New {
+    pub(crate) id: Uuid,
     pub(crate) user_id: UserId,
     pub(crate) task_id: Option<Uuid>,
     pub(crate) reminder_id: Option<Uuid>,
@@ -46,6 +47,7 @@ impl New {
     /// What shows that a channel works.
     pub(crate) fn test(channel: &Channel) -> Self {
         Self {
+            id: Uuid::now_v7(),
             user_id: channel.user_id.clone(),
             task_id: None,
             reminder_id: None,
@@ -58,20 +60,34 @@ impl New {
 
     /// Stores it. Nothing if this reminder has been stored before.
     pub(crate) async fn store(self, connection: &mut PgConnection) -> Result<Option<Notification>, sqlx::Error> {
+        Ok(Self::store_all(connection, [&self].into_iter()).await?.pop())
+    }
+
+    /// Stores several, all by one statement, and gives those whose reminders had not been stored before.
+    pub(crate) async fn store_all(
+        connection: &mut PgConnection,
+        all: impl Iterator<Item = &Self>,
+    ) -> Result<Vec<Notification>, sqlx::Error> {
+        let all: Vec<&Self> = all.collect();
+        if all.is_empty() {
+            return Ok(Vec::new());
+        }
         sqlx::query_as(
             "INSERT INTO notifications (id, user_id, task_id, reminder_id, title, message, method, visible_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, greatest($8, now()))
+             SELECT id, user_id, task_id, reminder_id, title, message, method, greatest(show_at, now())
+             FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
+                 AS new (id, user_id, task_id, reminder_id, title, message, method, show_at)
              ON CONFLICT (reminder_id) DO NOTHING RETURNING *",
         )
-        .bind(Uuid::now_v7())
-        .bind(self.user_id)
-        .bind(self.task_id)
-        .bind(self.reminder_id)
-        .bind(self.title)
-        .bind(self.message)
-        .bind(self.method)
-        .bind(self.show_at)
-        .fetch_optional(connection)
+        .bind(all.iter().map(|new| new.id).collect::<Vec<_>>())
+        .bind(all.iter().map(|new| new.user_id.as_str()).collect::<Vec<_>>())
+        .bind(all.iter().map(|new| new.task_id).collect::<Vec<_>>())
+        .bind(all.iter().map(|new| new.reminder_id).collect::<Vec<_>>())
+        .bind(all.iter().map(|new| new.title.as_str()).collect::<Vec<_>>())
+        .bind(all.iter().map(|new| new.message.as_str()).collect::<Vec<_>>())
+        .bind(all.iter().map(|new| new.method.as_str()).collect::<Vec<_>>())
+        .bind(all.iter().map(|new| new.show_at).collect::<Vec<_>>())
+        .fetch_all(connection)
         .await
     }
 }

@@ -1,5 +1,7 @@
 //! `POST /reminders`: the subscription of topic `reminders`.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, NaiveDate, Utc};
 use metrics::{counter, histogram};
 use sqlx::{FromRow, PgConnection};
@@ -8,6 +10,7 @@ use todo_common::{
     events::{CloudEvent, REMINDERS, REMINDERS_DEAD, ReminderEvent},
     problem::{FieldError, Problem},
 };
+use uuid::Uuid;
 
 use crate::{deliveries, notification::New};
 
@@ -37,15 +40,27 @@ impl Consumer for Reminders {
     type Data = ReminderEvent;
     type Outcome = Outcome;
 
-    async fn handle(connection: &mut PgConnection, event: &CloudEvent<ReminderEvent>) -> Result<Outcome, Problem> {
-        let reminder = &event.data;
-        storable(reminder)?;
-        let Some(task) = current_task(connection, reminder).await? else { return Ok(Outcome::Obsolete) };
-        let Some(stored) = notification(reminder, &task).store(connection).await? else {
-            return Ok(Outcome::Duplicate);
-        };
+    async fn handle(
+        connection: &mut PgConnection,
+        events: &[&CloudEvent<ReminderEvent>],
+    ) -> Result<Vec<Outcome>, Problem> {
+        let reminders: Vec<&ReminderEvent> = events.iter().map(|event| &event.data).collect();
+        reminders.iter().try_for_each(|reminder| storable(reminder))?;
+        let tasks = current_tasks(connection, &reminders).await?;
+        let new: Vec<Option<New>> = reminders
+            .iter()
+            .zip(tasks)
+            .map(|(reminder, task)| task.map(|task| notification(reminder, &task)))
+            .collect();
+        let stored = New::store_all(connection, new.iter().flatten()).await?;
         deliveries::plan(connection, &stored).await?;
-        Ok(Outcome::Stored)
+        let stored: HashSet<Uuid> = stored.iter().map(|notification| notification.id).collect();
+        let outcome = |new: &Option<New>| match new {
+            None => Outcome::Obsolete,
+            Some(new) if stored.contains(&new.id) => Outcome::Stored,
+            Some(_) => Outcome::Duplicate,
+        };
+        Ok(new.iter().map(outcome).collect())
     }
 
     fn count(event: &CloudEvent<ReminderEvent>, outcome: Option<&Outcome>) {
@@ -63,46 +78,61 @@ impl Consumer for Reminders {
 }
 
 /// What of the task is told.
-#[derive(FromRow)]
+#[derive(Clone, FromRow)]
 struct CurrentTask {
+    id: Uuid,
+    user_id: String,
     title: String,
     due_at: Option<DateTime<Utc>>,
     due_date: Option<NaiveDate>,
     time_zone: String,
 }
 
-/// The task, if it is still open and this is still one of its reminders. It is locked, so that whoever completes it now
-/// finds the notification and takes it back. The lock may wait for somebody who is moving the task; only a statement that
-/// begins after it sees which reminders are left.
-async fn current_task(
+/// The task of each reminder, if it is still open and this is still one of its reminders. The tasks are locked, so that whoever
+/// completes one now finds the notification and takes it back. The locks may wait for somebody who is moving a task; only a
+/// statement that begins after them sees which reminders are left.
+async fn current_tasks(
     connection: &mut PgConnection,
-    reminder: &ReminderEvent,
-) -> Result<Option<CurrentTask>, sqlx::Error> {
-    let task: Option<CurrentTask> = sqlx::query_as(
-        "SELECT title, due_at, due_date, time_zone FROM tasks
-         WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL AND completed_at IS NULL FOR SHARE",
+    reminders: &[&ReminderEvent],
+) -> Result<Vec<Option<CurrentTask>>, sqlx::Error> {
+    let ids: Vec<Uuid> = reminders.iter().map(|reminder| reminder.task_id).collect();
+    let open: Vec<CurrentTask> = sqlx::query_as(
+        "SELECT id, user_id, title, due_at, due_date, time_zone FROM tasks
+         WHERE id = ANY ($1) AND deleted_at IS NULL AND completed_at IS NULL ORDER BY id FOR SHARE",
     )
-    .bind(reminder.task_id)
-    .bind(&reminder.user_id)
-    .fetch_optional(&mut *connection)
+    .bind(ids)
+    .fetch_all(&mut *connection)
     .await?;
-    let is_current = task.is_some() && is_scheduled(connection, reminder).await?;
-    Ok(task.filter(|_| is_current))
+    let open: HashMap<Uuid, CurrentTask> = open.into_iter().map(|task| (task.id, task)).collect();
+    let scheduled = scheduled(connection, reminders).await?;
+    let current = |(place, reminder): (usize, &&ReminderEvent)| {
+        let task = open.get(&reminder.task_id).filter(|task| task.user_id == reminder.user_id.as_str())?;
+        // One without id is believed.
+        (reminder.reminder_id.is_none() || scheduled.contains(&place)).then(|| task.clone())
+    };
+    Ok(reminders.iter().enumerate().map(current).collect())
 }
 
-/// Whether the task still has this reminder. One without id is believed.
-async fn is_scheduled(connection: &mut PgConnection, reminder: &ReminderEvent) -> Result<bool, sqlx::Error> {
-    let Some(id) = reminder.reminder_id else { return Ok(true) };
-    sqlx::query_scalar("SELECT EXISTS (SELECT FROM task_reminders WHERE id = $1 AND task_id = $2 AND remind_at = $3)")
-        .bind(id)
-        .bind(reminder.task_id)
-        .bind(reminder.remind_at)
-        .fetch_one(connection)
-        .await
+/// Places of those that their tasks still have.
+async fn scheduled(connection: &mut PgConnection, reminders: &[&ReminderEvent]) -> Result<HashSet<usize>, sqlx::Error> {
+    let places: Vec<i64> = sqlx::query_scalar(
+        "SELECT told.place FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[])
+             WITH ORDINALITY AS told (id, task_id, remind_at, place)
+         JOIN task_reminders AS reminder
+             ON reminder.id = told.id AND reminder.task_id = told.task_id AND reminder.remind_at = told.remind_at",
+    )
+    .bind(reminders.iter().map(|reminder| reminder.reminder_id).collect::<Vec<_>>())
+    .bind(reminders.iter().map(|reminder| reminder.task_id).collect::<Vec<_>>())
+    .bind(reminders.iter().map(|reminder| reminder.remind_at).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    // PostgreSQL counts from one.
+    Ok(places.into_iter().filter_map(|place| usize::try_from(place - 1).ok()).collect())
 }
 
 fn notification(reminder: &ReminderEvent, task: &CurrentTask) -> New {
     New {
+        id: Uuid::now_v7(),
         user_id: reminder.user_id.clone(),
         task_id: Some(reminder.task_id),
         reminder_id: reminder.reminder_id,
@@ -141,6 +171,8 @@ mod tests {
     #[test]
     fn the_message_says_the_time_in_the_users_zone() {
         let task = |due_at: Option<&str>, due_date: Option<&str>| CurrentTask {
+            id: Uuid::nil(),
+            user_id: String::new(),
             title: String::new(),
             due_at: due_at.map(|text| text.parse().unwrap()),
             due_date: due_date.map(|text| text.parse().unwrap()),

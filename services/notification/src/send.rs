@@ -38,7 +38,7 @@ pub(crate) async fn send(
     let mut transaction = database.begin().await?;
     // Only a reminder can be there already, and this is none.
     let stored = new.store(&mut transaction).await?.ok_or_else(Problem::internal)?;
-    deliveries::plan(&mut transaction, &stored).await?;
+    deliveries::plan(&mut transaction, std::slice::from_ref(&stored)).await?;
     transaction.commit().await?;
     Ok(Json(stored))
 }
@@ -57,6 +57,7 @@ fn check(request: Request) -> Result<New, Vec<FieldError>> {
     let method = text("method", request.method.unwrap_or_else(|| "push".to_owned()), METHOD);
     match UserId::new(&request.user_id) {
         Ok(user_id) if mistakes.is_empty() => Ok(New {
+            id: Uuid::now_v7(),
             user_id,
             task_id: request.task_id,
             reminder_id: None,

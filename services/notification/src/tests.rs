@@ -1,5 +1,6 @@
 //! The routes, with a real database.
 
+mod batches;
 mod channels;
 mod contract;
 mod deliveries;

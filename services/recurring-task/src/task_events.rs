@@ -1,5 +1,7 @@
 //! `POST /task-events`: the subscription of topic `task-events`.
 
+use std::collections::HashMap;
+
 use metrics::counter;
 use sqlx::PgConnection;
 use todo_common::{
@@ -7,8 +9,9 @@ use todo_common::{
     consumer::Consumer,
     events::{CloudEvent, EventType, TASK_EVENTS, TASK_EVENTS_DEAD, TaskEvent},
     problem::Problem,
-    tasks::{self, Successor, TaskError},
+    tasks::{self, Successor},
 };
+use uuid::Uuid;
 
 /// Handles changes of tasks.
 #[derive(Clone, Copy, Debug)]
@@ -38,21 +41,37 @@ impl Consumer for TaskEvents {
         !change.user_id.is_canary()
     }
 
-    async fn handle(connection: &mut PgConnection, event: &CloudEvent<TaskEvent>) -> Result<Outcome, Problem> {
-        let change = &event.data;
-        if change.user_id.is_canary() {
-            canary::mark_arrived(connection, change.task_id).await?;
-            return Ok(Outcome::Canary);
+    async fn handle(connection: &mut PgConnection, events: &[&CloudEvent<TaskEvent>]) -> Result<Vec<Outcome>, Problem> {
+        let canaries: Vec<Uuid> = events
+            .iter()
+            .map(|event| &event.data)
+            .filter(|change| change.user_id.is_canary())
+            .map(|change| change.task_id)
+            .collect();
+        if !canaries.is_empty() {
+            canary::mark_arrived(connection, &canaries).await?;
         }
-        if change.event_type != EventType::Completed {
-            return Ok(Outcome::Ignored);
-        }
-        match tasks::create_successor(connection, change.task_id).await {
-            Ok(successor) => Ok(Outcome::Completed(successor)),
-            // Of another publisher, or removed for good.
-            Err(TaskError::NotFound) => Ok(Outcome::Ignored),
-            Err(error) => Err(error.into()),
-        }
+        let completions: Vec<(Uuid, Option<&str>)> = events
+            .iter()
+            .filter(|event| is_completion(&event.data))
+            .map(|event| (event.data.task_id, event.traceparent.as_deref()))
+            .collect();
+        let mut successors = if completions.is_empty() {
+            HashMap::new()
+        } else {
+            tasks::create_successors(connection, &completions).await?
+        };
+        let outcome = |event: &&CloudEvent<TaskEvent>| {
+            let change = &event.data;
+            if change.user_id.is_canary() {
+                return Outcome::Canary;
+            }
+            // Nothing is there of another publisher's task, of one that was removed for good, and for the second of two
+            // completions.
+            let successor = if is_completion(change) { successors.remove(&change.task_id) } else { None };
+            successor.map_or(Outcome::Ignored, Outcome::Completed)
+        };
+        Ok(events.iter().map(outcome).collect())
     }
 
     fn count(_event: &CloudEvent<TaskEvent>, outcome: Option<&Outcome>) {
@@ -60,4 +79,8 @@ impl Consumer for TaskEvents {
             counter!("successors_created_total").increment(1);
         }
     }
+}
+
+fn is_completion(change: &TaskEvent) -> bool {
+    change.event_type == EventType::Completed && !change.user_id.is_canary()
 }

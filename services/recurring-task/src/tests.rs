@@ -50,6 +50,19 @@ async fn newest_event(pool: &PgPool) -> Value {
     json!({"specversion": "1.0", "id": id, "type": "com.dapr.event.sent", "data": payload})
 }
 
+/// As the sidecar posts a batch.
+fn batch(events: &[Value]) -> Value {
+    let entries = events.iter().enumerate().map(|(number, event)| {
+        json!({"entryId": number.to_string(), "event": event, "metadata": {"__key": event["data"]["task_id"]}})
+    });
+    json!({"id": "b1", "type": "com.dapr.event.sent.bulk", "entries": entries.collect::<Vec<_>>()})
+}
+
+/// What was answered to each event.
+fn words(answer: &Value) -> Vec<&str> {
+    answer["statuses"].as_array().unwrap().iter().map(|status| status["status"].as_str().unwrap()).collect()
+}
+
 async fn open_tasks(pool: &PgPool) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM tasks WHERE completed_at IS NULL").fetch_one(pool).await.unwrap()
 }
@@ -132,6 +145,76 @@ async fn an_event_of_an_unknown_task_is_done_with_and_an_unreadable_one_is_dropp
         assert_eq!(post(&app, "/task-events", &unknown).await, json!({"status": "SUCCESS"}));
         let unreadable = json!({"event_type": "exploded", "task_id": 7});
         assert_eq!(post(&app, "/task-events", &unreadable).await, json!({"status": "DROP"}));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_batch_with_an_event_twice_and_one_that_came_before_creates_each_successor_once() {
+    with_database(|pool| async move {
+        let app = app(&pool);
+        let mut events = Vec::new();
+        for rule in [Some("FREQ=DAILY"), Some("FREQ=WEEKLY"), None] {
+            completed(&pool, rule).await;
+            events.push(newest_event(&pool).await);
+        }
+        assert_eq!(post(&app, "/task-events", &events[0]).await, json!({"status": "SUCCESS"}));
+        let created = newest_event(&pool).await;
+        events.extend([events[1].clone(), created]);
+        assert_eq!(words(&post(&app, "/task-events", &batch(&events)).await), ["SUCCESS"; 5]);
+        assert_eq!(open_tasks(&pool).await, 2);
+        let told: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox WHERE payload ->> 'event_type' = 'created'")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        assert_eq!(told, 5, "three tasks and two successors");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_completion_that_the_database_refuses_does_not_hold_the_others_of_its_batch() {
+    with_database(|pool| async move {
+        let app = app(&pool);
+        let poison = completed(&pool, Some("FREQ=DAILY")).await;
+        let refuse = sqlx::AssertSqlSafe(format!("ALTER TABLE tasks ADD CHECK (spawned_by <> '{}')", poison.id));
+        sqlx::query(refuse).execute(&pool).await.unwrap();
+        let mut events = vec![newest_event(&pool).await];
+        for _ in 0..3 {
+            completed(&pool, Some("FREQ=DAILY")).await;
+            events.push(newest_event(&pool).await);
+        }
+        // There is no sidecar that would take the dead letter.
+        let expected = ["RETRY", "SUCCESS", "SUCCESS", "SUCCESS"];
+        assert_eq!(words(&post(&app, "/task-events", &batch(&events)).await), expected);
+        assert_eq!(open_tasks(&pool).await, 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_of_a_batch_keeps_its_own_trace() {
+    with_database(|pool| async move {
+        let app = app(&pool);
+        let mut events = Vec::new();
+        for digit in ["1", "2"] {
+            let task = completed(&pool, Some("FREQ=DAILY")).await;
+            let mut event = newest_event(&pool).await;
+            event["traceparent"] = json!(format!("00-{}-00f067aa0ba902b7-01", digit.repeat(32)));
+            events.push((task.id, event));
+        }
+        let posted: Vec<Value> = events.iter().map(|(_, event)| event.clone()).collect();
+        post(&app, "/task-events", &batch(&posted)).await;
+        for (id, event) in events {
+            let trace: Option<String> = sqlx::query_scalar(
+                "SELECT traceparent FROM outbox JOIN tasks ON tasks.id::text = partition_key WHERE spawned_by = $1",
+            )
+            .bind(id)
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+            assert_eq!(trace.as_deref(), event["traceparent"].as_str());
+        }
     })
     .await;
 }

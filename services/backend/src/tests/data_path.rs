@@ -49,7 +49,7 @@ async fn a_canary_is_followed_through_its_stages_and_leaves_nothing_behind() {
 
         let mut consumer = backend.pool.acquire().await.unwrap();
         let id: Uuid = sqlx::query_scalar("SELECT task_id FROM canary").fetch_one(&mut *consumer).await.unwrap();
-        canary::mark_arrived(&mut consumer, id).await.unwrap();
+        canary::mark_arrived(&mut consumer, &[id]).await.unwrap();
         let done = until(&backend, &path, |report| report["verified"] == true).await;
         assert_eq!((&done["reason"], &done["age_seconds"]), (&"Verified".into(), &0.into()));
         assert!(done["latency_ms"].is_u64() && done["checked_at"].is_string());

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Consumer;
-use crate::{database::Database, events::CloudEvent, inbox, problem::Problem, telemetry::trace_context};
+use crate::{database::Database, events::CloudEvent, inbox, problem::Problem};
 
 /// What became of an event that was delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,20 +67,17 @@ async fn alone<C: Consumer>(database: &Database, event: &CloudEvent<C::Data>) ->
 pub(crate) async fn apply<C: Consumer>(database: &Database, events: &[&CloudEvent<C::Data>]) -> Result<(), Problem> {
     let mut transaction = database.begin().await?;
     let marked = events.iter().filter(|event| C::is_marked(&event.data)).map(|event| event.id.as_str()).collect();
-    let mut new = inbox::mark(&mut transaction, C::NAME, marked).await?;
-    let mut outcomes = Vec::with_capacity(events.len());
-    for event in events {
-        let outcome = if !C::is_marked(&event.data) || new.remove(&event.id) {
-            let effect = C::handle(&mut transaction, event);
-            Some(trace_context::scope(event.traceparent.as_deref(), effect).await?)
-        } else {
-            None
-        };
-        outcomes.push(outcome);
-    }
+    let mut unseen = inbox::mark(&mut transaction, C::NAME, marked).await?;
+    // The second of one batch is as old as one that comes later.
+    let is_new = |event: &&CloudEvent<C::Data>| !C::is_marked(&event.data) || unseen.remove(&event.id);
+    let (new, old): (Vec<_>, Vec<_>) = events.iter().copied().partition(is_new);
+    let outcomes = if new.is_empty() { Vec::new() } else { C::handle(&mut transaction, &new).await? };
     database.commit(transaction).await?;
-    for (event, outcome) in events.iter().zip(&outcomes) {
-        C::count(event, outcome.as_ref());
+    for (event, outcome) in new.into_iter().zip(&outcomes) {
+        C::count(event, Some(outcome));
+    }
+    for event in old {
+        C::count(event, None);
     }
     Ok(())
 }

@@ -63,11 +63,12 @@ pub trait Consumer: Send + Sync + 'static {
         true
     }
 
-    /// The effect, in the transaction of the mark. A problem that is not "away" means that it can never be done.
+    /// The effects of some events, each in a statement for all of them, in the transaction of their marks: what became of
+    /// each, in their order. A problem that is not "away" means that one of them can never be done: then each comes alone.
     fn handle(
         connection: &mut PgConnection,
-        event: &CloudEvent<Self::Data>,
-    ) -> impl Future<Output = Result<Self::Outcome, Problem>> + Send;
+        events: &[&CloudEvent<Self::Data>],
+    ) -> impl Future<Output = Result<Vec<Self::Outcome>, Problem>> + Send;
 
     /// Counts what is committed. Without an outcome it had been handled before.
     fn count(event: &CloudEvent<Self::Data>, outcome: Option<&Self::Outcome>);

@@ -71,3 +71,38 @@ pub async fn enqueue(
         .await?;
     Ok(id)
 }
+
+/// An event that is to be written with others, each of another trace.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry<T> {
+    /// Events with the same key keep their order.
+    pub(crate) partition_key: String,
+    /// The CloudEvent's data.
+    pub(crate) payload: T,
+    /// Trace of what caused it.
+    pub(crate) traceparent: Option<String>,
+}
+
+/// Writes events of one topic in their order, all by one statement. The same as [`enqueue`] otherwise.
+pub(crate) async fn enqueue_all<T: Serialize + Sync>(
+    connection: &mut PgConnection,
+    topic: &str,
+    entries: &[Entry<T>],
+) -> Result<(), sqlx::Error> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO outbox (id, topic, partition_key, payload, traceparent)
+         SELECT id, $2, partition_key, payload, traceparent
+         FROM unnest($1::uuid[], $3::text[], $4::jsonb[], $5::text[]) AS entry (id, partition_key, payload, traceparent)",
+    )
+    .bind(entries.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>())
+    .bind(topic)
+    .bind(entries.iter().map(|entry| entry.partition_key.as_str()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|entry| sqlx::types::Json(&entry.payload)).collect::<Vec<_>>())
+    .bind(entries.iter().map(|entry| entry.traceparent.as_deref()).collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map(drop)
+}

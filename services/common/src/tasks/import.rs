@@ -10,7 +10,7 @@ use super::{
     NewTask, Status, Task, TaskError, UserId,
     draft::{Draft, YEARS},
     event, reminders,
-    row::Row,
+    row::{self, Row},
     write::now,
 };
 use crate::{events::EventType, problem::FieldError};
@@ -67,7 +67,7 @@ impl Importable {
             row.task.completed_at = Some(at);
         }
         // The series is named after the new task: its place cannot be taken.
-        row.insert(&mut *connection).await?;
+        row::insert(&mut *connection, &[&row]).await?;
         if row.task.completed_at.is_none() {
             reminders::schedule(&mut *connection, &row.task, Some(row.task.created_at)).await?;
         }

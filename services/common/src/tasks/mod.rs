@@ -25,6 +25,6 @@ pub use input::{NewTask, TaskPatch};
 pub use lifecycle::{complete, delete, reopen, restore};
 pub use list::{Page, Sort, StatusFilter, TaskFilter, list};
 pub use model::{Priority, Recurrence, Reminder, Status, Task};
-pub use occurrence::{Successor, create_successor};
+pub use occurrence::{Successor, create_successor, create_successors};
 pub use user_id::UserId;
 pub use write::{create, get, update};

@@ -1,5 +1,7 @@
 //! The next occurrence of a recurring task.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -10,12 +12,13 @@ use super::{
     event,
     lifecycle::{bring_back, mark_deleted},
     reminders,
-    row::Row,
+    row::{self, Row},
     write::now,
 };
 use crate::{
     events::EventType,
-    recurrence::{self, Occurrence, Series},
+    recurrence::{self, Occurrence, Series, Upcoming},
+    telemetry::trace_context,
 };
 
 /// What became of the completion of a task.
@@ -34,46 +37,125 @@ pub enum Successor {
 /// Creates the next occurrence of a completed recurring task, once, with its event. The task is locked meanwhile, so that
 /// this and [`super::reopen`] come one after the other.
 pub async fn create_successor(connection: &mut PgConnection, task_id: Uuid) -> Result<Successor, TaskError> {
-    let row: Option<Row> = sqlx::query_as("SELECT * FROM tasks WHERE id = $1 FOR UPDATE")
-        .bind(task_id)
-        .fetch_optional(&mut *connection)
+    let trace = trace_context::current();
+    let mut successors = create_successors(connection, &[(task_id, trace.as_deref())]).await?;
+    successors.remove(&task_id).ok_or(TaskError::NotFound)
+}
+
+/// The same of several tasks, each with the trace of its completion, in a few statements for all of them. Gives what became
+/// of each that is there.
+pub async fn create_successors(
+    connection: &mut PgConnection,
+    completions: &[(Uuid, Option<&str>)],
+) -> Result<HashMap<Uuid, Successor>, TaskError> {
+    let traces: HashMap<Uuid, Option<&str>> = completions.iter().copied().collect();
+    let ids: Vec<Uuid> = traces.keys().copied().collect();
+    // In the same order wherever it is done: who waits for another does not have what that one waits for.
+    let completed: Vec<Row> = sqlx::query_as("SELECT * FROM tasks WHERE id = ANY ($1) ORDER BY id FOR UPDATE")
+        .bind(&ids)
+        .fetch_all(&mut *connection)
         .await?;
-    let completed = row.ok_or(TaskError::NotFound)?;
-    let Some(completed_at) = completed.task.completed_at else { return Ok(Successor::NotCompleted) };
-    let (Some(recurrence), Some(series_id)) = (&completed.task.recurrence, completed.task.series_id) else {
-        return Ok(Successor::NotRecurring);
-    };
-    // Only a statement that begins with the lock held sees what somebody has made while this one waited for it.
-    let spawned = spawned_by(&mut *connection, task_id).await?;
-    if let Some(earlier) = spawned.iter().find(|row| !row.undone) {
-        let live = earlier.task.deleted_at.is_none().then(|| Box::new(earlier.task.clone()));
-        return Ok(Successor::AlreadyCreated(live));
+    // Only a statement that begins with the locks held sees what somebody has made while this one waited for them.
+    let mut spawned: HashMap<Uuid, Vec<Row>> = HashMap::new();
+    for row in spawned_by(&mut *connection, &ids).await? {
+        spawned.entry(row.spawned_by.unwrap_or_default()).or_default().push(row);
     }
-    let zone = zone_of(&completed.task);
-    let series = Series { recurrence, start: completed.series_start, task_id, due: completed.task.due(), zone };
-    for occurrence in recurrence::upcoming(&series, completed_at) {
-        if let Some(mut undone) =
-            spawned.iter().find(|row| row.occurrence_key.as_ref() == Some(&occurrence.key)).cloned()
-        {
-            undone.fill(successor_draft(&completed.task, occurrence.due));
-            undone.series_start = completed.series_start;
-            bring_back(&mut *connection, &mut undone, EventType::Created).await?;
-            return Ok(Successor::Created(Box::new(undone.task)));
-        }
-        let next = successor(&completed, series_id, occurrence, now());
-        // A date that is taken, because the user has moved occurrences about, is passed over.
-        if next.insert(&mut *connection).await? {
-            reminders::schedule(&mut *connection, &next.task, None).await?;
-            event::record(connection, EventType::Created, &next.task).await?;
-            return Ok(Successor::Created(Box::new(next.task)));
+    let mut successors = HashMap::new();
+    let mut wanting = Vec::new();
+    for row in &completed {
+        let spawned = spawned.remove(&row.task.id).unwrap_or_default();
+        match Wanting::new(row, spawned) {
+            Ok(place) => wanting.push(place),
+            Err(successor) => drop(successors.insert(row.task.id, successor)),
         }
     }
-    Ok(Successor::NotRecurring)
+    let mut created = Vec::new();
+    while !wanting.is_empty() {
+        let mut proposed: BTreeMap<Uuid, (Row, Wanting<'_>)> = BTreeMap::new();
+        for mut place in wanting.drain(..) {
+            let completed = &place.completed.task;
+            match place.next(|id| proposed.contains_key(&id)) {
+                Next::None => drop(successors.insert(completed.id, Successor::NotRecurring)),
+                Next::Undone(mut row) => {
+                    let back = bring_back(&mut *connection, &mut row, EventType::Created);
+                    trace_context::scope(traces[&completed.id], back).await?;
+                    successors.insert(completed.id, Successor::Created(Box::new(row.task)));
+                }
+                Next::New(row) => drop(proposed.insert(row.task.id, (*row, place))),
+            }
+        }
+        let rows: Vec<&Row> = proposed.values().map(|(row, _)| row).collect();
+        let inserted = if rows.is_empty() { HashSet::new() } else { row::insert(&mut *connection, &rows).await? };
+        for (id, (row, place)) in proposed {
+            if inserted.contains(&id) { created.push((place.completed.task.id, row.task)) } else { wanting.push(place) }
+        }
+    }
+    reminders::schedule_all(&mut *connection, created.iter().map(|(_, task)| task), None).await?;
+    let changes = created.iter().map(|(completed, task)| (task, traces[completed]));
+    event::record_all(connection, EventType::Created, changes).await?;
+    successors.extend(created.into_iter().map(|(completed, task)| (completed, Successor::Created(Box::new(task)))));
+    Ok(successors)
+}
+
+/// A completed task whose next occurrence is to be made.
+struct Wanting<'a> {
+    completed: &'a Row,
+    series_id: Uuid,
+    /// What its earlier completions have made and their undoing has taken back.
+    undone: Vec<Row>,
+    upcoming: Upcoming<'a>,
+}
+
+/// What comes next for a completed task.
+enum Next {
+    /// Its rule has ended.
+    None,
+    /// An occurrence that is there, but was taken back.
+    Undone(Box<Row>),
+    /// One that is new, if its place in the series is free.
+    New(Box<Row>),
+}
+
+impl<'a> Wanting<'a> {
+    /// Or what became of it, where nothing is to be made. `spawned` are the occurrences that it has made.
+    fn new(completed: &'a Row, spawned: Vec<Row>) -> Result<Self, Successor> {
+        let task = &completed.task;
+        let completed_at = task.completed_at.ok_or(Successor::NotCompleted)?;
+        let (Some(recurrence), Some(series_id)) = (&task.recurrence, task.series_id) else {
+            return Err(Successor::NotRecurring);
+        };
+        if let Some(earlier) = spawned.iter().find(|row| !row.undone) {
+            let live = earlier.task.deleted_at.is_none().then(|| Box::new(earlier.task.clone()));
+            return Err(Successor::AlreadyCreated(live));
+        }
+        let (start, due, zone) = (completed.series_start, task.due(), zone_of(task));
+        let upcoming = recurrence::upcoming(&Series { recurrence, start, task_id: task.id, due, zone }, completed_at);
+        Ok(Self { completed, series_id, undone: spawned, upcoming })
+    }
+
+    /// The next date that is not taken by another one, because the user has moved occurrences about: such a date is passed
+    /// over. Those that are written together with this one are not in the table yet.
+    fn next(&mut self, is_taken: impl Fn(Uuid) -> bool) -> Next {
+        for occurrence in &mut self.upcoming {
+            let key = Some(&occurrence.key);
+            if let Some(place) = self.undone.iter().position(|row| row.occurrence_key.as_ref() == key) {
+                let mut undone = self.undone.swap_remove(place);
+                undone.fill(successor_draft(&self.completed.task, occurrence.due));
+                undone.series_start = self.completed.series_start;
+                return Next::Undone(Box::new(undone));
+            }
+            let next = successor(self.completed, self.series_id, occurrence, now());
+            if !is_taken(next.task.id) {
+                return Next::New(Box::new(next));
+            }
+        }
+        Next::None
+    }
 }
 
 /// Deletes the occurrence that the completion of this task made, unless somebody has changed or completed it.
 pub(super) async fn undo_successor(connection: &mut PgConnection, task_id: Uuid) -> Result<(), TaskError> {
-    for mut row in spawned_by(&mut *connection, task_id).await? {
+    for mut row in spawned_by(&mut *connection, &[task_id]).await? {
         let untouched = row.task.created_at == row.task.updated_at && row.task.completed_at.is_none();
         if untouched && row.task.deleted_at.is_none() {
             row.undone = true;
@@ -83,9 +165,9 @@ pub(super) async fn undo_successor(connection: &mut PgConnection, task_id: Uuid)
     Ok(())
 }
 
-async fn spawned_by(connection: &mut PgConnection, task_id: Uuid) -> Result<Vec<Row>, sqlx::Error> {
-    sqlx::query_as("SELECT * FROM tasks WHERE spawned_by = $1 ORDER BY id FOR UPDATE")
-        .bind(task_id)
+async fn spawned_by(connection: &mut PgConnection, task_ids: &[Uuid]) -> Result<Vec<Row>, sqlx::Error> {
+    sqlx::query_as("SELECT * FROM tasks WHERE spawned_by = ANY ($1) ORDER BY id FOR UPDATE")
+        .bind(task_ids)
         .fetch_all(connection)
         .await
 }

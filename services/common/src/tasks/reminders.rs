@@ -12,19 +12,30 @@ pub(super) async fn schedule(
     task: &Task,
     told_until: Option<DateTime<Utc>>,
 ) -> Result<(), sqlx::Error> {
-    let times = Draft::of(task).reminder_times();
+    schedule_all(connection, [task].into_iter(), told_until).await
+}
+
+/// The same of several tasks.
+pub(super) async fn schedule_all(
+    connection: &mut PgConnection,
+    tasks: impl Iterator<Item = &Task>,
+    told_until: Option<DateTime<Utc>>,
+) -> Result<(), sqlx::Error> {
+    let of_task =
+        |task: &Task| Draft::of(task).reminder_times().into_iter().map(|time| (task.id, time)).collect::<Vec<_>>();
+    let (task_ids, times): (Vec<Uuid>, Vec<DateTime<Utc>>) = tasks.flat_map(of_task).unzip();
     if times.is_empty() {
         return Ok(());
     }
     let ids: Vec<Uuid> = times.iter().map(|_| Uuid::now_v7()).collect();
     sqlx::query(
         "INSERT INTO task_reminders (id, task_id, remind_at, claimed_at)
-         SELECT id, $1, remind_at, CASE WHEN remind_at <= $4 THEN $4 END
-         FROM unnest($2::uuid[], $3::timestamptz[]) AS new (id, remind_at)
+         SELECT id, task_id, remind_at, CASE WHEN remind_at <= $4 THEN $4 END
+         FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS new (id, task_id, remind_at)
          ON CONFLICT (task_id, remind_at) DO NOTHING",
     )
-    .bind(task.id)
     .bind(ids)
+    .bind(task_ids)
     .bind(times)
     .bind(told_until)
     .execute(connection)

@@ -1,5 +1,7 @@
 //! The table `tasks`.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{FromRow, PgConnection, Row as _, postgres::PgRow, types::Json};
 use uuid::Uuid;
@@ -94,43 +96,6 @@ impl Row {
             .ok_or(TaskError::NotFound)
     }
 
-    /// Inserts it. False if its place in its series is taken.
-    pub(super) async fn insert(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-        let task = &self.task;
-        let inserted = sqlx::query(
-            "INSERT INTO tasks (id, user_id, title, notes, priority, tags, due_at, due_date, due_sort, time_zone, recurrence,
-                reminders, completed_at, deleted_at, series_id, occurrence_key, series_start, spawned_by, undone, version,
-                created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
-             ON CONFLICT (series_id, occurrence_key) DO NOTHING",
-        )
-        .bind(task.id)
-        .bind(&task.user_id)
-        .bind(&task.title)
-        .bind(&task.notes)
-        .bind(task.priority.number())
-        .bind(&task.tags)
-        .bind(task.due_at)
-        .bind(task.due_date)
-        .bind(self.due_sort())
-        .bind(&task.time_zone)
-        .bind(task.recurrence.as_ref().map(Json))
-        .bind(Json(&task.reminders))
-        .bind(task.completed_at)
-        .bind(task.deleted_at)
-        .bind(task.series_id)
-        .bind(&self.occurrence_key)
-        .bind(self.series_start.map(Json))
-        .bind(self.spawned_by)
-        .bind(self.undone)
-        .bind(task.version)
-        .bind(task.created_at)
-        .bind(task.updated_at)
-        .execute(connection)
-        .await?;
-        Ok(inserted.rows_affected() > 0)
-    }
-
     /// Writes what can change.
     pub(super) async fn update(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let task = &self.task;
@@ -165,6 +130,53 @@ impl Row {
         .await
         .map(drop)
     }
+}
+
+/// Inserts rows, all by one statement, and gives the ids of those whose place in their series was free.
+pub(super) async fn insert(connection: &mut PgConnection, rows: &[&Row]) -> Result<HashSet<Uuid>, sqlx::Error> {
+    fn column<'a, T>(rows: &[&'a Row], of: impl Fn(&'a Row) -> T) -> Vec<T> {
+        rows.iter().map(|row| of(row)).collect()
+    }
+    let inserted: Vec<Uuid> = sqlx::query_scalar(
+        "INSERT INTO tasks (id, user_id, title, notes, priority, tags, due_at, due_date, due_sort, time_zone, recurrence,
+            reminders, completed_at, deleted_at, series_id, occurrence_key, series_start, spawned_by, undone, version,
+            created_at, updated_at)
+         SELECT id, user_id, title, notes, priority, ARRAY(SELECT jsonb_array_elements_text(tags)), due_at, due_date, due_sort,
+            time_zone, recurrence, reminders, completed_at, deleted_at, series_id, occurrence_key, series_start, spawned_by,
+            undone, version, created_at, updated_at
+         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::jsonb[], $7::timestamptz[], $8::date[],
+            $9::timestamptz[], $10::text[], $11::jsonb[], $12::jsonb[], $13::timestamptz[], $14::timestamptz[], $15::uuid[],
+            $16::text[], $17::jsonb[], $18::uuid[], $19::boolean[], $20::bigint[], $21::timestamptz[], $22::timestamptz[])
+            AS new (id, user_id, title, notes, priority, tags, due_at, due_date, due_sort, time_zone, recurrence, reminders,
+            completed_at, deleted_at, series_id, occurrence_key, series_start, spawned_by, undone, version, created_at, updated_at)
+         ON CONFLICT (series_id, occurrence_key) DO NOTHING RETURNING id",
+    )
+    .bind(column(rows, |row| row.task.id))
+    .bind(column(rows, |row| row.task.user_id.as_str()))
+    .bind(column(rows, |row| row.task.title.as_str()))
+    .bind(column(rows, |row| row.task.notes.as_deref()))
+    .bind(column(rows, |row| row.task.priority.number()))
+    // Arrays of arrays would all have to be of one length.
+    .bind(column(rows, |row| Json(&row.task.tags)))
+    .bind(column(rows, |row| row.task.due_at))
+    .bind(column(rows, |row| row.task.due_date))
+    .bind(column(rows, Row::due_sort))
+    .bind(column(rows, |row| row.task.time_zone.as_str()))
+    .bind(column(rows, |row| row.task.recurrence.as_ref().map(Json)))
+    .bind(column(rows, |row| Json(&row.task.reminders)))
+    .bind(column(rows, |row| row.task.completed_at))
+    .bind(column(rows, |row| row.task.deleted_at))
+    .bind(column(rows, |row| row.task.series_id))
+    .bind(column(rows, |row| row.occurrence_key.as_deref()))
+    .bind(column(rows, |row| row.series_start.map(Json)))
+    .bind(column(rows, |row| row.spawned_by))
+    .bind(column(rows, |row| row.undone))
+    .bind(column(rows, |row| row.task.version))
+    .bind(column(rows, |row| row.task.created_at))
+    .bind(column(rows, |row| row.task.updated_at))
+    .fetch_all(connection)
+    .await?;
+    Ok(inserted.into_iter().collect())
 }
 
 /// What a task without due time is sorted by: after all others, for due times end with the year 2200.

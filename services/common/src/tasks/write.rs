@@ -4,7 +4,12 @@ use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{NewTask, Task, TaskError, TaskPatch, UserId, draft::Draft, event, reminders, row::Row};
+use super::{
+    NewTask, Task, TaskError, TaskPatch, UserId,
+    draft::Draft,
+    event, reminders,
+    row::{self, Row},
+};
 use crate::events::EventType;
 
 /// Now, in the precision of the database.
@@ -16,7 +21,7 @@ pub(super) fn now() -> DateTime<Utc> {
 pub async fn create(connection: &mut PgConnection, user: &UserId, new: NewTask) -> Result<Task, TaskError> {
     let row = Row::new(Uuid::now_v7(), user, Draft::new(new)?, now());
     // The series is named after the new task: its place cannot be taken.
-    row.insert(&mut *connection).await?;
+    row::insert(&mut *connection, &[&row]).await?;
     reminders::schedule(&mut *connection, &row.task, None).await?;
     event::record(connection, EventType::Created, &row.task).await?;
     Ok(row.task)

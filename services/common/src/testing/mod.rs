@@ -2,6 +2,7 @@
 
 mod contract;
 mod dice;
+mod statements;
 
 use std::{future::Future, panic::AssertUnwindSafe};
 
@@ -14,6 +15,7 @@ use uuid::Uuid;
 
 pub use contract::keeps_its_contract;
 pub use dice::Dice;
+pub use statements::statements;
 
 use crate::{
     config::{AuthMode, Settings},

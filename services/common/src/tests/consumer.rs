@@ -40,9 +40,10 @@ impl Consumer for Writer {
     type Data = Text;
     type Outcome = ();
 
-    async fn handle(connection: &mut PgConnection, event: &CloudEvent<Text>) -> Result<(), Problem> {
-        sqlx::query("INSERT INTO written (text) VALUES ($1)").bind(&event.data.text).execute(connection).await?;
-        Ok(())
+    async fn handle(connection: &mut PgConnection, events: &[&CloudEvent<Text>]) -> Result<Vec<()>, Problem> {
+        let texts: Vec<&str> = events.iter().map(|event| event.data.text.as_str()).collect();
+        sqlx::query("INSERT INTO written (text) SELECT unnest($1::text[])").bind(texts).execute(connection).await?;
+        Ok(vec![(); events.len()])
     }
 
     fn count(_event: &CloudEvent<Text>, _outcome: Option<&()>) {}

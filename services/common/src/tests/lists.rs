@@ -205,7 +205,7 @@ async fn the_canary_leaves_nothing_behind() {
         let mut c = pool.acquire().await.unwrap();
         let id = canary::send(&mut c).await.unwrap();
         assert_eq!(canary::arrived_at(&pool, id).await.unwrap(), None);
-        canary::mark_arrived(&mut c, id).await.unwrap();
+        canary::mark_arrived(&mut c, &[id]).await.unwrap();
         assert!(canary::arrived_at(&pool, id).await.unwrap().is_some());
         canary::purge(&mut c, id).await.unwrap();
         for table in ["tasks", "outbox", "canary"] {

@@ -2,10 +2,11 @@ use chrono::{DateTime, Days, TimeDelta, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{ada, count};
+use super::{ada, count, event_types};
 use crate::{
+    events::EventType,
     tasks::{self, NewTask, Recurrence, Status, StatusFilter, Successor, Task, TaskFilter, TaskPatch},
-    testing::with_database,
+    testing::{statements, with_database},
 };
 
 fn daily() -> NewTask {
@@ -187,6 +188,79 @@ async fn reminders_keep_their_distance_to_the_due_time() {
         let next_due = next.due_at.unwrap();
         assert_eq!(next.reminders[0], tasks::Reminder::At(next_due - TimeDelta::minutes(30)));
         assert_eq!(next.reminders[1], tasks::Reminder::BeforeMinutes(10));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn completions_that_come_together_are_followed_as_if_each_came_alone() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let (one, two) = (completed(&mut c, daily()).await, completed(&mut c, daily()).await);
+        let single = completed(&mut c, NewTask::titled("a")).await;
+        let reopened = completed(&mut c, daily()).await;
+        tasks::reopen(&mut c, &ada(), reopened.id, None).await.unwrap();
+        let followed = completed(&mut c, daily()).await;
+        let earlier = created(&mut c, followed.id).await;
+        let undone = completed(&mut c, daily()).await;
+        let taken_back = created(&mut c, undone.id).await;
+        tasks::reopen(&mut c, &ada(), undone.id, None).await.unwrap();
+        tasks::complete(&mut c, &ada(), undone.id, None).await.unwrap();
+        let unknown = Uuid::now_v7();
+
+        let ids = [two.id, one.id, single.id, reopened.id, followed.id, undone.id, unknown, one.id];
+        let successors = tasks::create_successors(&mut c, &ids.map(|id| (id, None))).await.unwrap();
+        assert_eq!(successors.len(), 6);
+        for task in [&one, &two] {
+            let Successor::Created(next) = &successors[&task.id] else { panic!("{:?}", successors[&task.id]) };
+            assert_eq!(next.due_date, task.due_date.and_then(|day| day.checked_add_days(Days::new(1))));
+            assert_eq!(tasks::get(&mut c, &ada(), next.id).await.unwrap(), **next);
+        }
+        assert_eq!(successors[&single.id], Successor::NotRecurring);
+        assert_eq!(successors[&reopened.id], Successor::NotCompleted);
+        assert!(matches!(&successors[&followed.id], Successor::AlreadyCreated(Some(task)) if task.id == earlier.id));
+        assert!(matches!(&successors[&undone.id], Successor::Created(task) if task.id == taken_back.id));
+        assert_eq!(event_types(&pool).await.split_off(18), [EventType::Created; 3]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_completions_of_one_series_that_come_together_take_different_dates() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let (one, two) = (completed(&mut c, daily()).await, completed(&mut c, daily()).await);
+        let same_series = "UPDATE tasks SET series_id = $1, occurrence_key = 'elsewhere' WHERE id = $2";
+        sqlx::query(same_series).bind(one.id).bind(two.id).execute(&mut *c).await.unwrap();
+        let completions = [one.id, two.id].map(|id| (id, None));
+        assert_eq!(tasks::create_successors(&mut c, &completions).await.unwrap().len(), 2);
+        let mut days: Vec<_> = open(&mut c).await.into_iter().map(|task| task.due_date).collect();
+        days.sort_unstable();
+        let after = |count| one.due_date.and_then(|day| day.checked_add_days(Days::new(count)));
+        assert_eq!(days, [after(1), after(2)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_completions_take_no_more_statements_than_one() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        // With a reminder.
+        let daily = NewTask { due_date: None, due_at: Some(Utc::now()), ..daily() };
+        let mut counts = Vec::new();
+        for number in [1, 20] {
+            let mut completions = Vec::new();
+            for _ in 0..number {
+                completions.push((completed(&mut c, daily.clone()).await.id, None));
+            }
+            let follow = async {
+                assert_eq!(tasks::create_successors(&mut c, &completions).await.unwrap().len(), number);
+            };
+            counts.push(statements(follow).await);
+        }
+        // Two that lock, and one for each of tasks, reminders and events.
+        assert_eq!(counts, [5, 5]);
     })
     .await;
 }

@@ -50,18 +50,29 @@ pub(crate) struct Delivery {
     pub(crate) sent_at: Option<DateTime<Utc>>,
 }
 
-/// Plans a notification for the channels that its method means, not before it is shown. In the transaction that stores
-/// the notification: both or neither.
-pub(crate) async fn plan(connection: &mut PgConnection, notification: &Notification) -> Result<(), sqlx::Error> {
+/// Plans notifications for the channels that their methods mean, none before it is shown. In the transaction that stores
+/// the notifications: both or neither.
+pub(crate) async fn plan(connection: &mut PgConnection, notifications: &[Notification]) -> Result<(), sqlx::Error> {
+    let of_kinds: Vec<(&Notification, &str)> = notifications
+        .iter()
+        .flat_map(|notification| {
+            Kind::of_method(&notification.method).into_iter().map(move |kind| (notification, kind))
+        })
+        .collect();
+    if of_kinds.is_empty() {
+        return Ok(());
+    }
     sqlx::query(
         "INSERT INTO deliveries (id, user_id, channel_id, notification_id, next_attempt_at)
-         SELECT gen_random_uuid(), user_id, id, $2, $3 FROM channels
-         WHERE user_id = $1 AND enabled AND confirmed AND kind = ANY ($4)",
+         SELECT gen_random_uuid(), channels.user_id, channels.id, stored.id, stored.visible_at
+         FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::text[]) AS stored (user_id, id, visible_at, kind)
+         JOIN channels ON channels.user_id = stored.user_id AND channels.kind = stored.kind
+         WHERE enabled AND confirmed",
     )
-    .bind(&notification.user_id)
-    .bind(notification.id)
-    .bind(notification.visible_at)
-    .bind(Kind::of_method(&notification.method))
+    .bind(of_kinds.iter().map(|(notification, _)| notification.user_id.as_str()).collect::<Vec<_>>())
+    .bind(of_kinds.iter().map(|(notification, _)| notification.id).collect::<Vec<_>>())
+    .bind(of_kinds.iter().map(|(notification, _)| notification.visible_at).collect::<Vec<_>>())
+    .bind(of_kinds.iter().map(|(_, kind)| *kind).collect::<Vec<_>>())
     .execute(connection)
     .await
     .map(drop)
