@@ -1,6 +1,10 @@
 //! `todo-operator run`: the operator itself.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -148,7 +152,9 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
         },
         &stop,
     );
-    let health = Health { missing: missing(operator.watches()), metrics, leadership };
+    let queue = operator.queue();
+    let waiting: health::Waiting = Arc::new(move || queue.waiting(Instant::now()));
+    let health = Health { missing: missing(operator.watches()), waiting, metrics, leadership };
     health::serve(args.management_address, health, stop.clone()).await?;
 
     // Only then is the lease given back: until the last pass has ended this replica may still write.

@@ -7,18 +7,24 @@ mod kinds;
 mod memory;
 mod notices;
 mod pace;
+mod queue;
 mod reconcile;
 mod relist;
 mod scope;
 pub mod watches;
 
-use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::{Stream, StreamExt, future, stream};
 use kube::{Api, Client, Resource, core::DeserializeGuard};
 use kube_runtime::{
     Config, Controller, WatchStreamExt,
-    controller::{Action, Error as ControllerError},
+    controller::{Action as ControllerAction, Error as ControllerError},
     predicates,
     reflector::{self, ObjectRef, Store},
     utils::{Predicate, PredicateConfig},
@@ -36,6 +42,8 @@ use crate::{
     runtime::{events::Events, lease::Leadership, metrics},
 };
 use memory::Memories;
+pub use queue::Queue;
+use queue::{Action, name};
 pub use scope::Scope;
 use watches::Watches;
 
@@ -43,7 +51,7 @@ use watches::Watches;
 pub type Guarded = DeserializeGuard<TodoPlatform>;
 
 /// What became of a pass.
-type Passed = Result<(ObjectRef<Guarded>, Action), ControllerError<Infallible, watcher::Error>>;
+type Passed = Result<(ObjectRef<Guarded>, ControllerAction), ControllerError<Infallible, watcher::Error>>;
 
 /// Passes at the same time.
 const CONCURRENCY: u16 = 16;
@@ -64,6 +72,20 @@ pub struct Context {
     leadership: Leadership,
     events: Events,
     memories: Memories,
+    queue: Queue,
+}
+
+impl Context {
+    fn is_due(&self, platform: &ObjectRef<Guarded>) {
+        let name = (platform.namespace.clone().unwrap_or_default(), platform.name.clone());
+        self.queue.due(name, Instant::now() + DEBOUNCE);
+    }
+
+    fn all_are_due(&self) {
+        for platform in self.platforms.state() {
+            self.is_due(&ObjectRef::from_obj(&*platform));
+        }
+    }
 }
 
 /// What a controller is made of.
@@ -110,6 +132,7 @@ impl Operator {
             leadership: parts.leadership,
             events: parts.events,
             memories: Memories::default(),
+            queue: Queue::default(),
         });
         Self { context, scope: parts.scope, relist: parts.relist, writer, triggers }
     }
@@ -119,19 +142,26 @@ impl Operator {
         Arc::clone(&self.context.watches)
     }
 
+    /// The platforms that wait for a pass, for the metrics of this process.
+    pub fn queue(&self) -> Queue {
+        self.context.queue.clone()
+    }
+
     /// Works until `stop`, then ends the passes that are under way.
     pub async fn run(self, stop: CancellationToken) {
         let context = self.context;
         let platforms = platforms(&context, &self.scope, self.relist, self.writer);
+        let (one, all) = (Arc::clone(&context), Arc::clone(&context));
+        let for_all = stream::select(leads(context.leadership.clone()), changes(context.watches.cluster()));
         let controller = Controller::for_stream(platforms, context.platforms.clone())
             .with_config(Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY))
-            .reconcile_on(received(self.triggers))
-            .reconcile_all_on(leads(context.leadership.clone()))
-            .reconcile_all_on(changes(context.watches.cluster()))
+            .reconcile_on(received(self.triggers).inspect(move |platform| one.is_due(platform)))
+            .reconcile_all_on(for_all.inspect(move |()| all.all_are_due()))
             .graceful_shutdown_on(stop.cancelled_owned());
-        passes(controller, context, reconcile::reconcile)
+        let queue = context.queue.clone();
+        passes(controller, context, queue.clone(), reconcile::reconcile)
             .for_each(|result| {
-                note(&result);
+                note(&result, &queue);
                 future::ready(())
             })
             .await;
@@ -142,6 +172,7 @@ impl Operator {
 fn passes<C, F>(
     controller: Controller<Guarded>,
     context: Arc<C>,
+    queue: Queue,
     pass: impl Fn(Arc<Guarded>, Arc<C>) -> F + Clone + Send + Sync + 'static,
 ) -> impl Stream<Item = Passed>
 where
@@ -149,25 +180,31 @@ where
     F: Future<Output = Action> + Send + 'static,
 {
     let contained = move |platform: Arc<Guarded>, context: Arc<C>| {
-        let pass = pass.clone();
+        let (pass, queue, waited_for) = (pass.clone(), queue.clone(), name(platform.meta()));
         async move {
+            metrics::waited(queue.begin(&waited_for, Instant::now()));
             let name = ObjectRef::from_obj(&*platform);
             let action = isolation::contained(PASS, async { pass(platform, context).await }).await;
-            Ok::<_, Infallible>(action.unwrap_or_else(|why| {
+            let action = action.unwrap_or_else(|why| {
                 metrics::error(Class::Bug);
                 error!(platform = %name, ?why, "a mistake in the operator ended a pass");
                 Action::requeue(pace::FOR_A_PERSON)
-            }))
+            });
+            queue.end(waited_for, action, Instant::now());
+            Ok::<_, Infallible>(action.into())
         }
     };
     controller.run(contained, |_, never, _| match *never {}, context)
 }
 
-fn note(result: &Passed) {
+fn note(result: &Passed, queue: &Queue) {
     match result {
         Ok(_) => {}
         // Its children are still going while it is gone already.
-        Err(ControllerError::ObjectNotFound(platform)) => debug!(%platform, "gone"),
+        Err(ControllerError::ObjectNotFound(platform)) => {
+            queue.forget(&(platform.namespace.clone().unwrap_or_default(), platform.name.clone()));
+            debug!(%platform, "gone");
+        }
         Err(error) => {
             metrics::error(Class::Bug);
             error!(%error, "the controller failed");
@@ -184,7 +221,7 @@ fn platforms(
 ) -> impl Stream<Item = watcher::Result<Guarded>> + Send + 'static {
     let api: Api<Guarded> =
         scope.api(|| Api::all(context.client.clone()), |namespace| Api::namespaced(context.client.clone(), namespace));
-    let watches = Arc::clone(&context.watches);
+    let context = Arc::clone(context);
     relist::watch(api, scope.narrow(watcher::Config::default()), period)
         .modify(|platform| platform.meta_mut().managed_fields = None)
         .reflect(writer)
@@ -195,8 +232,12 @@ fn platforms(
         )
         // The controller would hold up all its streams for an error in one of them.
         .filter_map(move |result| {
-            watches.note("TodoPlatform", result.as_ref().err());
-            future::ready(result.ok().map(Ok))
+            context.watches.note("TodoPlatform", result.as_ref().err());
+            let platform = result.ok();
+            if let Some(platform) = &platform {
+                context.is_due(&ObjectRef::from_obj(platform));
+            }
+            future::ready(platform.map(Ok))
         })
 }
 
@@ -240,7 +281,7 @@ mod tests {
         }
         writer.apply_watcher_event(&watcher::Event::InitDone);
         let controller = Controller::for_stream(stream::iter(all.map(Ok)).chain(stream::pending()), store);
-        let passes = passes(controller, Arc::new(()), |platform, _: Arc<()>| async move {
+        let passes = passes(controller, Arc::new(()), Queue::default(), |platform, _: Arc<()>| async move {
             assert_eq!(platform.meta().name.as_deref(), Some("well"), "as a test wants it");
             Action::await_change()
         });

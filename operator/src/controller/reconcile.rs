@@ -10,7 +10,6 @@ use std::{
 
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use kube::{Resource, ResourceExt, core::error_boundary::InvalidObject};
-use kube_runtime::controller::Action;
 use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
 use tracing::{Instrument, Span, error, info, warn};
 
@@ -19,6 +18,7 @@ use super::{
     isolation::{Cut, contained},
     memory::{Memory, version},
     notices, pace,
+    queue::Action,
 };
 use crate::{
     apply::{self, Writer, topics},

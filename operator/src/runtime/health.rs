@@ -13,6 +13,9 @@ use super::{lease::Leadership, metrics};
 /// Answers what is missing, each in words; nothing when all is there.
 pub type Missing = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
+/// Answers how many platforms wait for a pass.
+pub type Waiting = Arc<dyn Fn() -> usize + Send + Sync>;
+
 /// Why the address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {source}")]
@@ -26,6 +29,8 @@ pub struct HealthError {
 pub struct Health {
     /// What is missing.
     pub missing: Missing,
+    /// What waits.
+    pub waiting: Waiting,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
     /// Whether this replica leads.
@@ -56,6 +61,7 @@ async fn ready(State(health): State<Health>) -> impl IntoResponse {
 }
 
 async fn render(State(health): State<Health>) -> String {
+    metrics::waiting((health.waiting)());
     metrics::leader(health.leadership.is_leader());
     health.metrics.run_upkeep();
     health.metrics.render()

@@ -11,6 +11,8 @@ use crate::class::Class;
 
 const RECONCILES: &str = "todo_operator_reconciles_total";
 const DURATION: &str = "todo_operator_reconcile_duration_seconds";
+const QUEUE: &str = "todo_operator_queue_depth";
+const WAITED: &str = "todo_operator_queue_duration_seconds";
 const ERRORS: &str = "todo_operator_errors_total";
 const WATCH_FAILURES: &str = "todo_operator_watch_failures_total";
 const APPLY: &str = "todo_operator_apply_duration_seconds";
@@ -41,6 +43,8 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
         .install_recorder()?;
     describe_counter!(RECONCILES, "Passes over a platform, by result.");
     describe_histogram!(DURATION, "Duration of a pass.");
+    describe_gauge!(QUEUE, "Platforms whose pass is due and has not begun.");
+    describe_histogram!(WAITED, "Time from when a pass is due until it begins.");
     describe_counter!(ERRORS, "Failures, by class.");
     describe_counter!(WATCH_FAILURES, "Failures of watches, by kind and class.");
     describe_histogram!(APPLY, "Duration of a write to the API server.");
@@ -68,6 +72,17 @@ fn count_from_zero() {
 pub fn reconciled(result: &'static str, duration: Duration) {
     counter!(RECONCILES, "result" => result).increment(1);
     histogram!(DURATION).record(duration);
+}
+
+/// So many platforms wait for a pass.
+#[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 platforms")]
+pub fn waiting(platforms: usize) {
+    gauge!(QUEUE).set(platforms as f64);
+}
+
+/// A pass begins that was due so long ago.
+pub fn waited(time: Duration) {
+    histogram!(WAITED).record(time);
 }
 
 /// Something failed.
