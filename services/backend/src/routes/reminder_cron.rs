@@ -12,6 +12,7 @@ use todo_common::{
     outbox,
     problem::{Json, Problem},
     tasks::UserId,
+    telemetry::trace_context,
 };
 use uuid::Uuid;
 
@@ -57,10 +58,8 @@ pub(super) async fn send_due(app: &App) -> Result<usize, Problem> {
     loop {
         let mut transaction = app.database.begin().await?;
         let due = claim(&mut transaction, app.reminder_window).await?;
-        for reminder in &due {
-            let key = reminder.task_id.to_string();
-            outbox::enqueue(&mut transaction, REMINDERS, &key, None, &reminder.event()?).await?;
-        }
+        let events: Result<Vec<_>, Problem> = due.iter().map(Claimed::entry).collect();
+        outbox::enqueue_all(&mut transaction, REMINDERS, &events?).await?;
         app.database.commit(transaction).await?;
         count += due.len();
         if due.len() < usize::try_from(BATCH).unwrap_or(usize::MAX) {
@@ -86,10 +85,10 @@ struct Claimed {
 }
 
 impl Claimed {
-    fn event(&self) -> Result<ReminderEvent, Problem> {
+    fn entry(&self) -> Result<outbox::Entry<ReminderEvent>, Problem> {
         // Users of stored tasks were checked when the tasks were made.
         let user_id = UserId::new(&self.user_id).map_err(|_| Problem::internal())?;
-        Ok(ReminderEvent {
+        let payload = ReminderEvent {
             task_id: self.task_id,
             user_id,
             title: self.title.clone(),
@@ -97,7 +96,8 @@ impl Claimed {
             remind_at: self.remind_at,
             notification_method: ReminderEvent::default_method(),
             reminder_id: Some(self.reminder_id),
-        })
+        };
+        Ok(outbox::Entry { partition_key: self.task_id.to_string(), payload, traceparent: trace_context::current() })
     }
 }
 

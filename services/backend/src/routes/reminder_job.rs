@@ -45,13 +45,13 @@ pub(crate) async fn run(app: App) {
     app.stop.run_until_cancelled(plan).await;
 }
 
-/// The moment of the next reminder. What is overdue is not waited for.
+/// The moment of the next reminder that a claim would take. What is overdue is not waited for.
 async fn next(pool: &PgPool) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT min(reminder.remind_at)
          FROM task_reminders AS reminder JOIN tasks AS task ON task.id = reminder.task_id
          WHERE reminder.claimed_at IS NULL AND reminder.remind_at > clock_timestamp()
-           AND task.completed_at IS NULL AND task.deleted_at IS NULL",
+           AND task.completed_at IS NULL AND task.deleted_at IS NULL AND task.user_id NOT LIKE '$%'",
     )
     .fetch_one(pool)
     .await

@@ -1,12 +1,14 @@
 //! The reminder tick and `/api/tasks/{id}/reminders`.
 
+use std::time::Duration;
+
 use axum::http::{Method, StatusCode};
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::fixture::{Backend, TOKEN, with_backend};
-use crate::routes::reminder_cron;
+use crate::routes::{reminder_cron, reminder_job};
 
 async fn tick(backend: &Backend) -> Value {
     let answer = backend.send_with(Method::POST, "/reminder-cron", &[("dapr-api-token", TOKEN)], Value::Null).await;
@@ -101,6 +103,64 @@ async fn reminders_are_shown_added_and_replaced() {
         let replaced = backend.send(Method::PUT, &path, two).await.body;
         assert_eq!(replaced["items"].as_array().unwrap().len(), 2);
         assert_eq!(backend.get(&format!("{path}?user_id=bob")).await.status, StatusCode::NOT_FOUND);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_job_claims_what_is_due_for_the_sidecar_alone() {
+    with_backend(async |backend| {
+        let task = backend.create(due_in(3)).await;
+        backend.create(due_in(30)).await;
+        let job = "/job/next-reminder";
+        let refused = backend.send(Method::POST, job, Value::Null).await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{refused:?}");
+        for count in [1, 0] {
+            let body = json!({"dueTime": "now"});
+            let answer = backend.send_with(Method::POST, job, &[("dapr-api-token", TOKEN)], body).await;
+            assert_eq!((answer.status, answer.body), (StatusCode::OK, json!({"due_tasks_count": count})));
+        }
+        let events = on_their_way(&backend).await;
+        assert_eq!((events.len(), &events[0]["task_id"]), (1, &json!(task)));
+    })
+    .await;
+}
+
+/// When the jobs are due that were set, as soon as there are `count`.
+async fn moments_of_jobs(backend: &Backend, count: usize) -> Vec<DateTime<Utc>> {
+    let set = async {
+        while backend.sidecar.jobs().len() < count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), set).await.unwrap();
+    let moment = |(name, job): (String, Value)| {
+        assert_eq!((name.as_str(), &job["overwrite"]), ("next-reminder", &json!(true)));
+        job["dueTime"].as_str().unwrap().parse().unwrap()
+    };
+    backend.sidecar.jobs().into_iter().map(moment).collect()
+}
+
+#[tokio::test]
+async fn the_job_is_set_to_the_next_reminder_of_a_person_that_nobody_has_claimed() {
+    with_backend(async |backend| {
+        let at = |minutes| (Utc::now() + TimeDelta::minutes(minutes)).trunc_subsecs(0);
+        let (soon, later) = (at(60), at(120));
+        let due = |at| json!({"user_id": "ada", "title": "a", "due_at": at});
+        let next = backend.create(due(soon)).await;
+        backend.create(due(later)).await;
+        let done = backend.create(due(at(20))).await;
+        backend.post(&format!("/api/tasks/{done}/complete"), json!({"user_id": "ada"})).await;
+        let of_the_canary = backend.create(due(at(10))).await.parse::<Uuid>().unwrap();
+        let reserved = "UPDATE tasks SET user_id = '$canary' WHERE id = $1";
+        sqlx::query(reserved).bind(of_the_canary).execute(&backend.pool).await.unwrap();
+
+        let running = tokio::spawn(reminder_job::run(backend.app.clone()));
+        assert_eq!(moments_of_jobs(&backend, 1).await, [soon]);
+        backend.send(Method::DELETE, &format!("/api/tasks/{next}?user_id=ada"), Value::Null).await;
+        assert_eq!(moments_of_jobs(&backend, 2).await, [soon, later]);
+        backend.app.stop.cancel();
+        running.await.unwrap();
     })
     .await;
 }

@@ -26,6 +26,7 @@ struct Seen {
     state: BTreeMap<String, (u64, Value)>,
     calls: Vec<(String, Value)>,
     before_next_save: Option<(String, Value)>,
+    jobs: Vec<(String, Value)>,
 }
 
 impl Sidecar {
@@ -35,6 +36,7 @@ impl Sidecar {
             .route("/v1.0/state/statestore", post(save))
             .route("/v1.0/state/statestore/{key}", get(read).delete(remove))
             .route("/v1.0/invoke/{app}/method/{method}", post(invoke))
+            .route("/v1.0-alpha1/jobs/{name}", post(set_job))
             .with_state(seen.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -50,6 +52,11 @@ impl Sidecar {
     /// Calls of other services: `app/method` and body.
     pub(super) fn calls(&self) -> Vec<(String, Value)> {
         self.seen.lock().unwrap().calls.clone()
+    }
+
+    /// Jobs that were set: names and bodies.
+    pub(super) fn jobs(&self) -> Vec<(String, Value)> {
+        self.seen.lock().unwrap().jobs.clone()
     }
 
     /// Somebody else saves `value` just before the next save comes.
@@ -111,4 +118,9 @@ async fn invoke(
 ) -> Json<Value> {
     seen.lock().unwrap().calls.push((format!("{app}/{method}"), body));
     Json(json!({"status": "done"}))
+}
+
+async fn set_job(State(seen): State<Arc<Mutex<Seen>>>, Path(name): Path<String>, Json(job): Json<Value>) -> StatusCode {
+    seen.lock().unwrap().jobs.push((name, job));
+    StatusCode::NO_CONTENT
 }

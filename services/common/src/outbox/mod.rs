@@ -74,17 +74,17 @@ pub async fn enqueue(
 
 /// An event that is to be written with others, each of another trace.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry<T> {
+pub struct Entry<T> {
     /// Events with the same key keep their order.
-    pub(crate) partition_key: String,
+    pub partition_key: String,
     /// The CloudEvent's data.
-    pub(crate) payload: T,
-    /// Trace of what caused it.
-    pub(crate) traceparent: Option<String>,
+    pub payload: T,
+    /// Trace of what caused it; a malformed one is left out.
+    pub traceparent: Option<String>,
 }
 
 /// Writes events of one topic in their order, all by one statement. The same as [`enqueue`] otherwise.
-pub(crate) async fn enqueue_all<T: Serialize + Sync>(
+pub async fn enqueue_all<T: Serialize + Sync>(
     connection: &mut PgConnection,
     topic: &str,
     entries: &[Entry<T>],
@@ -101,7 +101,7 @@ pub(crate) async fn enqueue_all<T: Serialize + Sync>(
     .bind(topic)
     .bind(entries.iter().map(|entry| entry.partition_key.as_str()).collect::<Vec<_>>())
     .bind(entries.iter().map(|entry| sqlx::types::Json(&entry.payload)).collect::<Vec<_>>())
-    .bind(entries.iter().map(|entry| entry.traceparent.as_deref()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|entry| trace_context::well_formed(entry.traceparent.as_deref())).collect::<Vec<_>>())
     .execute(connection)
     .await
     .map(drop)

@@ -13,7 +13,12 @@ pub fn current() -> Option<String> {
 
 /// Runs `work` as a part of the trace `parent`; a malformed one is left out.
 pub async fn scope<F: Future>(parent: Option<&str>, work: F) -> F::Output {
-    PARENT.scope(parent.filter(|parent| is_valid(parent)).map(ToOwned::to_owned), work).await
+    PARENT.scope(well_formed(parent).map(ToOwned::to_owned), work).await
+}
+
+/// The trace `parent`, unless it is malformed.
+pub(crate) fn well_formed(parent: Option<&str>) -> Option<&str> {
+    parent.filter(|parent| is_valid(parent))
 }
 
 /// `version-traceid-parentid-flags` in lower-case hexadecimal digits, neither id all zero (which Dapr sends where it does
