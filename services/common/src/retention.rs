@@ -29,11 +29,12 @@ const OLD: [(&str, &str); 4] = [
     // Told long ago, of tasks that were done with long ago; should such a task come back, its past reminders stay so.
     (
         "task_reminders",
-        "DELETE FROM task_reminders WHERE id IN
-         (SELECT reminder.id FROM task_reminders AS reminder JOIN tasks AS task ON task.id = reminder.task_id
-          WHERE reminder.claimed_at < now() - interval '30 days'
-            AND coalesce(task.completed_at, task.deleted_at) < now() - interval '30 days'
-          LIMIT 1000 FOR UPDATE OF reminder SKIP LOCKED)",
+        // In the order of an index that has no open tasks; as an array, or all reminders would be read to find these.
+        "DELETE FROM task_reminders WHERE id = ANY (ARRAY
+         (SELECT reminder.id FROM tasks AS task JOIN task_reminders AS reminder ON reminder.task_id = task.id
+          WHERE coalesce(task.completed_at, task.deleted_at) < now() - interval '30 days'
+            AND reminder.claimed_at < now() - interval '30 days'
+          ORDER BY coalesce(task.completed_at, task.deleted_at) LIMIT 1000 FOR UPDATE OF reminder SKIP LOCKED))",
     ),
     // They are not looked at any more.
     (
@@ -66,6 +67,40 @@ async fn remove(pool: &PgPool, statement: &'static str) -> Result<(), sqlx::Erro
 mod tests {
     use super::*;
     use crate::testing::with_database;
+
+    /// Pages that it reads to remove the old reminders, of which there are fewer than it removes at once.
+    async fn pages_of_reminders(pool: &PgPool) -> i64 {
+        let (_, statement) = OLD.iter().find(|(table, _)| *table == "task_reminders").unwrap();
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"));
+        let plan: serde_json::Value = sqlx::query_scalar(explain).fetch_one(pool).await.unwrap();
+        let pages = |key: &str| plan[0]["Plan"][key].as_i64().unwrap();
+        pages("Shared Hit Blocks") + pages("Shared Read Blocks")
+    }
+
+    #[tokio::test]
+    async fn old_reminders_of_open_tasks_are_not_read() {
+        with_database(|pool| async move {
+            let tasks = "INSERT INTO tasks (id, user_id, title, due_sort, created_at, updated_at, completed_at)
+                SELECT gen_random_uuid(), 'ada', 'a', now(), now(), now(), CASE WHEN n > 20000 THEN now() - interval '31 days' END
+                FROM generate_series(1, $1) AS n";
+            let told = "INSERT INTO task_reminders
+                SELECT gen_random_uuid(), id, now(), now() - interval '40 days' FROM tasks ON CONFLICT DO NOTHING";
+            sqlx::query(tasks).bind(20_000).execute(&pool).await.unwrap();
+            for statement in [told, "ANALYZE tasks", "ANALYZE task_reminders"] {
+                sqlx::query(statement).execute(&pool).await.unwrap();
+            }
+            let of_nothing = pages_of_reminders(&pool).await;
+            assert!(of_nothing < 20, "{of_nothing} pages");
+            sqlx::query("DELETE FROM task_reminders").execute(&pool).await.unwrap();
+            sqlx::query(tasks).bind(20_500).execute(&pool).await.unwrap();
+            sqlx::query(told).execute(&pool).await.unwrap();
+            let of_some = pages_of_reminders(&pool).await;
+            assert!(of_some < 500 * 15, "{of_some} pages");
+            let left: i64 = sqlx::query_scalar("SELECT count(*) FROM task_reminders").fetch_one(&pool).await.unwrap();
+            assert_eq!(left, 40_000);
+        })
+        .await;
+    }
 
     #[tokio::test]
     async fn old_rows_go_and_young_ones_stay() {
