@@ -6,6 +6,7 @@
 
 use axum::{
     body::{Bytes, to_bytes},
+    extract::{FromRequest, Request},
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
         header::{CONTENT_TYPE, ETAG, IF_MATCH, LOCATION},
@@ -18,7 +19,11 @@ use sha2::{Digest, Sha256};
 use sqlx::{FromRow, PgConnection, types::Json};
 use utoipa::IntoParams;
 
-use crate::{database::Database, problem::Problem, tasks::UserId};
+use crate::{
+    database::Database,
+    problem::{self, Problem},
+    tasks::UserId,
+};
 
 pub(crate) const HEADER: &str = "idempotency-key";
 /// Says that an answer was given before.
@@ -60,6 +65,21 @@ impl Once {
             hash.update(part);
         }
         Ok(Some(Self { key, fingerprint: hash.finalize().to_vec() }))
+    }
+}
+
+/// What is extracted from a request, and whether that is to be done once.
+#[derive(Clone, Debug)]
+pub struct Keyed<T>(pub Option<Once>, pub T);
+
+impl<T: FromRequest<S>, S: Send + Sync> FromRequest<S> for Keyed<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let (parts, body) = problem::read(request).await.map_err(IntoResponse::into_response)?;
+        let once = Once::of(&parts, &body).map_err(IntoResponse::into_response)?;
+        let request = Request::from_parts(parts, body.into());
+        T::from_request(request, state).await.map(|content| Self(once, content)).map_err(IntoResponse::into_response)
     }
 }
 

@@ -1,10 +1,12 @@
 //! `/api/notifications`: what the web page shows behind its bell.
 
-use axum::{body::Bytes, extract::State, http::HeaderMap};
+use axum::{body::Bytes, extract::State, http::HeaderMap, response::Response};
 use serde::Deserialize;
+use sqlx::PgConnection;
 use todo_common::{
     auth, cursor,
     database::Database,
+    idempotency::{self, IdempotencyKey, Keyed},
     problem::{Json, Path, Problem, Query},
     tasks::Page,
 };
@@ -68,7 +70,7 @@ pub(crate) struct Caller {
     post,
     path = "/api/notifications/{id}/read",
     tag = "notifications",
-    params(("id" = Uuid, Path, description = "The notification")),
+    params(("id" = Uuid, Path, description = "The notification"), IdempotencyKey),
     request_body = Option<Caller>,
     responses(
         (status = 200, description = "The notification", body = Notification),
@@ -80,14 +82,14 @@ pub(crate) async fn read(
     Path(id): Path<Uuid>,
     Query(query): Query<Caller>,
     headers: HeaderMap,
-    body: Bytes,
-) -> Result<Json<Notification>, Problem> {
+    Keyed(once, body): Keyed<Bytes>,
+) -> Result<Response, Problem> {
     let body: Option<Caller> = match &body[..] {
         [] => None,
         body => serde_json::from_slice(body).map_err(|error| Problem::bad_request(error.to_string()))?,
     };
     let body = body.unwrap_or_default();
     let user = auth::user(body.user_id.as_deref(), query.user_id.as_deref(), &headers)?;
-    let mut connection = database.pool()?.acquire().await?;
-    notification::mark_read(&mut connection, &user, id).await.map(Json)
+    let read = async |connection: &mut PgConnection| notification::mark_read(connection, &user, id).await.map(Json);
+    idempotency::write(&database, &user, once.as_ref(), read).await
 }

@@ -1,20 +1,18 @@
 //! `POST /send-notification`: what other services want a user to be told. `method` says by which channels: `push` means all
 //! of the user's, one of their kinds those of that kind, and another word the list on the page alone.
 
-use axum::extract::State;
+use axum::{extract::State, response::Response};
 use chrono::Utc;
 use serde::Deserialize;
 use todo_common::{
     database::Database,
+    idempotency::{self, Keyed},
     problem::{FieldError, Json, Problem},
     tasks::UserId,
 };
 use uuid::Uuid;
 
-use crate::{
-    deliveries,
-    notification::{New, Notification},
-};
+use crate::{deliveries, notification::New};
 
 const TITLE: usize = 200;
 const MESSAGE: usize = 4000;
@@ -32,15 +30,17 @@ pub(crate) struct Request {
 /// Stores the notification and answers it.
 pub(crate) async fn send(
     State(database): State<Database>,
-    Json(request): Json<Request>,
-) -> Result<Json<Notification>, Problem> {
+    Keyed(once, Json(request)): Keyed<Json<Request>>,
+) -> Result<Response, Problem> {
     let new = check(request).map_err(Problem::invalid)?;
-    let mut transaction = database.begin().await?;
-    // Only a reminder can be there already, and this is none.
-    let stored = new.store(&mut transaction).await?.ok_or_else(Problem::internal)?;
-    deliveries::plan(&mut transaction, std::slice::from_ref(&stored)).await?;
-    transaction.commit().await?;
-    Ok(Json(stored))
+    let user = new.user_id.clone();
+    idempotency::write(&database, &user, once.as_ref(), async |connection| {
+        // Only a reminder can be there already, and this is none.
+        let stored = new.store(&mut *connection).await?.ok_or_else(Problem::internal)?;
+        deliveries::plan(connection, std::slice::from_ref(&stored)).await?;
+        Ok(Json(stored))
+    })
+    .await
 }
 
 fn check(request: Request) -> Result<New, Vec<FieldError>> {

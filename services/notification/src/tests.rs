@@ -4,6 +4,7 @@ mod batches;
 mod channels;
 mod contract;
 mod deliveries;
+mod idempotency;
 mod judges;
 mod receiver;
 

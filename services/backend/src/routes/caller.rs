@@ -4,7 +4,7 @@ use axum::{
     RequestPartsExt,
     body::Bytes,
     extract::{FromRequest, Request},
-    http::{StatusCode, header::CONTENT_TYPE, request::Parts},
+    http::{header::CONTENT_TYPE, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use todo_common::{
     auth,
     idempotency::{self, Once},
-    problem::{Json, Problem, Query},
+    problem::{self, Json, Problem, Query},
     tasks::UserId,
 };
 use utoipa::ToSchema;
@@ -73,7 +73,7 @@ impl<S: Send + Sync> FromRequest<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let (mut parts, body) = read(request).await?;
+        let (mut parts, body) = problem::read(request).await?;
         let named: Option<Whose> = if body.is_empty() {
             None
         } else {
@@ -88,7 +88,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequest<S> for Owned<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let (mut parts, body) = read(request).await?;
+        let (mut parts, body) = problem::read(request).await?;
         let request = Request::from_parts(parts.clone(), body.clone().into());
         let Json(named): Json<Body<T>> = Json::from_request(request, state).await?;
         let caller = caller(&mut parts, &body, named.user_id.as_deref()).await?;
@@ -100,24 +100,12 @@ impl<S: Send + Sync> FromRequest<S> for Uploaded {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let (mut parts, body) = read(request).await?;
+        let (mut parts, body) = problem::read(request).await?;
         let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let content_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let caller = caller(&mut parts, &body, None).await?;
         Ok(Self { caller, content_type, body })
     }
-}
-
-async fn read(request: Request) -> Result<(Parts, Bytes), Problem> {
-    let (parts, body) = request.into_parts();
-    let body = Bytes::from_request(Request::from_parts(parts.clone(), body), &()).await.map_err(|rejection| {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            Problem::too_large()
-        } else {
-            Problem::bad_request(rejection.body_text())
-        }
-    })?;
-    Ok((parts, body))
 }
 
 async fn caller(parts: &mut Parts, body: &[u8], named: Option<&str>) -> Result<Caller, Problem> {

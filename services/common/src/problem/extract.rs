@@ -1,6 +1,7 @@
 //! Extractors whose rejections are problems.
 
 use axum::{
+    body::Bytes,
     extract::{FromRequest, FromRequestParts, Request, rejection::JsonRejection},
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
@@ -20,6 +21,19 @@ pub struct Query<T>(pub T);
 /// Parameters of the path.
 #[derive(Clone, Copy, Debug)]
 pub struct Path<T>(pub T);
+
+/// The head of a request and the whole of its body.
+pub async fn read(request: Request) -> Result<(Parts, Bytes), Problem> {
+    let (parts, body) = request.into_parts();
+    let body = Bytes::from_request(Request::from_parts(parts.clone(), body), &()).await.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Problem::too_large()
+        } else {
+            Problem::bad_request(rejection.body_text())
+        }
+    })?;
+    Ok((parts, body))
+}
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;

@@ -10,7 +10,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use extract::{Json, Path, Query};
+pub use extract::{Json, Path, Query, read};
 
 /// Why a request was not done. `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq)]

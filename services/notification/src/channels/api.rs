@@ -1,15 +1,18 @@
 //! What a user does with channels.
 
 use axum::{
+    body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use sqlx::PgConnection;
 use todo_common::{
     auth,
     database::Database,
+    idempotency::{self, IdempotencyKey, Keyed},
     problem::{Json, Path, Problem, Query},
     tasks::Page,
 };
@@ -123,6 +126,7 @@ pub(crate) async fn show(
     post,
     path = "/api/notifications/channels",
     tag = "channels",
+    params(IdempotencyKey),
     request_body = input::Request,
     responses(
         (status = 201, description = "The new channel", body = Created),
@@ -133,17 +137,18 @@ pub(crate) async fn create(
     State(app): State<App>,
     Query(caller): Query<Caller>,
     headers: HeaderMap,
-    Json(request): Json<input::Request>,
+    Keyed(once, Json(request)): Keyed<Json<input::Request>>,
 ) -> Result<Response, Problem> {
     let user = auth::user(request.user_id.as_deref(), caller.user_id.as_deref(), &headers)?;
     let new = request.check(&app.settings)?;
-    let mut transaction = app.database.begin().await?;
-    let channel = super::create(&mut transaction, &user, &new).await?;
-    if !channel.confirmed {
-        deliveries::add(&mut transaction, &channel, None).await?;
-    }
-    transaction.commit().await?;
-    Ok((StatusCode::CREATED, Json(Created { channel, secret: new.made_secret })).into_response())
+    idempotency::write(&app.database, &user, once.as_ref(), async |connection| {
+        let channel = super::create(&mut *connection, &user, &new).await?;
+        if !channel.confirmed {
+            deliveries::add(connection, &channel, None).await?;
+        }
+        Ok((StatusCode::CREATED, Json(Created { channel, secret: new.made_secret })))
+    })
+    .await
 }
 
 /// Changes a channel. Where it goes cannot be changed.
@@ -151,7 +156,7 @@ pub(crate) async fn create(
     patch,
     path = "/api/notifications/channels/{id}",
     tag = "channels",
-    params(("id" = Uuid, Path, description = "The channel")),
+    params(("id" = Uuid, Path, description = "The channel"), IdempotencyKey),
     request_body = Changes,
     responses(
         (status = 200, description = "The channel", body = Channel),
@@ -163,11 +168,12 @@ pub(crate) async fn update(
     Path(id): Path<Uuid>,
     Query(caller): Query<Caller>,
     headers: HeaderMap,
-    Json(changes): Json<Changes>,
-) -> Result<Json<Channel>, Problem> {
+    Keyed(once, Json(changes)): Keyed<Json<Changes>>,
+) -> Result<Response, Problem> {
     let user = auth::user(changes.user_id.as_deref(), caller.user_id.as_deref(), &headers)?;
-    let mut connection = database.pool()?.acquire().await?;
-    super::update(&mut connection, &user, id, &changes.check()?).await.map(Json)
+    let changes = changes.check()?;
+    let update = async |connection: &mut PgConnection| super::update(connection, &user, id, &changes).await.map(Json);
+    idempotency::write(&database, &user, once.as_ref(), update).await
 }
 
 /// Removes a channel and what waits for it.
@@ -175,7 +181,7 @@ pub(crate) async fn update(
     delete,
     path = "/api/notifications/channels/{id}",
     tag = "channels",
-    params(("id" = Uuid, Path, description = "The channel")),
+    params(("id" = Uuid, Path, description = "The channel"), IdempotencyKey),
     responses(
         (status = 204, description = "It is removed"),
         (status = 404, description = "This user has no such channel"),
@@ -186,13 +192,17 @@ pub(crate) async fn delete(
     Path(id): Path<Uuid>,
     Query(caller): Query<Caller>,
     headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
+    Keyed(once, _): Keyed<Bytes>,
+) -> Result<Response, Problem> {
     let user = auth::user(None, caller.user_id.as_deref(), &headers)?;
-    let mut connection = database.pool()?.acquire().await?;
-    super::delete(&mut connection, &user, id).await.map(|()| StatusCode::NO_CONTENT)
+    idempotency::write(&database, &user, once.as_ref(), async |connection| {
+        super::delete(connection, &user, id).await.map(|()| StatusCode::NO_CONTENT)
+    })
+    .await
 }
 
-/// Shows that an e-mail address is the own one, by the code that was sent to it.
+/// Shows that an e-mail address is the own one, by the code that was sent to it. To do it twice changes nothing, and a wrong code
+/// counts each time; so it takes no idempotency key.
 #[utoipa::path(
     post,
     path = "/api/notifications/channels/{id}/confirm",
@@ -224,7 +234,7 @@ pub(crate) async fn confirm(
     post,
     path = "/api/notifications/channels/{id}/test",
     tag = "channels",
-    params(("id" = Uuid, Path, description = "The channel")),
+    params(("id" = Uuid, Path, description = "The channel"), IdempotencyKey),
     responses(
         (status = 202, description = "The delivery", body = Delivery),
         (status = 404, description = "This user has no such channel"),
@@ -236,20 +246,22 @@ pub(crate) async fn test(
     Path(id): Path<Uuid>,
     Query(caller): Query<Caller>,
     headers: HeaderMap,
-) -> Result<(StatusCode, Json<Delivery>), Problem> {
+    Keyed(once, _): Keyed<Bytes>,
+) -> Result<Response, Problem> {
     let user = auth::user(None, caller.user_id.as_deref(), &headers)?;
-    let mut transaction = database.begin().await?;
-    let channel = super::get(&mut transaction, &user, id).await?;
-    if !channel.confirmed {
-        return Err(Problem::conflict("confirm the address first, by the code that was sent to it"));
-    }
-    if !channel.enabled {
-        return Err(Problem::conflict("the channel is switched off; switch it on first"));
-    }
-    let test = notification::New::test(&channel);
-    // Only a reminder can be there already, and this is none.
-    let stored = test.store(&mut transaction).await?.ok_or_else(Problem::internal)?;
-    let delivery = deliveries::add(&mut transaction, &channel, Some(stored.id)).await?;
-    transaction.commit().await?;
-    Ok((StatusCode::ACCEPTED, Json(delivery)))
+    idempotency::write(&database, &user, once.as_ref(), async |connection| {
+        let channel = super::get(&mut *connection, &user, id).await?;
+        if !channel.confirmed {
+            return Err(Problem::conflict("confirm the address first, by the code that was sent to it"));
+        }
+        if !channel.enabled {
+            return Err(Problem::conflict("the channel is switched off; switch it on first"));
+        }
+        let test = notification::New::test(&channel);
+        // Only a reminder can be there already, and this is none.
+        let stored = test.store(&mut *connection).await?.ok_or_else(Problem::internal)?;
+        let delivery = deliveries::add(connection, &channel, Some(stored.id)).await?;
+        Ok((StatusCode::ACCEPTED, Json(delivery)))
+    })
+    .await
 }

@@ -23,7 +23,7 @@ fn path(channel: &Value, rest: &str) -> String {
 }
 
 /// All kinds, to public addresses only.
-fn everything() -> Settings {
+pub(super) fn everything() -> Settings {
     // The application server's keys in appendix A of RFC 8291, which are no secret.
     let public = "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8";
     let vapid = Vapid::new("mailto:a@example.org".to_owned(), public, "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw");
