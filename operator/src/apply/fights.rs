@@ -91,13 +91,17 @@ impl Fights {
         }
     }
 
+    /// The resource version that the last write left.
+    pub fn version(&self, key: &Key) -> Option<u64> {
+        number(self.written.get(key)?.version.as_deref())
+    }
+
     /// Whether an object, seen in this version, is just as the last write of the same content left it, or was seen before
     /// that write. Then another one changes nothing either: a webhook takes out what is asked for, or the watch has not
     /// brought that write yet.
     pub fn is_as_written(&self, key: &Key, hash: &str, version: Option<&str>) -> bool {
-        let number = |version: Option<&str>| version.and_then(|version| version.parse::<u64>().ok());
-        let written = self.written.get(key).filter(|written| written.hash == hash);
-        let written = written.and_then(|written| number(written.version.as_deref()));
+        let same = self.written.get(key).is_some_and(|written| written.hash == hash);
+        let written = self.version(key).filter(|_| same);
         number(version).zip(written).is_some_and(|(seen, written)| seen <= written)
     }
 
@@ -136,6 +140,11 @@ impl Fights {
         let truces = &self.truces;
         self.shown.retain(|(key, _), at| now.duration_since(*at) < SHOWN || truces.contains_key(key));
     }
+}
+
+/// A resource version as a number; they grow.
+fn number(version: Option<&str>) -> Option<u64> {
+    version?.parse().ok()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
 
 use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
 
-use super::backoff::Backoff;
+use super::{backoff::Backoff, unseen::Unseen};
 use crate::{
     apply::{Applied, Fights, topics::TopicsMemory},
     dereference::SecretsRead,
@@ -39,7 +39,9 @@ pub(super) struct Memory {
     pub(super) applied: Applied,
     /// Whether this pass made Secrets. What is built from them comes in the next one, which has read them.
     pub(super) made_secrets: bool,
-    /// Passes in a row that left the status to the next one.
+    /// What was written and the watches have not brought yet.
+    pub(super) unseen: Unseen,
+    /// Passes in a row that left the status to the next one, as they made Secrets.
     pub(super) untold: u8,
     /// Whether this process has told, or found told, what it knows.
     pub(super) has_told: bool,

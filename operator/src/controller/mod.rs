@@ -11,6 +11,7 @@ mod queue;
 mod reconcile;
 mod relist;
 mod scope;
+mod unseen;
 pub mod watches;
 
 use std::{
@@ -57,8 +58,9 @@ type Passed = Result<(ObjectRef<Guarded>, ControllerAction), ControllerError<Inf
 const CONCURRENCY: u16 = 16;
 /// How long a pass may take with all that belongs to it. It has shorter limits of its own.
 const PASS: Duration = Duration::from_mins(3);
-/// Changes that come together set off one pass.
-const DEBOUNCE: Duration = Duration::from_millis(100);
+/// Changes that come together set off one pass. Those that come during a pass set off the next one anyway, so this is only
+/// for what comes at one moment.
+const DEBOUNCE: Duration = Duration::from_millis(5);
 /// Changes that may wait for the controller.
 const TRIGGERS: usize = 1024;
 

@@ -49,21 +49,19 @@ pub(super) fn secrets_first(mut plan: Plan) -> Plan {
     plan
 }
 
-/// Passes in a row that may leave the status to the next one.
+/// Passes in a row that may leave the status to the next one for the Secrets that they made.
 const UNTOLD: u8 = 3;
 
 /// When the next pass is due, if the status is left to it.
 pub(super) fn tell_later(assessment: &Assessment, memory: &Memory, told_before: bool) -> Option<Duration> {
     let Assessment::Observed(observed) = assessment else { return None };
     let applied = &observed.applied;
-    let wrote = !applied.written.is_empty() || !applied.removed.is_empty();
     let well = applied.failures.is_empty() && applied.foreign.is_empty() && applied.conflicts.is_empty();
-    // The watches do not know yet what was just written, so a status would say of it that it is not there, and be written
-    // again a moment later.
-    let unseen = wrote && observed.secrets_unreadable.is_none() && memory.untold < UNTOLD;
+    let unread = memory.made_secrets && memory.untold < UNTOLD;
+    let unseen = memory.unseen.is_awaited(Instant::now());
     // What an operator before this one told stands until the broker has answered, which has a limit of its own.
     let unanswered = told_before && !memory.has_told && memory.topics.is_asking();
-    (well && (unseen || unanswered)).then_some(AT_ONCE)
+    (well && (unread || unseen || unanswered)).then_some(AT_ONCE)
 }
 
 /// When the next pass is due.

@@ -81,7 +81,7 @@ async fn pass_over(platform: &TodoPlatform, context: &Context, memory: &mut Memo
         metrics::data_path_age(&namespace, &platform.name_any(), last_success.elapsed());
     }
     if let Some(wait) = pace::tell_later(&assessment, memory, was_told(platform)) {
-        memory.untold = memory.untold.saturating_add(1);
+        memory.untold = memory.untold.saturating_add(u8::from(memory.made_secrets));
         memory.backoff.succeed();
         return Action::requeue(wait);
     }
@@ -162,6 +162,8 @@ impl Context {
         {
             read.expire();
         }
+        let versions = applied.written.iter().filter_map(|key| Some((key.clone(), memory.fights.version(key)?)));
+        memory.unseen.wrote(versions, Instant::now());
         memory.made_secrets = makes_secrets && applied.written.iter().any(|key| key.kind == "Secret");
         metrics::written("applied", applied.written.len());
         metrics::written("removed", applied.removed.len());
@@ -234,6 +236,7 @@ impl Context {
     ) -> Observed {
         let resolved = dereferenced.resolved;
         let (live, pods) = (self.watches.live(&resolved.namespace), self.pods(&resolved.namespace, memory).await);
+        memory.unseen.look(&live);
         let services = observe::services(&resolved, &live, &pods);
         let (daprd, data_path) = (&mut memory.daprd, &mut memory.data_path);
         let (components, data_path) = observe::ask(&self.http, &resolved, &services, &pods, daprd, data_path).await;
