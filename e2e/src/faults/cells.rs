@@ -54,6 +54,12 @@ impl Cell {
         let on = Target { namespace: namespace.to_owned(), ..self.on.clone() };
         if self.fault == Fault::Freeze { Rule::always(on, self.fault) } else { Rule::once(on, self.fault) }
     }
+
+    /// Whether it has to happen. A watch may have no event just then; and what is only on the way need not be told if all
+    /// is well again before the operator is, which another fault of the same action may have held up.
+    pub(super) fn is_sure(&self) -> bool {
+        !self.fault.is_of_watches() && self.on.subresource != "status"
+    }
 }
 
 impl fmt::Display for Cell {

@@ -140,8 +140,7 @@ impl Walk<'_> {
         self.reaches_end(stage, proxy).await?;
         tokio::time::sleep(STAYS).await;
         let end = self.reaches_end(stage, proxy).await.context("it did not stay so")?;
-        // Whether a watch has an event just then is a matter of chance.
-        for cell in cells.iter().filter(|cell| !cell.fault.is_of_watches()) {
+        for cell in cells.iter().filter(|cell| cell.is_sure()) {
             anyhow::ensure!(has_happened(cell, proxy), "{cell} never came");
         }
         let anew = end.made_anew(before);

@@ -52,6 +52,8 @@ struct Written {
     version: Option<String>,
     /// When the same was written.
     at: VecDeque<Instant>,
+    /// Whether it was seen to have stayed so.
+    stayed: bool,
 }
 
 impl Fights {
@@ -84,11 +86,21 @@ impl Fights {
         if written.hash != hash {
             *written = Written { hash: hash.to_owned(), ..Written::default() };
         }
-        written.version = version;
+        (written.version, written.stayed) = (version, false);
         written.at.push_back(now);
         if written.at.len() >= WRITES {
             self.truces.insert(key.clone(), now + TRUCE);
         }
+    }
+
+    /// Notes that objects were seen just as they were written. Of those nothing is remembered after a while.
+    pub fn stayed<'a>(&mut self, keys: impl IntoIterator<Item = &'a Key>, now: Instant) {
+        for key in keys {
+            if let Some(written) = self.written.get_mut(key) {
+                written.stayed = true;
+            }
+        }
+        self.forget(now);
     }
 
     /// The resource version that the last write left.
@@ -136,6 +148,7 @@ impl Fights {
         for written in self.written.values_mut() {
             written.at.retain(|at| now.duration_since(*at) < WINDOW);
         }
+        self.written.retain(|_, written| !(written.stayed && written.at.is_empty()));
         self.truces.retain(|_, until| now < *until);
         let truces = &self.truces;
         self.shown.retain(|(key, _), at| now.duration_since(*at) < SHOWN || truces.contains_key(key));
@@ -190,6 +203,19 @@ mod tests {
         for (hash, version) in [("b", Some("10")), ("a", Some("11")), ("a", None)] {
             assert!(!fights.is_as_written(&key(), hash, version), "{hash} {version:?}");
         }
+    }
+
+    #[test]
+    fn what_stayed_as_it_was_written_is_forgotten_after_a_minute() {
+        let (mut fights, now) = (Fights::default(), Instant::now());
+        let other = Key { name: "frontend-service".to_owned(), ..key() };
+        for key in [&key(), &other] {
+            fights.wrote(key, "a", Some("10".to_owned()), now);
+        }
+        fights.stayed([&key()], now);
+        assert_eq!(fights.version(&key()), Some(10));
+        fights.stayed([], now + WINDOW);
+        assert_eq!((fights.version(&key()), fights.version(&other)), (None, Some(10)));
     }
 
     #[test]

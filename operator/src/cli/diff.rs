@@ -153,7 +153,7 @@ impl Asker {
         let lists: Vec<_> = stream::iter(lists.collect::<Vec<_>>()).buffered(CONCURRENCY).try_collect().await?;
         resources.insert("Secret".to_owned(), ApiResource::erase::<Secret>(&()));
         let objects = lists.into_iter().flatten().collect();
-        Ok(Live { objects, resources, secrets: found.secrets.clone() })
+        Ok(Live { objects, resources, secrets: found.secrets.clone(), ..Live::default() })
     }
 
     async fn list(&self, resource: &ApiResource) -> anyhow::Result<Vec<(Key, Arc<DynamicObject>)>> {

@@ -54,6 +54,12 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// Forgets the status that was written, once the watch has brought it.
+    pub(super) fn forget_seen(&mut self, platform: &TodoPlatform) {
+        let seen = version(platform.metadata.resource_version.as_deref());
+        self.written.take_if(|(_, version)| *version <= seen);
+    }
+
     /// The status that a platform has. The watch may not have brought the latest yet.
     pub(super) fn status(&self, platform: &TodoPlatform) -> TodoPlatformStatus {
         let seen = version(platform.metadata.resource_version.as_deref());

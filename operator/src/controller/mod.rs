@@ -10,6 +10,7 @@ mod pace;
 mod queue;
 mod reconcile;
 mod relist;
+mod report;
 mod scope;
 mod unseen;
 pub mod watches;

@@ -10,6 +10,7 @@ use crate::{
     plan::{
         Identity, Key, Live,
         ownership::{FieldConflict, is_labelled},
+        slim,
     },
     runtime::events::Notice,
     status::conditions::ON_THE_WAY,
@@ -91,8 +92,7 @@ pub(super) fn of_consumer_group(desired: &Desired, live: &Live) -> Option<Notice
 }
 
 fn group(component: &Value) -> Option<&str> {
-    let settings = component.pointer("/spec/metadata")?.as_array()?;
-    settings.iter().find(|setting| setting["name"] == "consumerGroup")?.get("value")?.as_str()
+    slim::consumer_group(component)?.get("value")?.as_str()
 }
 
 #[cfg(test)]

@@ -8,15 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
-use kube::{Resource, ResourceExt, core::error_boundary::InvalidObject};
-use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Resource, ResourceExt};
+use todo_crds::platform::TodoPlatform;
 use tracing::{Instrument, Span, error, info, warn};
 
 use super::{
     Context, Guarded,
     isolation::{Cut, contained},
-    memory::{Memory, version},
+    memory::Memory,
     notices, pace,
     queue::Action,
 };
@@ -34,11 +34,17 @@ use crate::{
         metrics,
         traces::{self, step},
     },
-    status::{self, Assessment, Stop},
+    status::{Assessment, Stop},
 };
 
 /// How long a pass may take before it is cut off.
 const DEADLINE: Duration = Duration::from_secs(90);
+
+/// What the watches know of one platform.
+struct Seen {
+    live: Live,
+    pods: Vec<Arc<Pod>>,
+}
 
 /// A pass, with everything around it that keeps one platform from disturbing others. It never fails: what went wrong is
 /// in the status, and when it is tried again in the answer.
@@ -63,6 +69,7 @@ pub(super) async fn reconcile(platform: Arc<Guarded>, context: Arc<Context>) -> 
 
 /// The pass itself and what follows from it.
 async fn pass_over(platform: &TodoPlatform, context: &Context, memory: &mut Memory) -> Action {
+    memory.forget_seen(platform);
     let begun = Instant::now();
     let assessment = match contained(DEADLINE, Box::pin(context.pass(platform, memory))).await {
         Ok(assessment) => assessment,
@@ -118,13 +125,14 @@ impl Context {
         };
         let suspended = platform.spec.suspend == Some(true);
         let writes = !suspended && unreadable.is_none();
-        let infrastructure =
-            self.infrastructure(&dereferenced, writes, memory).instrument(step("infrastructure")).await;
-        if writes {
-            self.write(platform, &dereferenced, &infrastructure, memory).await;
+        let mut seen = self.look(&dereferenced, memory).await;
+        let infrastructure = self.infrastructure(&dereferenced, &seen, writes, memory);
+        let infrastructure = infrastructure.instrument(step("infrastructure")).await;
+        if writes && self.write(platform, &dereferenced, &seen.live, &infrastructure, memory).await {
+            seen = self.look(&dereferenced, memory).await;
         }
-        let mut observed =
-            Box::new(self.observe(dereferenced, infrastructure, memory).instrument(step("observe")).await);
+        let observed = self.observe(dereferenced, &seen, infrastructure, memory);
+        let mut observed = Box::new(observed.instrument(step("observe")).await);
         observed.secrets_unreadable = unreadable;
         if suspended {
             return Assessment::Suspended(observed);
@@ -133,26 +141,39 @@ impl Context {
         Assessment::Observed(observed)
     }
 
-    /// Builds, plans and applies, unless the last try failed only just now.
+    /// What the watches know of the platform's namespace, with what its containers said at last.
+    async fn look(&self, dereferenced: &Dereferenced, memory: &mut Memory) -> Seen {
+        let namespace = &dereferenced.resolved.namespace;
+        let live = Live { secrets: dereferenced.secrets.clone(), ..self.watches.live(namespace) };
+        let pods = memory.last_words.fill_in(&self.client, namespace, self.watches.pods(namespace)).await;
+        Seen { live, pods }
+    }
+
+    /// Builds, plans and applies, unless the last try failed only just now. Answers whether there was something to do.
     async fn write(
         &self,
         platform: &TodoPlatform,
         dereferenced: &Dereferenced,
+        live: &Live,
         infrastructure: &Infrastructure,
         memory: &mut Memory,
-    ) {
+    ) -> bool {
         if memory.backoff.is_waiting(platform.metadata.generation, Instant::now()) {
-            return;
+            return false;
         }
         let resolved = &dereferenced.resolved;
         let identity = identity(platform);
         let desired = step("build").in_scope(|| build::desired(resolved));
-        let live = Live { secrets: dereferenced.secrets.clone(), ..self.watches.live(&identity.namespace) };
         let gates = self.gates(dereferenced, infrastructure);
-        let plan = step("plan").in_scope(|| plan::plan(&desired, &live, &identity, &gates));
+        let plan = step("plan").in_scope(|| plan::plan(&desired, live, &identity, &gates));
+        for (key, version) in &plan.in_order {
+            self.watches.verified(&identity.namespace, key, version);
+        }
+        memory.fights.stayed(plan.in_order.iter().map(|(key, _)| key), Instant::now());
+        let is_idle = plan.is_empty();
         let makes_secrets = pace::makes_secrets(&plan);
         let plan = pace::secrets_first(plan);
-        for notice in foretold(platform, &desired, &live, &identity) {
+        for notice in foretold(platform, &desired, live, &identity) {
             self.events.publish(platform, notice).await;
         }
         let writer = self.writer(&identity.namespace);
@@ -179,13 +200,19 @@ impl Context {
             self.events.publish(platform, notice).await;
         }
         memory.applied = applied;
+        !is_idle
     }
 
     /// What of Kafka and PostgreSQL is there, the topics included.
-    async fn infrastructure(&self, dereferenced: &Dereferenced, writes: bool, memory: &mut Memory) -> Infrastructure {
+    async fn infrastructure(
+        &self,
+        dereferenced: &Dereferenced,
+        seen: &Seen,
+        writes: bool,
+        memory: &mut Memory,
+    ) -> Infrastructure {
         let resolved = &dereferenced.resolved;
-        let (live, pods) = (self.watches.live(&resolved.namespace), self.pods(&resolved.namespace, memory).await);
-        let parts = observe::parts(resolved, &live, &pods);
+        let parts = observe::parts(resolved, &seen.live, &seen.pods);
         let broker_runs = match resolved.kafka.mode {
             KafkaMode::Embedded(_) => parts.get(crate::names::KAFKA).is_some_and(|part| part.rollout.is_serving()),
             KafkaMode::External(_) => dereferenced.missing.is_empty(),
@@ -195,7 +222,7 @@ impl Context {
             // Part of what is said about Kafka itself.
             topics::Topics::Present
         } else if broker_runs && self.leadership.is_leader() {
-            let incarnation = observe::broker_incarnation(&pods);
+            let incarnation = observe::broker_incarnation(&seen.pods);
             let maker = writes.then_some(&self.leadership);
             topics::ensure(&self.client, resolved, &incarnation, maker, &mut memory.topics).await
         } else {
@@ -213,11 +240,6 @@ impl Context {
         Infrastructure { parts, missing, topics, external_kafka }
     }
 
-    /// The pods of a namespace, with what their containers said at last.
-    async fn pods(&self, namespace: &str, memory: &mut Memory) -> Vec<Arc<Pod>> {
-        memory.last_words.fill_in(&self.client, namespace, self.watches.pods(namespace)).await
-    }
-
     fn gates(&self, dereferenced: &Dereferenced, infrastructure: &Infrastructure) -> Gates {
         let cluster = self.watches.cluster().borrow().clone();
         let injects = matches!(cluster.injector, Injector::Ready { .. } | Injector::Unknown);
@@ -231,15 +253,15 @@ impl Context {
     async fn observe(
         &self,
         dereferenced: Dereferenced,
+        seen: &Seen,
         infrastructure: Infrastructure,
         memory: &mut Memory,
     ) -> Observed {
-        let resolved = dereferenced.resolved;
-        let (live, pods) = (self.watches.live(&resolved.namespace), self.pods(&resolved.namespace, memory).await);
-        memory.unseen.look(&live);
-        let services = observe::services(&resolved, &live, &pods);
+        let (resolved, Seen { live, pods }) = (dereferenced.resolved, seen);
+        memory.unseen.look(live);
+        let services = observe::services(&resolved, live, pods);
         let (daprd, data_path) = (&mut memory.daprd, &mut memory.data_path);
-        let (components, data_path) = observe::ask(&self.http, &resolved, &services, &pods, daprd, data_path).await;
+        let (components, data_path) = observe::ask(&self.http, &resolved, &services, pods, daprd, data_path).await;
         if let DataPath::Verified { latency_ms, .. } = data_path {
             metrics::data_path_latency(latency_ms);
         }
@@ -277,55 +299,6 @@ impl Context {
                     self.events.publish(platform, repaired(service.app, &name)).await;
                 }
                 Err(error) => warn!(pod = %name, %error, "cannot delete a pod without sidecar"),
-            }
-        }
-    }
-
-    /// Writes the status and says what has changed.
-    async fn report(
-        &self,
-        platform: &TodoPlatform,
-        assessment: &Assessment,
-        memory: &mut Memory,
-    ) -> Result<(), apply::WriteError> {
-        let before = memory.status(platform);
-        let after = status::assess(assessment, &before, platform.metadata.generation, Timestamp::now());
-        let (namespace, name) = (platform.namespace().unwrap_or_default(), platform.name_any());
-        for condition in &after.conditions {
-            metrics::condition(&namespace, &name, &condition.type_, &condition.status);
-        }
-        if after == before {
-            return Ok(());
-        }
-        let written = status::write::write(&self.client, platform.meta(), &after, &self.leadership).await?;
-        metrics::written("status", 1);
-        for notice in notices::of_conditions(&before.conditions, &after.conditions) {
-            info!(%namespace, platform = %name, reason = %notice.reason, message = %notice.note, "changed");
-            self.events.publish(platform, notice).await;
-        }
-        memory.written = Some((after, version(written.as_deref())));
-        Ok(())
-    }
-
-    /// Says of a resource that cannot be read that it cannot, once for each change of it.
-    async fn tell_unreadable(&self, unreadable: &InvalidObject, memory: &mut Memory) -> Action {
-        metrics::error(Class::Invalid);
-        let generation = unreadable.metadata.generation;
-        if memory.told_unreadable == generation {
-            return Action::await_change();
-        }
-        error!(platform = ?unreadable.metadata.name, error = %unreadable.error, "cannot read a TodoPlatform");
-        let message = format!("the resource cannot be read: {}", unreadable.error);
-        let assessment = Assessment::Stopped(Stop::Invalid(message));
-        let status = status::assess(&assessment, &TodoPlatformStatus::default(), generation, Timestamp::now());
-        match status::write::replace(&self.client, &unreadable.metadata, &status, &self.leadership).await {
-            Ok(()) => {
-                memory.told_unreadable = generation;
-                Action::await_change()
-            }
-            Err(error) => {
-                warn!(platform = ?unreadable.metadata.name, %error, "cannot write the status");
-                Action::requeue(pace::FOR_A_PERSON)
             }
         }
     }

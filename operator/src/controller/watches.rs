@@ -12,13 +12,16 @@ use std::{
 };
 
 use futures::StreamExt;
-use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{
+    api::core::v1::{Container, Pod, PodSpec},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{
     Api, Client, Resource,
     core::{ApiResource, DynamicObject},
 };
 use kube_runtime::{WatchStreamExt, reflector::ObjectRef, watcher};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -30,7 +33,7 @@ use crate::{
     dereference::cluster::{self, Cluster, Injector},
     labels::MANAGED_BY,
     names::platform_label,
-    plan::{Key, Live, ownership},
+    plan::{Key, Live, ownership, slim},
     runtime::metrics,
 };
 
@@ -102,7 +105,7 @@ impl Watches {
             .seen
             .scope
             .api(|| Api::all(watches.client.clone()), |namespace| Api::namespaced(watches.client.clone(), namespace));
-        watches.spawn(pods, "Pod", Arc::clone(&watches.pods), watches.stop.clone());
+        watches.spawn(pods, "Pod", Arc::clone(&watches.pods), trim_pod, watches.stop.clone());
         tokio::spawn(Arc::clone(&watches).look_for_late_kinds());
         watches
     }
@@ -139,8 +142,13 @@ impl Watches {
         let mut live = Live::default();
         for (kind, watched) in self.kinds().iter().filter(|(_, watched)| watched.cache.is_complete()) {
             live.resources.insert(kind.clone(), watched.resource.clone());
-            let objects = watched.cache.in_namespace(namespace);
-            live.objects.extend(objects.into_iter().map(|object| (Key::of_live(kind, &object), object)));
+            for cached in watched.cache.in_namespace(namespace) {
+                let key = Key::of_live(kind, &cached.object);
+                if cached.is_verified {
+                    live.verified.insert(key.clone());
+                }
+                live.objects.insert(key, Arc::new(cached.object));
+            }
         }
         // Made once and never changed, so they are read one by one and not watched.
         live.resources.insert("Secret".to_owned(), ApiResource::erase::<k8s_openapi::api::core::v1::Secret>(&()));
@@ -149,7 +157,14 @@ impl Watches {
 
     /// The pods of a namespace.
     pub fn pods(&self, namespace: &str) -> Vec<Arc<Pod>> {
-        self.pods.in_namespace(namespace)
+        self.pods.in_namespace(namespace).into_iter().map(|cached| Arc::new(cached.object)).collect()
+    }
+
+    /// Notes that an object, seen in this version, is as it should be.
+    pub fn verified(&self, namespace: &str, key: &Key, version: &str) {
+        if let Some(watched) = self.kinds().get(&key.kind) {
+            watched.cache.verified(namespace, &key.name, version, slim::slim);
+        }
     }
 
     /// Forgets an object that the API server says is gone. The event that says so may be lost.
@@ -169,14 +184,14 @@ impl Watches {
             || Api::all_with(self.client.clone(), &resource),
             |namespace| Api::namespaced_with(self.client.clone(), namespace, &resource),
         );
-        self.spawn(api, &resource.kind, Arc::clone(&cache), stop.clone());
+        self.spawn(api, &resource.kind, Arc::clone(&cache), |_| {}, stop.clone());
         let mut kinds = self.kinds.write().unwrap_or_else(PoisonError::into_inner);
         kinds.insert(resource.kind.clone(), Watched { resource, cache, stop });
     }
 
-    fn spawn<K>(&self, api: Api<K>, kind: &str, cache: Arc<Cache<K>>, stop: CancellationToken)
+    fn spawn<K>(&self, api: Api<K>, kind: &str, cache: Arc<Cache<K>>, trim: fn(&mut K), stop: CancellationToken)
     where
-        K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+        K: Resource + Clone + Serialize + DeserializeOwned + Debug + Send + 'static,
     {
         metrics::watch_begins(kind);
         let config = watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={MANAGED_BY}"));
@@ -185,6 +200,7 @@ impl Watches {
             config: self.seen.scope.narrow(config),
             relist: self.seen.relist,
             cache,
+            trim,
             failing: Arc::clone(&self.failing),
             triggers: self.triggers.clone(),
         };
@@ -256,25 +272,29 @@ struct Watch<K> {
     config: watcher::Config,
     relist: Duration,
     cache: Arc<Cache<K>>,
+    /// Takes away what is never looked at.
+    trim: fn(&mut K),
     failing: Arc<Failing>,
     triggers: mpsc::Sender<ObjectRef<Guarded>>,
 }
 
 impl<K> Watch<K>
 where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K: Resource + Clone + Serialize + DeserializeOwned + Debug + Send + 'static,
 {
     async fn run(self, api: Api<K>) {
-        let mut events = pin!(relist::watch(api, self.config, self.relist).modify(|object| {
+        let trim = self.trim;
+        let mut events = pin!(relist::watch(api, self.config, self.relist).modify(move |object| {
             // Half of each object's size, and never looked at.
             object.meta_mut().managed_fields = None;
+            trim(object);
         }));
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => {
                     self.failing.note(&self.kind, None);
-                    for object in self.cache.take(event) {
-                        if let Some(platform) = platform_of(object.meta()) {
+                    for metadata in self.cache.take(event) {
+                        if let Some(platform) = platform_of(&metadata) {
                             // Fails only when the controller is gone, and then nobody waits for triggers.
                             let _ = self.triggers.send(platform).await;
                         }
@@ -284,6 +304,20 @@ where
             }
         }
     }
+}
+
+/// Leaves of what a pod is to be only which containers it has.
+fn trim_pod(pod: &mut Pod) {
+    let named = |containers: Vec<Container>| {
+        let name = |container: Container| Container { name: container.name, ..Container::default() };
+        containers.into_iter().map(name).collect()
+    };
+    pod.metadata.annotations = None;
+    pod.spec = pod.spec.take().map(|spec| PodSpec {
+        containers: named(spec.containers),
+        init_containers: spec.init_containers.map(named),
+        ..PodSpec::default()
+    });
 }
 
 /// Watches that fail now, and why.

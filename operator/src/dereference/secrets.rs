@@ -90,6 +90,8 @@ pub async fn read(
         let keys = data.into_iter().filter(|(_, value)| !value.0.is_empty()).map(|(key, _)| key).collect();
         let mut metadata = secret.metadata;
         metadata.managed_fields = None;
+        // `kubectl apply` writes values there.
+        metadata.annotations = None;
         read.secrets.insert(name, LiveSecret { metadata, keys });
     }
     let fresh = if wanted.iter().all(|key| read.digests.contains_key(key)) { FRESH } else { FRESH_INCOMPLETE };

@@ -8,6 +8,7 @@ mod gate;
 mod keep;
 pub mod ownership;
 mod prune;
+pub mod slim;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -77,6 +78,9 @@ pub struct LiveSecret {
 pub struct Live {
     /// Objects with our label, from the watches.
     pub objects: BTreeMap<Key, Arc<DynamicObject>>,
+    /// Those of them that were found to have all of what was last applied, and have not changed since. Of their bodies only
+    /// the parts are there that somebody needs.
+    pub verified: BTreeSet<Key>,
     /// The API behind each kind that is watched.
     pub resources: BTreeMap<String, ApiResource>,
     /// The Secrets that the platform names and that exist.
@@ -110,6 +114,8 @@ pub struct Plan {
     pub held: Vec<Held>,
     /// Objects of our names that are somebody else's.
     pub foreign: Vec<Foreign>,
+    /// Objects that were found to be as they should be, by their resource versions.
+    pub in_order: Vec<(Key, String)>,
     /// What is no longer wanted; removed only after every step worked.
     pub removals: Vec<Removal>,
 }
@@ -211,8 +217,14 @@ fn plan_apply(plan: &mut Plan, object: &Object, live: &Live, identity: &Identity
         return;
     }
     let body = finished(object, current.map(|current| &**current), gates);
-    if current.is_some_and(|current| diff::in_order(&body, current)) {
-        return;
+    if let Some(current) = current {
+        if live.verified.contains(&key) && diff::applied_hash(&body) == diff::applied_hash(current) {
+            return;
+        }
+        if diff::in_order(&body, current) {
+            let version = current.metadata.resource_version.clone().unwrap_or_default();
+            return plan.in_order.push((key, version));
+        }
     }
     let action = Action::Apply {
         hand_over: current.and_then(|current| hand_over(&body, current)),

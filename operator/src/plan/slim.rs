@@ -1,0 +1,117 @@
+//! What is kept in memory of an object that was found to be as it was applied: whose it is, what of it is kept whatever the
+//! spec says, and what other controllers say about it. The rest need not be compared again before the object changes.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::DynamicObject;
+use serde_json::{Value, json};
+
+use super::{autoscaled_annotation, desired_hash_annotation};
+use crate::names::{config_hash_annotation, platform_label};
+
+/// The parts of bodies that are read of objects that exist. Of a Component's settings only the consumer group is.
+fn kept() -> [Vec<String>; 6] {
+    let template = ["spec", "template", "metadata", "annotations"].map(str::to_owned).to_vec();
+    [
+        vec!["status".to_owned()],
+        vec!["spec".to_owned(), "replicas".to_owned()],
+        vec!["spec".to_owned(), "instances".to_owned()],
+        vec!["spec".to_owned(), "resources".to_owned()],
+        vec!["spec".to_owned(), "storageClassName".to_owned()],
+        [template, vec![config_hash_annotation()]].concat(),
+    ]
+}
+
+/// What is kept of `object`.
+pub fn slim(object: &DynamicObject) -> DynamicObject {
+    let mut data = json!({});
+    for path in kept() {
+        if let Some(value) = path.iter().try_fold(&object.data, |value, name| value.get(name)) {
+            put(&mut data, &path, value.clone());
+        }
+    }
+    if let Some(group) = consumer_group(&object.data) {
+        put(&mut data, &["spec".to_owned(), "metadata".to_owned()], json!([group]));
+    }
+    DynamicObject { types: object.types.clone(), metadata: metadata(&object.metadata), data }
+}
+
+fn metadata(all: &ObjectMeta) -> ObjectMeta {
+    ObjectMeta {
+        name: all.name.clone(),
+        namespace: all.namespace.clone(),
+        uid: all.uid.clone(),
+        resource_version: all.resource_version.clone(),
+        generation: all.generation,
+        deletion_timestamp: all.deletion_timestamp.clone(),
+        owner_references: all.owner_references.clone(),
+        labels: only(all.labels.as_ref(), &[platform_label()]),
+        annotations: only(all.annotations.as_ref(), &[desired_hash_annotation(), autoscaled_annotation()]),
+        ..ObjectMeta::default()
+    }
+}
+
+fn only(all: Option<&BTreeMap<String, String>>, names: &[String]) -> Option<BTreeMap<String, String>> {
+    let kept = all?.iter().filter(|(name, _)| names.contains(name));
+    Some(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
+/// The setting of a Component that names its consumer group.
+pub fn consumer_group(component: &Value) -> Option<&Value> {
+    component.pointer("/spec/metadata")?.as_array()?.iter().find(|setting| setting["name"] == "consumerGroup")
+}
+
+fn put(object: &mut Value, path: &[String], value: Value) {
+    match path {
+        [] => *object = value,
+        [name, rest @ ..] => {
+            if let Some(fields) = object.as_object_mut() {
+                put(fields.entry(name).or_insert_with(|| json!({})), rest, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_of_objects_that_exist_is_kept_and_nothing_else() {
+        let object: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {
+                "name": "backend-service", "namespace": "todo", "uid": "1", "resourceVersion": "2", "generation": 3,
+                "labels": {platform_label(): "todo", "app": "backend-service"},
+                "annotations": {desired_hash_annotation(): "h", "deployment.kubernetes.io/revision": "1"},
+                "finalizers": ["x"],
+            },
+            "spec": {
+                "replicas": 2,
+                "selector": {},
+                "template": {"metadata": {"annotations": {config_hash_annotation(): "c", "dapr.io/enabled": "true"}}},
+                "metadata": [{"name": "brokers", "value": "b"}, {"name": "consumerGroup", "value": "g"}],
+            },
+            "status": {"readyReplicas": 2},
+        }))
+        .unwrap();
+        let expected = json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {
+                "name": "backend-service", "namespace": "todo", "uid": "1", "resourceVersion": "2", "generation": 3,
+                "labels": {platform_label(): "todo"},
+                "annotations": {desired_hash_annotation(): "h"},
+            },
+            "spec": {
+                "replicas": 2,
+                "template": {"metadata": {"annotations": {config_hash_annotation(): "c"}}},
+                "metadata": [{"name": "consumerGroup", "value": "g"}],
+            },
+            "status": {"readyReplicas": 2},
+        });
+        assert_eq!(serde_json::to_value(slim(&object)).unwrap(), expected);
+    }
+}
