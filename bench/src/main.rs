@@ -4,6 +4,8 @@
 
 mod chaos;
 mod faults;
+mod isolation;
+mod latency;
 mod leaves;
 mod mutants;
 mod scale;
@@ -20,6 +22,8 @@ enum Bench {
     Chaos(chaos::Arguments),
     /// Something goes wrong at each write and watch of the operator; the end has to be the same.
     Faults(faults::Arguments),
+    /// How soon changes are answered while something is wrong with another platform, or with a kind of object.
+    Isolation(isolation::Arguments),
     /// Every field of the spec changed and changed back; all has to be as before.
     Leaves(leaves::Arguments),
     /// Whether the tests that guard events notice when the services are made wrong.
@@ -35,6 +39,7 @@ async fn main() -> ExitCode {
     let result = match Bench::parse() {
         Bench::Chaos(arguments) => chaos::run(&arguments).await,
         Bench::Faults(arguments) => faults::run(&arguments).await,
+        Bench::Isolation(arguments) => isolation::run(&arguments).await,
         Bench::Leaves(arguments) => leaves::run(&arguments).await,
         Bench::Mutants(arguments) => mutants::run(&arguments).await,
         Bench::Scale(arguments) => scale::run(&arguments).await,

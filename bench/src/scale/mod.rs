@@ -1,7 +1,6 @@
 //! `cargo xtask bench scale`: many platforms with one operator, on a bare API server. What it takes is compared with the same
 //! objects applied by a bare client, by the same way and as many at the same time, in the same run.
 
-mod latency;
 mod memory;
 mod raw;
 
@@ -9,18 +8,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use futures::{StreamExt, TryStreamExt, stream};
-use kube::{
-    Api, Client, Config,
-    api::{DynamicObject, PostParams},
-    core::ApiResource,
-};
-use serde_json::json;
+use kube::{Api, Client, Config, api::DynamicObject, core::ApiResource};
 use todo_crds::platform::TodoPlatform;
 use todo_e2e::{
     faults::{Ground, Operator},
     harness::until,
     proxy::Proxy,
 };
+
+use crate::latency;
 
 /// Requests at the same time, and passes of the operator.
 const TOGETHER: usize = 16;
@@ -55,7 +51,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     println!("memory without a platform: {}", memory::of(OPERATOR)?);
 
     let sample = namespace(&ground, 0).await?;
-    platform(&ground.client, &sample).await?;
+    Ground::make_platform(&ground.client, &sample).await?;
     ground.created(&proxy, &sample).await?;
     let objects = raw::objects(&ground, &sample).await?;
     let raw = raw::rate(&ground, &objects, arguments.platforms.min(RAW)).await?;
@@ -79,9 +75,10 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let changes = arguments.changes.min(arguments.platforms);
     let says = || format!("the operator says:\n{}", operator.last_words(LINES));
-    let drift = latency::of_drift(&ground, changes).await.with_context(says)?;
+    let namespaces: Vec<_> = (1..=changes).map(name).collect();
+    let drift = latency::of_drift(&ground, &namespaces).await.with_context(says)?;
     println!("drift, until repaired: {drift}");
-    let change = latency::of_changes(&ground, changes).await.with_context(says)?;
+    let change = latency::of_changes(&ground, &namespaces, latency::OTHER).await.with_context(says)?;
     println!("a change of one number in a spec, until its Deployment has it: {change}");
     Ok(())
 }
@@ -106,7 +103,7 @@ async fn made(ground: &Ground, proxy: &Proxy, platforms: usize) -> anyhow::Resul
         stream::iter(numbers).map(|number| namespace(ground, number)).buffered(TOGETHER).try_collect().await?;
     let client = through(proxy)?;
     let begun = Instant::now();
-    let create = stream::iter(&namespaces).map(|name| platform(&client, name));
+    let create = stream::iter(&namespaces).map(|name| Ground::make_platform(&client, name));
     create.buffer_unordered(TOGETHER).try_collect::<Vec<()>>().await?;
     let all = platforms_of(&ground.client);
     until("every platform has a status, and nothing is written any more", LIMIT, || async {
@@ -142,9 +139,13 @@ async fn restart(ground: &Ground, proxy: &mut Proxy, platforms: usize) -> anyhow
 }
 
 async fn namespace(ground: &Ground, number: usize) -> anyhow::Result<String> {
-    let name = format!("scale-{number:04}");
+    let name = name(number);
     ground.plane.namespace(&name).await?;
     Ok(name)
+}
+
+fn name(number: usize) -> String {
+    format!("scale-{number:04}")
 }
 
 fn platforms_of(client: &Client) -> Api<DynamicObject> {
@@ -154,28 +155,4 @@ fn platforms_of(client: &Client) -> Api<DynamicObject> {
 /// A client that goes the operator's way.
 fn through(proxy: &Proxy) -> anyhow::Result<Client> {
     Ok(Client::try_from(Config::new(proxy.url().parse()?))?)
-}
-
-/// Makes a platform of which nothing runs here.
-async fn platform(client: &Client, namespace: &str) -> anyhow::Result<()> {
-    let reference = json!({"secretKeyRef": {"name": "postgres-connection", "key": "connection-string"}});
-    let secret = json!({
-        "metadata": {"name": "postgres-connection"},
-        "stringData": {"connection-string": "postgres://todo:x@127.0.0.1:9/todo"},
-    });
-    let platform = json!({
-        "apiVersion": "todoplatform.dev/v1alpha1",
-        "kind": "TodoPlatform",
-        "metadata": {"name": "todo"},
-        "spec": {
-            "kafka": {"external": {"brokers": ["127.0.0.1:9"]}},
-            "postgres": {"external": {"connectionString": reference}},
-        },
-    });
-    let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(client.clone(), namespace);
-    secrets.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
-    let platforms: Api<DynamicObject> =
-        Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<TodoPlatform>(&()));
-    platforms.create(&PostParams::default(), &serde_json::from_value(platform)?).await?;
-    Ok(())
 }

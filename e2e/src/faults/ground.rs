@@ -2,8 +2,15 @@
 
 use std::time::Duration;
 
-use kube::Client;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client,
+    api::{DynamicObject, PostParams},
+    core::ApiResource,
+};
+use serde_json::json;
 use tempfile::TempDir;
+use todo_crds::platform::TodoPlatform;
 
 use super::{Kinds, Player, Snapshot, Walk};
 use crate::{control_plane::ControlPlane, harness::until, proxy::Proxy};
@@ -56,6 +63,32 @@ impl Ground {
     /// What there is now in a namespace.
     pub async fn snapshot(&self, namespace: &str) -> anyhow::Result<Snapshot> {
         Snapshot::take(&self.client, &self.kinds, namespace).await
+    }
+
+    /// Makes a platform of which nothing runs here, so that its status has little to say, by the way of `client`.
+    pub async fn make_platform(client: &Client, namespace: &str) -> anyhow::Result<()> {
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+        let connection = json!({"connection-string": "postgres://todo:x@127.0.0.1:9/todo"});
+        let secret = json!({"metadata": {"name": "postgres-connection"}, "stringData": connection});
+        secrets.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
+        let reference = json!({"secretKeyRef": {"name": "postgres-connection", "key": "connection-string"}});
+        let platform = json!({
+            "apiVersion": "todoplatform.dev/v1alpha1",
+            "kind": "TodoPlatform",
+            "metadata": {"name": "todo"},
+            "spec": {
+                "kafka": {"external": {"brokers": ["127.0.0.1:9"]}},
+                "postgres": {"external": {"connectionString": reference}},
+            },
+        });
+        let platforms = Self::platforms(client, namespace);
+        platforms.create(&PostParams::default(), &serde_json::from_value(platform)?).await?;
+        Ok(())
+    }
+
+    /// The platforms of a namespace.
+    pub fn platforms(client: &Client, namespace: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<TodoPlatform>(&()))
     }
 
     /// Waits until the platform's last objects are there and nothing is written any more.

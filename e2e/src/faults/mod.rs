@@ -7,6 +7,7 @@ mod leaves;
 mod lives;
 mod operator;
 mod player;
+mod poison;
 mod rollouts;
 mod snapshot;
 mod walk;

@@ -2,14 +2,6 @@
 
 use std::time::Duration;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{
-    Api,
-    api::{DynamicObject, PostParams},
-    core::ApiResource,
-};
-use serde_json::{Value, json};
-use todo_crds::platform::TodoPlatform;
 use todo_e2e::{
     faults::{APPS, Action, Ground, Operator, SETTLED},
     harness::until,
@@ -64,7 +56,7 @@ async fn a_kind_that_may_not_be_watched_holds_up_its_own_objects_and_no_others()
 async fn a_platform_that_cannot_be_read_is_told_so_once_and_delays_no_other() -> anyhow::Result<()> {
     let ground = Ground::start().await?;
     let (poisoned, before, after) = (ground.walk(0).await?, ground.walk(1).await?, ground.walk(2).await?);
-    poison(&ground, &poisoned.namespace).await?;
+    ground.poison(&poisoned.namespace).await?;
     let mut proxy = ground.proxy().await?;
     // One that is in the first list, and one that comes later.
     Action::Create.perform(&ground.client, &before.namespace).await?;
@@ -82,40 +74,4 @@ async fn a_platform_that_cannot_be_read_is_told_so_once_and_delays_no_other() ->
     let asked = ledger.all().filter(|entry| entry.target.namespace == poisoned.namespace).count();
     anyhow::ensure!(asked == 1, "{asked} requests because of it:\n{ledger}");
     Ok(())
-}
-
-/// Makes a platform that this release cannot read, as one of a later release with another schema may be.
-async fn poison(ground: &Ground, namespace: &str) -> anyhow::Result<()> {
-    let anything = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    let of_this_release = set_schema(ground, anything).await?;
-    let platforms: Api<DynamicObject> =
-        Api::namespaced_with(ground.client.clone(), namespace, &ApiResource::erase::<TodoPlatform>(&()));
-    let mut poison: DynamicObject = serde_json::from_value(json!({
-        "apiVersion": "todoplatform.dev/v1alpha1",
-        "kind": "TodoPlatform",
-        "metadata": {"name": "todo"},
-        "spec": {"services": "all of them"},
-    }))?;
-    until("the schema takes anything", SETTLED, || async {
-        platforms.create(&PostParams::default(), &poison).await?;
-        Ok(Some(()))
-    })
-    .await?;
-    set_schema(ground, of_this_release).await?;
-    poison.metadata.name = Some("other".to_owned());
-    until("the schema is as before", SETTLED, || async {
-        let params = PostParams { dry_run: true, ..PostParams::default() };
-        Ok(platforms.create(&params, &poison).await.is_err().then_some(()))
-    })
-    .await
-}
-
-/// Answers the schema of before.
-async fn set_schema(ground: &Ground, schema: Value) -> anyhow::Result<Value> {
-    let definitions: Api<CustomResourceDefinition> = Api::all(ground.client.clone());
-    let mut definition = serde_json::to_value(definitions.get("todoplatforms.todoplatform.dev").await?)?;
-    let before = std::mem::replace(&mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"], schema);
-    let definition: CustomResourceDefinition = serde_json::from_value(definition)?;
-    definitions.replace("todoplatforms.todoplatform.dev", &PostParams::default(), &definition).await?;
-    Ok(before)
 }

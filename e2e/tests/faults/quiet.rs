@@ -2,14 +2,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use k8s_openapi::api::core::v1::Secret;
-use kube::{
-    Api, Client,
-    api::{DynamicObject, PostParams},
-    core::ApiResource,
-};
-use serde_json::json;
-use todo_crds::platform::TodoPlatform;
 use todo_e2e::{
     faults::{Ground, Operator},
     proxy::{Ledger, Target},
@@ -27,7 +19,7 @@ async fn each_object_is_written_once_and_none_is_read_and_at_rest_only_named_sec
     let ground = Ground::start().await?;
     let (walk, mut proxy) = (ground.walk(0).await?, ground.proxy().await?);
     let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(&walk.namespace), "operator")?;
-    make(&ground.client, &walk.namespace).await?;
+    Ground::make_platform(&ground.client, &walk.namespace).await?;
     ground.created(&proxy, &walk.namespace).await?;
     let ledger = proxy.ledger();
 
@@ -63,28 +55,6 @@ async fn each_object_is_written_once_and_none_is_read_and_at_rest_only_named_sec
         })
         .collect();
     anyhow::ensure!(other.is_empty(), "Secrets: {other:?}");
-    Ok(())
-}
-
-/// A platform of which nothing runs here, so that its status has little to say.
-pub(crate) async fn make(client: &Client, namespace: &str) -> anyhow::Result<()> {
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let connection = json!({"connection-string": "postgres://todo:x@127.0.0.1:9/todo"});
-    let secret = json!({"metadata": {"name": "postgres-connection"}, "stringData": connection});
-    secrets.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
-    let platforms: Api<DynamicObject> =
-        Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<TodoPlatform>(&()));
-    let reference = json!({"secretKeyRef": {"name": "postgres-connection", "key": "connection-string"}});
-    let platform = json!({
-        "apiVersion": "todoplatform.dev/v1alpha1",
-        "kind": "TodoPlatform",
-        "metadata": {"name": "todo"},
-        "spec": {
-            "kafka": {"external": {"brokers": ["127.0.0.1:9"]}},
-            "postgres": {"external": {"connectionString": reference}},
-        },
-    });
-    platforms.create(&PostParams::default(), &serde_json::from_value(platform)?).await?;
     Ok(())
 }
 

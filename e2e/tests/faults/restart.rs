@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use todo_e2e::faults::{Ground, Operator};
 
-use crate::{quiet::make, support::watch_for};
+use crate::support::watch_for;
 
 /// Longer than the first passes take, with a broker that has to be given up on.
 const LOOKED: Duration = Duration::from_secs(20);
@@ -19,7 +19,7 @@ async fn an_operator_that_is_started_again_writes_nothing_until_it_knows_better(
     };
     let walk = ground.walk(0).await?;
     let (first, proxy) = start(&walk.namespace).await?;
-    make(&ground.client, &walk.namespace).await?;
+    Ground::make_platform(&ground.client, &walk.namespace).await?;
     ground.created(&proxy, &walk.namespace).await?;
     first.stop().await?;
 

@@ -25,8 +25,6 @@ use todo_e2e::{
 };
 use tokio::{net::TcpListener, task::JoinSet};
 
-use crate::quiet::make;
-
 /// Spans wait so long for others, and a bit.
 const DELIVERED: Duration = Duration::from_secs(20);
 /// Lines of the log that are looked through; there are fewer.
@@ -39,7 +37,7 @@ async fn a_collector_is_sent_each_pass_with_its_steps_and_writes_and_nothing_sec
     let namespace = walk.namespace.as_str();
     let options = Options { collector: Some(collector.url.clone()), ..Options::default() };
     let operator = Operator::start_with(&mut proxy, ground.folder.path(), Some(namespace), "operator", options)?;
-    make(&ground.client, namespace).await?;
+    Ground::make_platform(&ground.client, namespace).await?;
     ground.created(&proxy, namespace).await?;
     until("the last write is told", DELIVERED, || async {
         Ok(collector.spans().iter().any(|span| of(span, "k8s.object.name") == "backend-service").then_some(()))
@@ -96,7 +94,7 @@ async fn a_collector_that_is_away_costs_one_line_and_no_time() -> anyhow::Result
     };
     let options = Options { collector: Some(nobody), ..Options::default() };
     let operator = Operator::start_with(&mut proxy, ground.folder.path(), Some(&walk.namespace), "operator", options)?;
-    make(&ground.client, &walk.namespace).await?;
+    Ground::make_platform(&ground.client, &walk.namespace).await?;
     ground.created(&proxy, &walk.namespace).await?;
     let said = || operator.last_words(LINES).matches("the collector takes no spans").count();
     until("it is said", SETTLED, || async { Ok((said() > 0).then_some(())) }).await?;

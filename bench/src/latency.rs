@@ -10,24 +10,36 @@ use futures::TryStreamExt;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, ResourceExt,
-    api::{DynamicObject, Patch, PatchParams, WatchEvent, WatchParams},
-    core::ApiResource,
+    api::{Patch, PatchParams, WatchEvent, WatchParams},
 };
 use serde_json::json;
-use todo_crds::platform::TodoPlatform;
 use todo_e2e::faults::Ground;
 
 const DEPLOYMENT: &str = "backend-service";
 /// Pods of the backend unless a spec says otherwise.
-const USUAL: i32 = 2;
-const OTHER: i32 = 3;
+pub(crate) const USUAL: i32 = 2;
+/// As many as a spec wants that is changed.
+pub(crate) const OTHER: i32 = 3;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Times, the shortest first.
-pub(super) struct Latencies(Vec<Duration>);
+#[derive(Default)]
+pub(crate) struct Latencies(Vec<Duration>);
 
 impl Latencies {
-    fn percentile(&self, percent: usize) -> Duration {
+    fn of(mut all: Vec<Duration>) -> Self {
+        all.sort_unstable();
+        Self(all)
+    }
+
+    /// All of both.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        Self::of(self.0)
+    }
+
+    /// So many of a hundred were not slower.
+    pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let last = self.0.len().saturating_sub(1);
         self.0.get((self.0.len() * percent / 100).min(last)).copied().unwrap_or_default()
     }
@@ -41,44 +53,36 @@ impl fmt::Display for Latencies {
 }
 
 /// Somebody scales a Deployment; the operator takes it back.
-pub(super) async fn of_drift(ground: &Ground, times: usize) -> anyhow::Result<Latencies> {
+pub(crate) async fn of_drift(ground: &Ground, namespaces: &[String]) -> anyhow::Result<Latencies> {
     let mut all = Vec::new();
-    for number in 1..=times {
-        let deployments = deployments(ground, number);
+    for namespace in namespaces {
+        let deployments = deployments(ground, namespace);
         let patch = Patch::Merge(json!({"spec": {"replicas": OTHER}}));
         let drifted = deployments.patch(DEPLOYMENT, &PatchParams::default(), &patch).await?;
         let begun = Instant::now();
         has(&deployments, USUAL, &drifted.resource_version().unwrap_or_default()).await?;
         all.push(begun.elapsed());
     }
-    all.sort_unstable();
-    Ok(Latencies(all))
+    Ok(Latencies::of(all))
 }
 
-/// A spec wants more pods of a service.
-pub(super) async fn of_changes(ground: &Ground, times: usize) -> anyhow::Result<Latencies> {
+/// A spec wants so many pods of a service, other than before.
+pub(crate) async fn of_changes(ground: &Ground, namespaces: &[String], replicas: i32) -> anyhow::Result<Latencies> {
     let mut all = Vec::new();
-    for number in 1..=times {
-        let deployments = deployments(ground, number);
+    for namespace in namespaces {
+        let deployments = deployments(ground, namespace);
         let before = deployments.get(DEPLOYMENT).await?;
-        let resource = ApiResource::erase::<TodoPlatform>(&());
-        let platforms: Api<DynamicObject> = Api::namespaced_with(ground.client.clone(), &name(number), &resource);
-        let patch = Patch::Merge(json!({"spec": {"services": {"backend": {"replicas": OTHER}}}}));
-        platforms.patch("todo", &PatchParams::default(), &patch).await?;
+        let patch = Patch::Merge(json!({"spec": {"services": {"backend": {"replicas": replicas}}}}));
+        Ground::platforms(&ground.client, namespace).patch("todo", &PatchParams::default(), &patch).await?;
         let begun = Instant::now();
-        has(&deployments, OTHER, &before.resource_version().unwrap_or_default()).await?;
+        has(&deployments, replicas, &before.resource_version().unwrap_or_default()).await?;
         all.push(begun.elapsed());
     }
-    all.sort_unstable();
-    Ok(Latencies(all))
+    Ok(Latencies::of(all))
 }
 
-fn name(number: usize) -> String {
-    format!("scale-{number:04}")
-}
-
-fn deployments(ground: &Ground, number: usize) -> Api<Deployment> {
-    Api::namespaced(ground.client.clone(), &name(number))
+fn deployments(ground: &Ground, namespace: &str) -> Api<Deployment> {
+    Api::namespaced(ground.client.clone(), namespace)
 }
 
 /// Waits until the Deployment has so many replicas, in a version after this one.
