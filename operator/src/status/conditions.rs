@@ -3,7 +3,11 @@
 
 use todo_crds::platform::condition;
 
-use super::{Assessment, Stop, Verdict, is_infrastructure, words};
+use super::{
+    Assessment, Stop, Verdict,
+    abnormal::{degraded, progressing},
+    is_infrastructure, words,
+};
 use crate::{
     apply::topics::Topics,
     class::Class,
@@ -18,7 +22,7 @@ use crate::{
 pub const ON_THE_WAY: [&str; 4] = ["NoBackend", "NoSidecars", "Starting", "Waiting"];
 
 /// Reason while Secrets cannot be read.
-const UNREADABLE: &str = "SecretsUnreadable";
+pub(super) const UNREADABLE: &str = "SecretsUnreadable";
 
 /// All conditions of a platform.
 pub fn of(assessment: &Assessment) -> Vec<Verdict> {
@@ -300,85 +304,6 @@ fn data_path(observed: &Observed) -> Verdict {
         DataPath::Broken { reason, message } => Verdict::no(TYPE, reason, message.clone()),
         DataPath::Unknown(why) => Verdict::new(TYPE, None, "NoBackend", why.clone()),
     }
-}
-
-fn progressing(observed: &Observed, suspended: bool) -> Verdict {
-    const TYPE: &str = condition::PROGRESSING;
-    if suspended {
-        return Verdict::no(TYPE, "Suspended", "spec.suspend is true: the operator looks and changes nothing");
-    }
-    let rollouts = observed
-        .infrastructure
-        .parts
-        .iter()
-        .map(|(name, part)| (*name, &part.rollout))
-        .chain(observed.services.iter().map(|service| (service.app.id(), &service.rollout)));
-    let under_way: Vec<String> = rollouts
-        .filter(|(_, rollout)| matches!(rollout.state, State::Progressing(_) | State::Absent))
-        .map(|(name, _)| name.to_owned())
-        .collect();
-    if under_way.is_empty() {
-        Verdict::no(TYPE, "Settled", "nothing is being rolled out")
-    } else {
-        Verdict::yes(TYPE, "RollingOut", format!("{} on the way", words::list(&under_way)))
-    }
-}
-
-fn degraded(observed: &Observed) -> Verdict {
-    const TYPE: &str = condition::DEGRADED;
-    if let Some(why) = &observed.secrets_unreadable {
-        return Verdict::yes(TYPE, UNREADABLE, format!("nothing can be changed: {why}"));
-    }
-    if let Some(failure) = observed.applied.failures.first() {
-        let message = format!("cannot write {}: {}", failure.key, failure.message);
-        return Verdict::yes(TYPE, failure.class.reason(), message);
-    }
-    if let Some(foreign) = observed.applied.foreign.first() {
-        return Verdict::yes(
-            TYPE,
-            "ForeignObject",
-            format!("{} is not the operator's: {}", foreign.key, foreign.message),
-        );
-    }
-    let stuck = observed
-        .infrastructure
-        .parts
-        .iter()
-        .map(|(name, part)| (*name, &part.rollout))
-        .chain(observed.services.iter().map(|service| (service.app.id(), &service.rollout)))
-        .find_map(|(name, rollout)| match &rollout.state {
-            State::Stuck { reason, message } => Some(format!("the rollout of {name} is stuck ({reason}): {message}")),
-            _ => None,
-        });
-    if let Some(message) = stuck {
-        return Verdict::yes(TYPE, "RolloutStuck", message);
-    }
-    let wanting = observed.missing_secrets.iter().filter(|missing| !missing.is_on_the_way());
-    let parts: Vec<String> = wanting.map(words::missing_secret).collect();
-    if !parts.is_empty() {
-        return Verdict::yes(TYPE, "SecretMissing", words::sentences(&parts));
-    }
-    if let Some(dispute) = observed.disputes.iter().find(|dispute| dispute.truce) {
-        let message = format!(
-            "{} takes {} of {} again and again; the operator leaves that object alone for a while",
-            dispute.conflict.manager, dispute.conflict.field, dispute.key
-        );
-        return Verdict::yes(TYPE, "OwnershipFight", message);
-    }
-    if let Topics::Differing(topics) = &observed.infrastructure.topics {
-        return Verdict::yes(TYPE, "PartitionsDiffer", words::partitions(topics));
-    }
-    // Each is asked for, and nothing else needs it.
-    for (kind, reason) in [
-        ("HTTPRoute", "GatewayApiMissing"),
-        ("PodMonitor", "PrometheusOperatorMissing"),
-        ("PrometheusRule", "PrometheusOperatorMissing"),
-    ] {
-        if let Some(held) = observed.applied.held.iter().find(|held| held.key.kind == kind) {
-            return Verdict::yes(TYPE, reason, format!("{} waits: {}", held.key, held.reason));
-        }
-    }
-    Verdict::no(TYPE, "AsExpected", "nothing is wrong")
 }
 
 fn is_dapr(kind: &str) -> bool {

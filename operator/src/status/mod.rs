@@ -1,5 +1,6 @@
 //! From what was observed to the resource's status.
 
+mod abnormal;
 pub mod conditions;
 mod verdict;
 pub mod words;

@@ -29,6 +29,20 @@ const ZONES: [&str; 10] = [
     "Pacific/Chatham",
 ];
 
+/// Clocks that change at midnight: the first hour of a day is skipped, or the last one comes twice.
+const MIDNIGHTS: [&str; 9] = [
+    "Africa/Cairo",
+    "America/Asuncion",
+    "America/Havana",
+    "America/Santiago",
+    "America/Sao_Paulo",
+    "America/Scoresbysund",
+    "Asia/Amman",
+    "Asia/Beirut",
+    "Atlantic/Azores",
+];
+const MONTH_END_CASES: usize = 3000;
+
 /// One task and when it was completed, again and again.
 struct Case {
     recurrence: Recurrence,
@@ -56,6 +70,32 @@ impl Case {
         } else {
             Recurrence::Rrule(rule(dice, start, zone))
         };
+        Self::completed(dice, recurrence, start, zone)
+    }
+
+    /// Due at the end of a month or next to it, mostly within an hour of midnight.
+    fn at_month_end(dice: &mut Dice) -> Self {
+        let zone: Tz = dice.of(&MIDNIGHTS).parse().unwrap();
+        let leap_day = NaiveDate::from_ymd_opt(i32::try_from(1996 + 4 * dice.between(0, 12)).unwrap(), 2, 29).unwrap();
+        let day = match dice.below(4) {
+            0 => leap_day,
+            1 => month_end(leap_day + TimeDelta::days(dice.between(0, 4 * 365))),
+            2 => month_end(leap_day + TimeDelta::days(dice.between(0, 4 * 365))) - TimeDelta::days(dice.between(1, 2)),
+            _ => month_end(leap_day + TimeDelta::days(dice.between(0, 4 * 365))) + TimeDelta::days(1),
+        };
+        let start = if dice.one_in(4) {
+            Due::On(day)
+        } else {
+            let time =
+                TimeDelta::minutes(dice.of(&[0, 0, 1, 30, 59, 60, 12 * 60, 23 * 60, 23 * 60 + 30, 23 * 60 + 59]));
+            Due::At(to_instant(day.and_hms_opt(0, 0, 0).unwrap() + time, zone))
+        };
+        let mut rule = month_end_rule(dice);
+        end(dice, &mut rule, start, zone);
+        Self::completed(dice, Recurrence::Rrule(rule), start, zone)
+    }
+
+    fn completed(dice: &mut Dice, recurrence: Recurrence, start: Due, zone: Tz) -> Self {
         // Punctual, early, late, and after several dates went by.
         let mut at = start.instant(zone) - TimeDelta::minutes(dice.between(0, 3 * 24 * 60));
         let completions = (0..3).map(|_| {
@@ -150,6 +190,44 @@ fn rule(dice: &mut Dice, start: Due, zone: Tz) -> String {
     if frequency == "WEEKLY" && dice.one_in(3) {
         let _ = write!(rule, ";WKST={}", dice.of(&["SU", "MO"]));
     }
+    end(dice, &mut rule, start, zone);
+    rule
+}
+
+/// Days that not every month has, and those that are counted from the end.
+fn month_end_rule(dice: &mut Dice) -> String {
+    let frequency = dice.of(&["DAILY", "MONTHLY", "MONTHLY", "YEARLY", "YEARLY"]);
+    let mut rule = format!("FREQ={frequency}");
+    if dice.one_in(2) {
+        let _ = write!(rule, ";INTERVAL={}", dice.between(1, 13));
+    }
+    let months = match dice.below(3) {
+        _ if frequency != "YEARLY" => "",
+        0 => "",
+        1 => dice.of(&["2", "4", "4,6,9,11"]),
+        _ => dice.of(&["2,3", "1,2,12"]),
+    };
+    if !months.is_empty() {
+        let _ = write!(rule, ";BYMONTH={months}");
+    }
+    // Without a day it is that of the start, which a month may lack.
+    if frequency == "DAILY" || !months.is_empty() || dice.one_in(2) {
+        // That a rule has no date at all is found out slowly.
+        let days = if ["2", "4", "4,6,9,11"].contains(&months) {
+            dice.of(&["29", "-1", "-2", "30,-1", "28,29", "29,30,31", "-28,-29"])
+        } else {
+            dice.of(&["29", "30", "31", "-1", "-2", "29,30,31", "30,-1", "-1,-2", "28,29", "-29", "-30", "-31"])
+        };
+        let _ = write!(rule, ";BYMONTHDAY={days}");
+        if frequency != "DAILY" && dice.one_in(4) {
+            let _ = write!(rule, ";BYSETPOS={}", dice.of(&[1, -1]));
+        }
+    }
+    rule
+}
+
+/// Ends a rule, after so many or at a time; or not.
+fn end(dice: &mut Dice, rule: &mut String, start: Due, zone: Tz) {
     match dice.below(4) {
         0 => {
             let _ = write!(rule, ";COUNT={}", dice.between(1, 30));
@@ -165,7 +243,6 @@ fn rule(dice: &mut Dice, start: Due, zone: Tz) -> String {
         }
         _ => {}
     }
-    rule
 }
 
 /// dateutil's answers, one for each case.
@@ -194,10 +271,19 @@ fn ask(cases: &[Case]) -> Vec<Vec<Option<Due>>> {
 
 #[test]
 fn thousands_of_rules_are_due_when_dateutil_says() {
+    agree(CASES, Case::new);
+}
+
+#[test]
+fn rules_of_month_ends_and_leap_days_are_due_when_dateutil_says_where_clocks_change_at_midnight() {
+    agree(MONTH_END_CASES, Case::at_month_end);
+}
+
+fn agree(count: usize, case: fn(&mut Dice) -> Case) {
     let mut dice = Dice::new(SEED);
-    let cases: Vec<Case> = (0..CASES).map(|_| Case::new(&mut dice)).collect();
+    let cases: Vec<Case> = (0..count).map(|_| case(&mut dice)).collect();
     let expected = ask(&cases);
-    assert_eq!(expected.len(), CASES);
+    assert_eq!(expected.len(), count);
     let mut differences = String::new();
     for (case, expected) in cases.iter().zip(&expected) {
         let ours = case.ours();
@@ -207,5 +293,5 @@ fn thousands_of_rules_are_due_when_dateutil_says() {
     }
     let dates = expected.iter().flatten().flatten().count();
     assert!(differences.is_empty(), "with the seed {SEED}:{differences}");
-    assert!(dates > 2 * CASES, "most of them have dates: {dates}");
+    assert!(dates > 2 * count, "most of them have dates: {dates}");
 }
