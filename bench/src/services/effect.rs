@@ -13,17 +13,18 @@ const PER_SECOND: u32 = 200;
 /// Requests at the same time while tasks are made.
 const TOGETHER: usize = 8;
 
-/// The delays, in milliseconds.
+/// The delays, in milliseconds: p50, p99 and the longest.
 pub(super) struct Delays {
-    p50: f64,
-    p99: f64,
-    most: f64,
+    whole: [f64; 3],
+    /// Of its parts, which do not add up, as each has its own order.
+    parts: [(&'static str, [f64; 3]); 3],
 }
 
 impl fmt::Display for Delays {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { p50, p99, most } = self;
-        write!(f, "{EVENTS} at {PER_SECOND}/s: p50 {p50:.0} ms, p99 {p99:.0} ms, most {most:.0} ms")
+        let figures = |[p50, p99, most]: [f64; 3]| format!("p50 {p50:.0} ms, p99 {p99:.0} ms, most {most:.0} ms");
+        write!(f, "{EVENTS} at {PER_SECOND}/s: {}", figures(self.whole))?;
+        self.parts.iter().try_for_each(|(what, part)| write!(f, "\n- {what}: {}", figures(*part)))
     }
 }
 
@@ -66,10 +67,27 @@ pub(super) async fn measure(backend: &Http, pool: &PgPool, user: &str) -> anyhow
         Ok((count == i64::from(EVENTS)).then_some(()))
     })
     .await?;
-    let delays = "SELECT percentile_disc(ARRAY[0.5, 0.99, 1]) WITHIN GROUP (ORDER BY delay) FROM (
-        SELECT (extract(epoch FROM next.created_at - done.completed_at) * 1000)::float8 AS delay
-        FROM tasks next JOIN tasks done ON done.id = next.spawned_by WHERE next.user_id = $1) AS delays";
-    let delays: Vec<f64> = sqlx::query_scalar(delays).bind(user).fetch_one(pool).await?;
-    let [p50, p99, most] = delays[..] else { anyhow::bail!("no delays") };
-    Ok(Delays { p50, p99, most })
+    let delays = async |from: &str, to: &str| between(pool, user, from, to).await;
+    Ok(Delays {
+        whole: delays("done.completed_at", "next.created_at").await?,
+        parts: [
+            ("until the broker has it", delays("done.completed_at", "event.published_at").await?),
+            ("until its consumer begins", delays("event.published_at", "mark.received_at").await?),
+            ("until its effect", delays("mark.received_at", "next.created_at").await?),
+        ],
+    })
+}
+
+/// From one moment in the life of a completion to another.
+async fn between(pool: &PgPool, user: &str, from: &str, to: &str) -> anyhow::Result<[f64; 3]> {
+    let delays = format!(
+        "SELECT percentile_disc(ARRAY[0.5, 0.99, 1]) WITHIN GROUP (ORDER BY (extract(epoch FROM {to} - {from}) * 1000)::float8)
+         FROM tasks next JOIN tasks done ON done.id = next.spawned_by
+         JOIN outbox event ON event.partition_key = done.id::text AND event.payload ->> 'event_type' = 'completed'
+         JOIN inbox mark ON mark.event_id = event.id::text
+         WHERE next.user_id = $1"
+    );
+    // The names of columns are written in this file.
+    let delays: Vec<f64> = sqlx::query_scalar(sqlx::AssertSqlSafe(delays)).bind(user).fetch_one(pool).await?;
+    delays.try_into().map_err(|_| anyhow::anyhow!("no delays"))
 }
