@@ -11,6 +11,7 @@ pub mod local;
 pub mod namespace;
 pub mod platform;
 pub mod python;
+pub mod ready_pods;
 pub mod standalone;
 pub mod transitions;
 pub mod wait;
@@ -27,6 +28,7 @@ pub use local::LocalPlatform;
 pub use namespace::Namespace;
 pub use platform::Platform;
 pub use python::Python;
+pub use ready_pods::ReadyPods;
 pub use transitions::Transitions;
 pub use wait::until;
 

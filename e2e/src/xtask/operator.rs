@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use todo_e2e::{cluster::Cluster, images, progress::Progress};
 
 /// Name of the release and of its namespace.
-const NAME: &str = "todo-operator";
+pub(super) const NAME: &str = "todo-operator";
 
 /// Puts the images of this checkout on the nodes where that is possible, and installs the chart of this checkout.
 pub(super) async fn ensure(cluster: &Cluster, progress: &Progress) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ use todo_e2e::{
     command::of_own_package,
     harness::{self, Namespace, Python, database::Database},
     progress::Progress,
+    rights::{self, Release},
 };
 
 use super::{generate, operator, root, up};
@@ -116,11 +117,15 @@ async fn web() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A scenario that takes what the cluster has; beside it, others would see its load and not what they look for.
-const ALONE: &str = "chaos::nothing_is_lost_and_nothing_happens_twice_whatever_part_fails";
+/// Scenarios that others must not see: one changes the operator's own release, and one takes all that the cluster has.
+const ALONE: [&str; 2] = [
+    "release::one_namespace_can_have_an_operator_of_its_own_beside_the_one_of_the_cluster",
+    "chaos::nothing_is_lost_and_nothing_happens_twice_whatever_part_fails",
+];
 
-/// Scenarios on the cluster, with the operator of this checkout on it.
+/// Scenarios on the cluster, with the operator of this checkout on it, and what rights it used for them.
 async fn scenarios(cluster: &Cluster, target: &str, filter: Option<&str>, progress: &Progress) -> anyhow::Result<()> {
+    let begun = jiff::Timestamp::now();
     progress.expect(1);
     operator::ensure(cluster, progress).await?;
     let client = harness::client(cluster.kubeconfig()).await?;
@@ -128,16 +133,24 @@ async fn scenarios(cluster: &Cluster, target: &str, filter: Option<&str>, progre
     Namespace::delete_all(&client).await?;
     let tests = || cargo(&["test", "--package", "todo-e2e", "--locked", "--test", target, "--"]);
     let mut together = tests();
-    together.args(["--test-threads", "3", "--skip", ALONE]).args(filter);
+    together.args(["--test-threads", "3"]).args(ALONE.iter().flat_map(|name| ["--skip", name])).args(filter);
     let mut result = call(together).await;
     Namespace::delete_all(&client).await?;
-    if result.is_ok() && target == "e2e" && filter.is_none_or(|filter| ALONE.contains(filter)) {
-        let mut alone = tests();
-        alone.args(["--exact", ALONE]);
-        result = call(alone).await;
-        Namespace::delete_all(&client).await?;
+    if target != "e2e" {
+        return result;
     }
-    result
+    for name in ALONE.iter().filter(|name| filter.is_none_or(|filter| name.contains(filter))) {
+        if result.is_ok() {
+            let mut alone = tests();
+            alone.args(["--exact", name]);
+            result = call(alone).await;
+            Namespace::delete_all(&client).await?;
+        }
+    }
+    result?;
+    let release = Release { namespace: operator::NAME, name: operator::NAME };
+    progress.note(&rights::check(cluster, release, begun, filter.is_none()).await?);
+    Ok(())
 }
 
 /// With the operator of this checkout, as a process.

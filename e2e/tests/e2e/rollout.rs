@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use k8s_openapi::api::{
-    apps::v1::Deployment,
+    apps::v1::{Deployment, StatefulSet},
     autoscaling::v2::HorizontalPodAutoscaler,
     core::v1::{Pod, Secret},
 };
@@ -12,11 +12,13 @@ use kube::{
     api::{ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
-use todo_e2e::harness::{Namespace, Platform, until, wait};
+use todo_e2e::harness::{Namespace, Platform, ReadyPods, until, wait};
 
 const BACKEND: &str = "backend-service";
 /// Pulling, and seeing that it cannot be.
 const STUCK: Duration = Duration::from_mins(1);
+/// The kubelet starts it thrice, with growing waits.
+const CRASHING: Duration = Duration::from_mins(2);
 const ROLLED: Duration = Duration::from_mins(2);
 const SOON: Duration = Duration::from_secs(20);
 
@@ -71,11 +73,45 @@ async fn an_image_that_does_not_exist_is_named_while_the_old_pods_serve_and_taki
 }
 
 #[tokio::test]
+async fn an_image_that_crashes_is_told_with_its_last_words_while_the_old_pods_serve() {
+    Namespace::with("crash", async |namespace| {
+        let platform = Platform::apply(&namespace, "todo", json!({})).await?;
+        platform.ready().await?;
+        let before = pods(&namespace, BACKEND).await?;
+        let mut serving = ReadyPods::of(&namespace, BACKEND).await?;
+
+        // PostgreSQL's, which says what it lacks, and ends.
+        let database = namespace.api::<StatefulSet>().get("postgres").await?.spec.and_then(|spec| spec.template.spec);
+        let image = database.and_then(|spec| spec.containers.into_iter().next()?.image);
+        Platform::apply(&namespace, "todo", json!({"services": {"backend": {"image": image}}})).await?;
+        let degraded = platform.wait("Degraded", "True", CRASHING).await?;
+        assert_eq!(degraded.reason, "RolloutStuck", "{}", degraded.message);
+        for word in [BACKEND, "CrashLoopBackOff", "container backend: ended with code 1: "] {
+            assert!(degraded.message.contains(word), "{word} is not in: {}", degraded.message);
+        }
+        platform.wait("Ready", "True", SOON).await?;
+        platform.page().await?.get("/api/tasks?user_id=ada").await?.expect(200)?;
+
+        Platform::apply(&namespace, "todo", json!({})).await?;
+        platform.wait("Degraded", "False", STUCK).await?;
+        until("only the pods from before are there", SOON, async || {
+            Ok((pods(&namespace, BACKEND).await? == before).then_some(()))
+        })
+        .await?;
+        platform.ready().await?;
+        assert_eq!(serving.least()?, before.len(), "pods that were ready all the time");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_autoscaler_takes_over_the_number_of_pods_and_gives_it_back_without_replacing_any() {
     Namespace::with("scale", async |namespace| {
         let platform = Platform::apply(&namespace, "todo", json!({})).await?;
         platform.ready().await?;
         let before = pods(&namespace, BACKEND).await?;
+        let mut serving = ReadyPods::of(&namespace, BACKEND).await?;
         let autoscaling = json!({"minReplicas": 2, "maxReplicas": 4});
         Platform::apply(&namespace, "todo", json!({"services": {"backend": {"autoscaling": autoscaling}}})).await?;
         until("the autoscaler is there", SOON, async || {
@@ -96,6 +132,8 @@ async fn an_autoscaler_takes_over_the_number_of_pods_and_gives_it_back_without_r
         .await?;
         let grown = pods(&namespace, BACKEND).await?;
         assert!(grown.is_superset(&before), "pods were replaced: {before:?}, {grown:?}");
+        assert_eq!(serving.least()?, before.len(), "none was missing while the autoscaler took over");
+        let mut serving = ReadyPods::of(&namespace, BACKEND).await?;
 
         Platform::apply(&namespace, "todo", json!({"services": {"backend": {"replicas": 3}}})).await?;
         until("the autoscaler is gone", SOON, async || {
@@ -105,6 +143,7 @@ async fn an_autoscaler_takes_over_the_number_of_pods_and_gives_it_back_without_r
         .await?;
         platform.ready().await?;
         assert_eq!(pods(&namespace, BACKEND).await?, grown, "the hand-over costs no pod");
+        assert_eq!(serving.least()?, grown.len(), "none was missing while the autoscaler was taken away");
         Ok(())
     })
     .await;

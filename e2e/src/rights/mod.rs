@@ -1,0 +1,128 @@
+//! What the operator's account asked of the API server, by the audit log of the cluster, beside what the chart grants it.
+
+mod audit;
+mod compare;
+mod granted;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, time::Duration};
+
+use anyhow::Context;
+use jiff::Timestamp;
+
+pub use audit::Request;
+pub use compare::{Unneeded, findings};
+pub use granted::Grant;
+
+use crate::cluster::{Cluster, settings::CLUSTER};
+
+/// Where `config/kind` puts the log, and the older one beside it.
+const LOGS: &str = "/var/log/kubernetes/audit*.log";
+/// How long reading the log may take: it is cut at 200 MB, and there are at most two.
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// What the chart grants although no suite on this cluster can need it.
+pub const UNNEEDED: [Unneeded; 3] = [
+    Unneeded {
+        resources: &[
+            "clusters.postgresql.cnpg.io",
+            "httproutes.gateway.networking.k8s.io",
+            "kafkanodepools.kafka.strimzi.io",
+            "kafkas.kafka.strimzi.io",
+            "kafkatopics.kafka.strimzi.io",
+            "kafkausers.kafka.strimzi.io",
+            "podmonitors.monitoring.coreos.com",
+            "prometheusrules.monitoring.coreos.com",
+        ],
+        verbs: &["create", "get", "list", "patch", "watch"],
+        why: "the cluster has no such kind; an API server that has is asked in the tests of faults",
+    },
+    Unneeded {
+        resources: &[
+            "httproutes.gateway.networking.k8s.io",
+            "podmonitors.monitoring.coreos.com",
+            "prometheusrules.monitoring.coreos.com",
+        ],
+        verbs: &["delete"],
+        why: "as above",
+    },
+    Unneeded {
+        resources: &["todoplatforms.todoplatform.dev/finalizers"],
+        verbs: &["update"],
+        why: "no request: an admission plugin that not every cluster has asks whether it would be allowed",
+    },
+];
+
+/// One verb on one kind of resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Right {
+    /// Plural and group, and the subresource if it is one: `pods/log`, `todoplatforms.todoplatform.dev/status`.
+    pub resource: String,
+    /// For example `list`.
+    pub verb: String,
+}
+
+impl Right {
+    /// As rules and audit logs write it.
+    fn new(group: &str, plural: &str, subresource: Option<&str>, verb: &str) -> Self {
+        let mut resource = plural.to_owned();
+        for (sign, part) in [('.', Some(group).filter(|group| !group.is_empty())), ('/', subresource)] {
+            if let Some(part) = part {
+                resource.push(sign);
+                resource.push_str(part);
+            }
+        }
+        Self { resource, verb: verb.to_owned() }
+    }
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb, self.resource)
+    }
+}
+
+/// A release of the chart on the cluster.
+#[derive(Clone, Copy, Debug)]
+pub struct Release<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name, which is its account's as well.
+    pub name: &'a str,
+}
+
+/// Compares what a release's account asked for since a moment with what the release grants it, and says in one line what
+/// it found to be in order. All that is granted has to be used if `whole` says that the whole suite has run since.
+///
+/// # Errors
+/// With all that is not in order, or why it cannot be told.
+pub async fn check(cluster: &Cluster, release: Release<'_>, since: Timestamp, whole: bool) -> anyhow::Result<String> {
+    let manifest = cluster.helm().args(["get", "manifest", release.name, "--namespace", release.namespace]).run();
+    let granted = granted::of_manifest(&manifest.await?, release)?;
+    let docker = cluster.docker().context("the nodes are no containers of this machine")?;
+    // The log of a long suite is long, and of most lines the moment says that they are of no interest.
+    let begin = format!("{since:.6}");
+    let select = format!(
+        "awk -F '\"requestReceivedTimestamp\":\"' -v begin={begin} 'substr($2, 1, {}) >= begin' {LOGS}",
+        begin.len()
+    );
+    let node = format!("{CLUSTER}-control-plane");
+    let log = docker.command().args(["exec", &node, "sh", "-c", &select]).limit(LIMIT).run().await?;
+    let requests = audit::requests(&log, release)?;
+    let found = findings(&granted, &requests, whole.then_some(&UNNEEDED[..]));
+    anyhow::ensure!(found.is_empty(), "rights of {}/{}:\n{}", release.namespace, release.name, found.join("\n"));
+    let rights = |count: usize| format!("{count} rights of {}/{}", release.namespace, release.name);
+    Ok(if whole {
+        let excused = UNNEEDED.iter().map(|one| one.resources.len() * one.verbs.len()).sum::<usize>();
+        format!(
+            "{}: all were used but {excused} for which it is written why, and nothing else was",
+            rights(granted.len())
+        )
+    } else {
+        format!(
+            "{}: nothing else was asked for. Whether each is needed only the whole suite can say",
+            rights(granted.len())
+        )
+    })
+}
