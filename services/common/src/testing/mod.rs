@@ -27,6 +27,7 @@ pub async fn with_database<F: Future<Output = ()>>(test: impl FnOnce(PgPool) -> 
     let url = std::env::var("TEST_DATABASE_URL").expect(
         "this test needs a PostgreSQL: run `cargo xtask test unit`, which starts one and sets TEST_DATABASE_URL",
     );
+    statements::listen();
     let options: PgConnectOptions = url.parse().expect("TEST_DATABASE_URL must be a postgres:// URL");
     let schema = format!("test_{}", Uuid::new_v4().simple());
     let mut administrator = options.connect().await.expect("the database of TEST_DATABASE_URL must be reachable");
