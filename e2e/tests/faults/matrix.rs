@@ -6,7 +6,7 @@ use crate::support::seed;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_life_in_which_requests_and_watches_fail_ends_as_one_in_which_none_does() -> anyhow::Result<()> {
-    let (seed, ground) = (seed(None)?, Ground::start().await?);
+    let (seed, ground) = (seed()?, Ground::start().await?);
     let course = ground.walk(0).await?.undisturbed(&Action::ALL).await?;
     let plans = sample(&course, seed);
     let Lived { planned, happened, wrong } = ground.live(&plans, &course).await?;

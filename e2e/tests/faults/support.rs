@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use todo_e2e::proxy::{Ledger, Proxy};
 
-/// What chance is made of: `SEED`, else `usual`, else a new one. It is printed, so that a run can be repeated.
-pub(crate) fn seed(usual: Option<u64>) -> anyhow::Result<u64> {
+/// What chance is made of: `SEED`, else a new one. It is printed, so that a run can be repeated.
+pub(crate) fn seed() -> anyhow::Result<u64> {
     let seed = match std::env::var("SEED") {
         Ok(text) => text.parse()?,
-        Err(_) => usual.unwrap_or_else(rand::random),
+        Err(_) => rand::random(),
     };
     println!("SEED={seed}");
     Ok(seed)
