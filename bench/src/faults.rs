@@ -14,6 +14,9 @@ pub(crate) struct Arguments {
     /// For the same sample again.
     #[arg(long)]
     seed: Option<u64>,
+    /// Lives at the same time. Most of a life is waiting.
+    #[arg(long, default_value_t = faults::TOGETHER)]
+    together: usize,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -23,7 +26,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let plans = if arguments.whole { faults::whole(&course) } else { faults::sample(&course, seed) };
     let begun = Instant::now();
     println!("{} faults in {} platforms, seed {seed}", plans.iter().map(Vec::len).sum::<usize>(), plans.len());
-    let Lived { planned, happened, wrong } = ground.live(&plans, &course).await?;
+    let Lived { planned, happened, wrong } = ground.live(&plans, &course, arguments.together).await?;
     let took = begun.elapsed();
     println!(
         "{happened} of {planned} faults happened; {} of {} platforms ended wrong; {took:.0?}",

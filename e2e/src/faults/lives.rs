@@ -4,8 +4,8 @@ use futures::{StreamExt, stream};
 
 use super::{Course, Ground, Plan};
 
-/// Lives at the same time.
-const TOGETHER: usize = 8;
+/// Lives at the same time, on two processors and with operators of a debug build.
+pub const TOGETHER: usize = 8;
 
 /// What became of many lives.
 #[derive(Clone, Debug, Default)]
@@ -19,11 +19,11 @@ pub struct Lived {
 }
 
 impl Ground {
-    /// Lives each of `plans` in a namespace of its own, and tells of what is wrong as soon as it is seen.
-    pub async fn live(&self, plans: &[Plan], course: &Course) -> anyhow::Result<Lived> {
+    /// Lives each of `plans` in a namespace of its own, so many `together`, and tells of what is wrong as soon as it is seen.
+    pub async fn live(&self, plans: &[Plan], course: &Course, together: usize) -> anyhow::Result<Lived> {
         let all = stream::iter(plans.iter().enumerate())
             .map(async |(index, plan)| self.walk(index + 1).await?.disturbed(plan, course).await)
-            .buffer_unordered(TOGETHER);
+            .buffer_unordered(together);
         let mut all = std::pin::pin!(all);
         let mut lived = Lived { planned: plans.iter().map(Vec::len).sum(), ..Lived::default() };
         while let Some(walked) = all.next().await {

@@ -16,7 +16,7 @@ pub use actions::Action;
 pub use cells::{Cell, Course, Plan, sample, whole};
 pub use ground::{APPS, Ground, SETTLED};
 pub use leaves::{Changed, Leaf};
-pub use lives::Lived;
+pub use lives::{Lived, TOGETHER};
 pub use operator::{Operator, Options};
 pub use player::Player;
 pub use snapshot::{Kinds, Snapshot};
