@@ -21,7 +21,7 @@ use opentelemetry_proto::tonic::{
 use prost::Message;
 use todo_e2e::{
     faults::{Ground, Operator, Options, SETTLED},
-    harness::until,
+    harness::{until, wait},
 };
 use tokio::{net::TcpListener, task::JoinSet};
 
@@ -98,8 +98,8 @@ async fn a_collector_that_is_away_costs_one_line_and_no_time() -> anyhow::Result
     ground.created(&proxy, &walk.namespace).await?;
     let said = || operator.last_words(LINES).matches("the collector takes no spans").count();
     until("it is said", SETTLED, || async { Ok((said() > 0).then_some(())) }).await?;
-    // Several batches later.
-    tokio::time::sleep(DELIVERED).await;
+    // As long as several batches take.
+    wait::throughout("it is said only once", DELIVERED, || async { Ok(said() == 1) }).await?;
     operator.stop().await?;
     anyhow::ensure!(said() == 1, "said {} times:\n{}", said(), operator.last_words(LINES));
     Ok(())

@@ -156,7 +156,7 @@ impl Fights {
 }
 
 /// A resource version as a number; they grow.
-fn number(version: Option<&str>) -> Option<u64> {
+pub fn number(version: Option<&str>) -> Option<u64> {
     version?.parse().ok()
 }
 

@@ -11,7 +11,7 @@ use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
 
 use super::{backoff::Backoff, unseen::Unseen};
 use crate::{
-    apply::{Applied, Fights, topics::TopicsMemory},
+    apply::{Applied, Fights, fights, topics::TopicsMemory},
     dereference::SecretsRead,
     observe::{DaprdMemory, DataPathMemory, LastWords, sidecar::Repairs},
 };
@@ -70,9 +70,9 @@ impl Memory {
     }
 }
 
-/// A resource version as a number; they grow.
+/// A resource version as a number; of none, one before all others.
 pub(super) fn version(text: Option<&str>) -> u64 {
-    text.and_then(|text| text.parse().ok()).unwrap_or_default()
+    fights::number(text).unwrap_or_default()
 }
 
 /// What is remembered of all platforms, by UID.

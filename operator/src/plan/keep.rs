@@ -25,10 +25,15 @@ pub(super) fn keep(object: &Object, body: &mut DynamicObject, current: &DynamicO
 
 /// While a Secret is missing, its digest is, too. Pods that run are not restarted for that: they could not start again.
 fn pods(body: &mut DynamicObject, current: &DynamicObject) {
-    let path = format!("/spec/template/metadata/annotations/{}", names::config_hash_annotation().replace('/', "~1"));
+    let path = config_hash();
     if let (Some(wanted), Some(running)) = (body.data.pointer_mut(&path), current.data.pointer(&path)) {
         *wanted = running.clone();
     }
+}
+
+/// Where a workload has the digest of what its pods read, as a JSON pointer.
+pub(super) fn config_hash() -> String {
+    format!("/spec/template/metadata/annotations/{}", names::config_hash_annotation().replace('/', "~1"))
 }
 
 /// A volume never shrinks and never changes its class. It may be larger than asked for: retained from an earlier

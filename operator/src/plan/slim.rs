@@ -7,32 +7,23 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
-use super::{autoscaled_annotation, desired_hash_annotation};
-use crate::names::{config_hash_annotation, platform_label};
+use super::{autoscaled_annotation, desired_hash_annotation, keep};
+use crate::names::platform_label;
 
-/// The parts of bodies that are read of objects that exist. Of a Component's settings only the consumer group is.
-fn kept() -> [Vec<String>; 6] {
-    let template = ["spec", "template", "metadata", "annotations"].map(str::to_owned).to_vec();
-    [
-        vec!["status".to_owned()],
-        vec!["spec".to_owned(), "replicas".to_owned()],
-        vec!["spec".to_owned(), "instances".to_owned()],
-        vec!["spec".to_owned(), "resources".to_owned()],
-        vec!["spec".to_owned(), "storageClassName".to_owned()],
-        [template, vec![config_hash_annotation()]].concat(),
-    ]
-}
+/// The parts of bodies that are read of objects that exist, as JSON pointers; so is what keeps pods from being replaced, and of
+/// a Component's settings the consumer group.
+const KEPT: [&str; 5] = ["/status", "/spec/replicas", "/spec/instances", "/spec/resources", "/spec/storageClassName"];
 
 /// What is kept of `object`.
 pub fn slim(object: &DynamicObject) -> DynamicObject {
     let mut data = json!({});
-    for path in kept() {
-        if let Some(value) = path.iter().try_fold(&object.data, |value, name| value.get(name)) {
-            put(&mut data, &path, value.clone());
+    for pointer in KEPT.into_iter().chain([keep::config_hash().as_str()]) {
+        if let Some(value) = object.data.pointer(pointer) {
+            put(&mut data, pointer, value.clone());
         }
     }
     if let Some(group) = consumer_group(&object.data) {
-        put(&mut data, &["spec".to_owned(), "metadata".to_owned()], json!([group]));
+        put(&mut data, "/spec/metadata", json!([group]));
     }
     DynamicObject { types: object.types.clone(), metadata: metadata(&object.metadata), data }
 }
@@ -62,20 +53,16 @@ pub fn consumer_group(component: &Value) -> Option<&Value> {
     component.pointer("/spec/metadata")?.as_array()?.iter().find(|setting| setting["name"] == "consumerGroup")
 }
 
-fn put(object: &mut Value, path: &[String], value: Value) {
-    match path {
-        [] => *object = value,
-        [name, rest @ ..] => {
-            if let Some(fields) = object.as_object_mut() {
-                put(fields.entry(name).or_insert_with(|| json!({})), rest, value);
-            }
-        }
-    }
+/// Puts a value where a JSON pointer says, and makes the objects above it.
+fn put(data: &mut Value, pointer: &str, value: Value) {
+    let names = pointer.split('/').skip(1).map(|name| name.replace("~1", "/"));
+    *names.fold(data, |place, name| &mut place[name]) = value;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::config_hash_annotation;
 
     #[test]
     fn what_is_read_of_objects_that_exist_is_kept_and_nothing_else() {

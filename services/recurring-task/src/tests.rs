@@ -9,7 +9,7 @@ use todo_common::{
     database::Database,
     server,
     tasks::{self, NewTask, Recurrence, Task, UserId},
-    testing::{self, settings, with_database},
+    testing::{self, bulk, settings, statuses, with_database},
 };
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -48,19 +48,6 @@ async fn newest_event(pool: &PgPool) -> Value {
     let (id, payload): (Uuid, Value) =
         sqlx::query_as("SELECT id, payload FROM outbox ORDER BY seq DESC LIMIT 1").fetch_one(pool).await.unwrap();
     json!({"specversion": "1.0", "id": id, "type": "com.dapr.event.sent", "data": payload})
-}
-
-/// As the sidecar posts a batch.
-fn batch(events: &[Value]) -> Value {
-    let entries = events.iter().enumerate().map(|(number, event)| {
-        json!({"entryId": number.to_string(), "event": event, "metadata": {"__key": event["data"]["task_id"]}})
-    });
-    json!({"id": "b1", "type": "com.dapr.event.sent.bulk", "entries": entries.collect::<Vec<_>>()})
-}
-
-/// What was answered to each event.
-fn words(answer: &Value) -> Vec<&str> {
-    answer["statuses"].as_array().unwrap().iter().map(|status| status["status"].as_str().unwrap()).collect()
 }
 
 async fn open_tasks(pool: &PgPool) -> i64 {
@@ -161,7 +148,7 @@ async fn a_batch_with_an_event_twice_and_one_that_came_before_creates_each_succe
         assert_eq!(post(&app, "/task-events", &events[0]).await, json!({"status": "SUCCESS"}));
         let created = newest_event(&pool).await;
         events.extend([events[1].clone(), created]);
-        assert_eq!(words(&post(&app, "/task-events", &batch(&events)).await), ["SUCCESS"; 5]);
+        assert_eq!(statuses(&post(&app, "/task-events", &bulk(&events)).await), ["SUCCESS"; 5]);
         assert_eq!(open_tasks(&pool).await, 2);
         let told: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox WHERE payload ->> 'event_type' = 'created'")
             .fetch_one(&pool)
@@ -186,7 +173,7 @@ async fn a_completion_that_the_database_refuses_does_not_hold_the_others_of_its_
         }
         // There is no sidecar that would take the dead letter.
         let expected = ["RETRY", "SUCCESS", "SUCCESS", "SUCCESS"];
-        assert_eq!(words(&post(&app, "/task-events", &batch(&events)).await), expected);
+        assert_eq!(statuses(&post(&app, "/task-events", &bulk(&events)).await), expected);
         assert_eq!(open_tasks(&pool).await, 3);
     })
     .await;
@@ -205,7 +192,7 @@ async fn each_event_of_a_batch_keeps_its_own_trace_if_it_is_one() {
             events.push((task.id, event, kept));
         }
         let posted: Vec<Value> = events.iter().map(|(_, event, _)| event.clone()).collect();
-        post(&app, "/task-events", &batch(&posted)).await;
+        post(&app, "/task-events", &bulk(&posted)).await;
         for (id, _, kept) in events {
             let trace: Option<String> = sqlx::query_scalar(
                 "SELECT traceparent FROM outbox JOIN tasks ON tasks.id::text = partition_key WHERE spawned_by = $1",

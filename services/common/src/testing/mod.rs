@@ -1,5 +1,6 @@
 //! Tests with a real database, each in a schema of its own.
 
+mod bulk;
 mod contract;
 mod dice;
 mod statements;
@@ -13,6 +14,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
+pub use bulk::{bulk, statuses};
 pub use contract::keeps_its_contract;
 pub use dice::Dice;
 pub use statements::statements;
