@@ -53,8 +53,10 @@ pub(crate) async fn list(
     let user = auth::user(None, query.user_id.as_deref(), &headers)?;
     let cursor = cursor::read(query.cursor.as_deref()).map_err(|wrong| Problem::invalid(vec![wrong]))?;
     let limit = cursor::limit(query.limit);
-    let mut connection = database.pool()?.acquire().await?;
-    notification::list(&mut connection, &user, query.unread, cursor, limit).await.map(Json)
+    let list = async |connection: &mut PgConnection| {
+        notification::list(connection, &user, query.unread, cursor, limit).await.map(Json)
+    };
+    database.read(list).await
 }
 
 /// A body that says whose it is and nothing else.

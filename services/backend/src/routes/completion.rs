@@ -36,10 +36,8 @@ async fn process_completion(
     Path(id): Path<Uuid>,
     caller: Caller,
 ) -> Result<Json<Value>, Problem> {
-    let mut connection = app.database.pool()?.acquire().await?;
-    let task = tasks::get(&mut connection, &caller.user, id).await?;
     // The other service needs a connection, too: none is held while waiting for it.
-    drop(connection);
+    let task = app.database.read(async |connection| tasks::get(connection, &caller.user, id).await).await?;
     if task.status != Status::Completed {
         return Err(Problem::conflict("the task is not completed"));
     }

@@ -73,8 +73,7 @@ async fn list(
 ) -> Result<Json<Page<Task>>, Problem> {
     let user = auth::user(None, query.user_id.as_deref(), &headers)?;
     let filter = query.filter().map_err(|error| Problem::invalid(vec![error]))?;
-    let mut connection = app.database.pool()?.acquire().await?;
-    Ok(Json(tasks::list(&mut connection, &user, &filter).await?))
+    app.database.read(async |connection| tasks::list(connection, &user, &filter).await.map(Json)).await
 }
 
 impl ListQuery {

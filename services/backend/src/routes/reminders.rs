@@ -65,9 +65,11 @@ struct Replacement {
     )
 )]
 async fn list(State(app): State<App>, Path(id): Path<Uuid>, caller: Caller) -> Result<Json<Reminders>, Problem> {
-    let mut connection = app.database.pool()?.acquire().await?;
-    tasks::get(&mut connection, &caller.user, id).await?;
-    planned(&mut connection, id).await
+    let list = async |connection: &mut PgConnection| {
+        tasks::get(connection, &caller.user, id).await?;
+        planned(connection, id).await
+    };
+    app.database.read(list).await
 }
 
 /// Adds a reminder.

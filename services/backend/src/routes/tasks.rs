@@ -74,8 +74,7 @@ async fn create(State(app): State<App>, Owned(caller, new): Owned<NewTask>) -> R
     )
 )]
 async fn read(State(app): State<App>, Path(id): Path<Uuid>, caller: Caller) -> Result<impl IntoResponse, Problem> {
-    let mut connection = app.database.pool()?.acquire().await?;
-    Ok(shown(tasks::get(&mut connection, &caller.user, id).await?))
+    app.database.read(async |connection| tasks::get(connection, &caller.user, id).await.map(shown)).await
 }
 
 /// Changes what the body names; `null` removes.

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use sqlx::{
-    Executor, PgPool,
+    Connection, Executor, PgPool,
     migrate::{MigrateError, Migrator},
     postgres::PgPoolOptions,
 };
@@ -13,7 +13,9 @@ use crate::{Sensitive, config::Settings, dapr};
 const SECRET_STORE: &str = "kubernetes-secrets";
 /// Connections of one service; four services and the sidecars share PostgreSQL's default of 100.
 const MAX_CONNECTIONS: u32 = 12;
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
+/// A connection that was used so short a while ago is taken for one that works.
+pub(super) const FRESH: Duration = Duration::from_secs(1);
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
@@ -73,6 +75,16 @@ pub async fn connect(settings: &Settings, dapr: &dapr::Client) -> Result<PgPool,
     let pool = PgPoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // Not at each use: that is a round trip more for each request.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for >= FRESH {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .after_connect(|connection, _| {
             // Not as start-up parameters: poolers between refuse those that they do not know.
             Box::pin(async move {

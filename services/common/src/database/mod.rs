@@ -3,15 +3,17 @@
 mod claim;
 mod connect;
 mod options;
+mod reads;
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use claim::{ClaimError, claim};
 pub use connect::{ConnectError, connect, migrate};
+use reads::Reads;
 
 use crate::{
     config::Settings,
@@ -42,6 +44,7 @@ pub enum State {
 pub struct Database {
     state: Arc<watch::Sender<State>>,
     news: News,
+    reads: Reads,
 }
 
 impl Default for Database {
@@ -62,7 +65,7 @@ impl Database {
     }
 
     fn with(state: State) -> Self {
-        Self { state: Arc::new(watch::Sender::new(state)), news: News::default() }
+        Self { state: Arc::new(watch::Sender::new(state)), news: News::default(), reads: Reads::default() }
     }
 
     /// How it is now.
@@ -97,6 +100,17 @@ impl Database {
                 std::future::pending::<()>().await;
             }
         }
+    }
+
+    /// Does `read`, which may find its connection as another read left it: it must not change the session.
+    pub async fn read<T, E: From<sqlx::Error>>(
+        &self,
+        read: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, Problem>
+    where
+        Problem: From<E>,
+    {
+        Ok(self.reads.run(&self.pool()?, read).await?)
     }
 
     /// Begins a transaction, to be ended by [`Database::commit`].

@@ -1,11 +1,11 @@
 //! Lists: filters, orders and pages by key, so that a page costs the same wherever it begins.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, Row as _, postgres::PgRow};
+use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
 use utoipa::ToSchema;
 
-use super::{Priority, Task, TaskError, UserId, row::Row, search::Search};
+use super::{Priority, Task, TaskError, UserId, row::SHOWN, search::Search};
 use crate::{
     cursor::{self, Cursor},
     problem::FieldError,
@@ -85,33 +85,20 @@ pub async fn list(connection: &mut PgConnection, user: &UserId, filter: &TaskFil
     let limit = cursor::limit(filter.limit);
     let mut query = select(user, filter, check(filter)?);
     query.push(" LIMIT ").push_bind(i64::from(limit) + 1);
-    let mut rows = query.build_query_as::<Listed>().fetch_all(connection).await.map_err(explain)?;
+    let mut rows = query.build().fetch_all(connection).await.map_err(explain)?;
     let has_more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
-    let next_cursor = if has_more {
-        rows.last().map(|last| Cursor { value: last.sort_key.clone(), id: last.row.task.id }.encode())
-    } else {
-        None
+    let next_cursor = match rows.last().filter(|_| has_more) {
+        Some(last) => Some(Cursor { value: filter.sort.value(last)?, id: last.try_get("id")? }.encode()),
+        None => None,
     };
-    Ok(Page { items: rows.into_iter().map(|listed| listed.row.task).collect(), next_cursor })
-}
-
-/// A row and what it is sorted by, as text.
-struct Listed {
-    row: Row,
-    sort_key: String,
-}
-
-impl FromRow<'_, PgRow> for Listed {
-    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        Ok(Self { row: Row::from_row(row)?, sort_key: row.try_get("sort_key")? })
-    }
+    Ok(Page { items: rows.iter().map(Task::from_row).collect::<Result<_, _>>()?, next_cursor })
 }
 
 fn select<'a>(user: &'a UserId, filter: &'a TaskFilter, cursor: Option<Cursor>) -> QueryBuilder<Postgres> {
     let (key, key_type) = filter.sort.column();
-    let mut query = QueryBuilder::new("SELECT *, (");
-    query.push(key).push(")::text AS sort_key FROM tasks WHERE user_id = ").push_bind(user.clone());
+    let mut query = QueryBuilder::new(format!("SELECT {SHOWN}, {key} AS sort_key FROM tasks WHERE user_id = "));
+    query.push_bind(user.clone());
     query.push(if filter.deleted { " AND deleted_at IS NOT NULL AND NOT undone" } else { " AND deleted_at IS NULL" });
     match filter.status {
         StatusFilter::Open => query.push(" AND completed_at IS NULL"),
@@ -153,6 +140,18 @@ impl Sort {
             Self::Priority => ("priority", "smallint"),
             Self::Title => ("lower(title)", "text"),
         }
+    }
+
+    /// What a row is sorted by, as the text from which the database has it again.
+    fn value(self, row: &PgRow) -> Result<String, sqlx::Error> {
+        let key = "sort_key";
+        Ok(match self {
+            Self::Due | Self::CreatedAt | Self::UpdatedAt => {
+                row.try_get::<DateTime<Utc>, _>(key)?.to_rfc3339_opts(SecondsFormat::Micros, true)
+            }
+            Self::Priority => row.try_get::<i16, _>(key)?.to_string(),
+            Self::Title => row.try_get(key)?,
+        })
     }
 }
 

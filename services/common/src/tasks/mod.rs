@@ -14,6 +14,7 @@ mod occurrence;
 mod reminders;
 mod row;
 mod search;
+mod timestamp;
 mod user_id;
 mod write;
 

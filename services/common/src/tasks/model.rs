@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Due, UserId};
+use super::{Due, UserId, timestamp};
 
 /// A task as the API shows it. The field names are relied on by users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -24,6 +24,7 @@ pub struct Task {
     /// Labels, without duplicates.
     pub tags: Vec<String>,
     /// When it is due, to the second. At most one of this and `due_date`.
+    #[serde(serialize_with = "timestamp::serialize_option")]
     pub due_at: Option<DateTime<Utc>>,
     /// The day on which it is due.
     pub due_date: Option<NaiveDate>,
@@ -34,14 +35,17 @@ pub struct Task {
     /// When to remind. Empty with a `due_at` means once, at that time.
     pub reminders: Vec<Reminder>,
     /// When it was completed.
+    #[serde(serialize_with = "timestamp::serialize_option")]
     pub completed_at: Option<DateTime<Utc>>,
     /// Common to all occurrences of a recurring task.
     pub series_id: Option<Uuid>,
     /// Grows with each change; for `If-Match`.
     pub version: i64,
     /// When it was created.
+    #[serde(serialize_with = "timestamp::serialize")]
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
+    #[serde(serialize_with = "timestamp::serialize")]
     pub updated_at: DateTime<Utc>,
     /// When it was deleted; present in the list of deleted tasks only.
     #[serde(default, skip_serializing_if = "Option::is_none")]

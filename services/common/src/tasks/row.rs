@@ -184,10 +184,14 @@ fn no_due() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(365 * 1000)
 }
 
-impl FromRow<'_, PgRow> for Row {
+/// The columns of a [`Task`].
+pub(super) const SHOWN: &str = "id, user_id, title, notes, priority, tags, due_at, due_date, time_zone, recurrence, reminders, \
+    completed_at, series_id, version, created_at, updated_at, deleted_at";
+
+impl FromRow<'_, PgRow> for Task {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let completed_at: Option<DateTime<Utc>> = row.try_get("completed_at")?;
-        let task = Task {
+        Ok(Self {
             id: row.try_get("id")?,
             user_id: row.try_get("user_id")?,
             title: row.try_get("title")?,
@@ -206,9 +210,14 @@ impl FromRow<'_, PgRow> for Row {
             created_at: row.try_get("created_at")?,
             updated_at: row.try_get("updated_at")?,
             deleted_at: row.try_get("deleted_at")?,
-        };
+        })
+    }
+}
+
+impl FromRow<'_, PgRow> for Row {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
-            task,
+            task: Task::from_row(row)?,
             occurrence_key: row.try_get("occurrence_key")?,
             series_start: row.try_get::<Option<Json<_>>, _>("series_start")?.map(|Json(start)| start),
             spawned_by: row.try_get("spawned_by")?,

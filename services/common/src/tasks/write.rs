@@ -29,12 +29,12 @@ pub async fn create(connection: &mut PgConnection, user: &UserId, new: NewTask) 
 
 /// One task. A deleted one is not found.
 pub async fn get(connection: &mut PgConnection, user: &UserId, id: Uuid) -> Result<Task, TaskError> {
-    let row: Option<Row> = sqlx::query_as("SELECT * FROM tasks WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL")
+    let task = sqlx::query_as("SELECT * FROM tasks WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL")
         .bind(id)
         .bind(user)
         .fetch_optional(connection)
         .await?;
-    row.map(|row| row.task).ok_or(TaskError::NotFound)
+    task.ok_or(TaskError::NotFound)
 }
 
 /// Changes a task. With `expected` only if it still has that version. A change of nothing is no change.

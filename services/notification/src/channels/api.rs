@@ -95,8 +95,8 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Json<Page<Channel>>, Problem> {
     let user = auth::user(None, caller.user_id.as_deref(), &headers)?;
-    let mut connection = database.pool()?.acquire().await?;
-    Ok(Json(Page { items: super::list(&mut connection, &user).await?, next_cursor: None }))
+    let items = database.read(async |connection| super::list(connection, &user).await).await?;
+    Ok(Json(Page { items, next_cursor: None }))
 }
 
 /// Reads a channel.
@@ -117,8 +117,7 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Json<Channel>, Problem> {
     let user = auth::user(None, caller.user_id.as_deref(), &headers)?;
-    let mut connection = database.pool()?.acquire().await?;
-    super::get(&mut connection, &user, id).await.map(Json)
+    database.read(async |connection| super::get(connection, &user, id).await.map(Json)).await
 }
 
 /// Adds a channel. An e-mail address gets a code that has to be confirmed.
