@@ -15,7 +15,7 @@ use tokio::{
 use super::connect::{ACQUIRE_TIMEOUT, FRESH};
 
 /// Reads at the same time: about half of the pool, so that writes find a connection however many reads wait.
-const PLACES: usize = 6;
+const PLACES: usize = 5;
 
 /// Connections between two reads.
 #[derive(Debug, Default)]

@@ -8,8 +8,11 @@ use std::{
 
 use futures::future::join_all;
 use metrics::{counter, gauge};
-use sqlx::PgPool;
-use tokio::time::{sleep, timeout};
+use sqlx::{PgPool, Postgres, Transaction};
+use tokio::{
+    sync::{Mutex, Notify},
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -19,6 +22,8 @@ use crate::{dapr, database::Database, events::PUBSUB};
 /// Events that are published at the same time, each of another key. Their time limits together are one
 /// [`dapr::CALL_TIMEOUT`], well below the limit of the database for an idle transaction.
 pub const BATCH: i64 = 256;
+/// Rounds under way at the same time: while the broker writes what one has claimed, the next takes what is committed meanwhile.
+const ROUNDS: usize = 2;
 /// Bytes of payload in one call of the sidecar, which takes 4 MiB. A larger event goes alone.
 const CALL_BYTES: usize = 1024 * 1024;
 /// Longest time without looking, because a notification can be lost and failed events become due.
@@ -73,28 +78,37 @@ pub async fn run(database: Database, publisher: impl Publish, stop: Cancellation
         counter!(counted).increment(0);
     }
     let Some(pool) = stop.run_until_cancelled(database.until_ready()).await else { return };
+    let turn = Turn { news: Mutex::new(database.news()), done: Notify::new() };
+    let rounds = (0..ROUNDS).map(|_| publish_all(&pool, &publisher, &turn, &stop));
     tokio::select! {
         // A round that has begun is finished, so that a stop does not make duplicates.
-        () = publish_all(&pool, &publisher, database.news(), &stop) => {}
+        _ = join_all(rounds) => {}
         () = measure(&pool) => {}
         () = clean(&pool) => {}
     }
 }
 
-async fn publish_all(pool: &PgPool, publisher: &impl Publish, mut news: Waiter, stop: &CancellationToken) {
+/// Whose turn it is to look for events: rounds overlap, but not their looks, of which the second would find nothing.
+struct Turn {
+    news: Mutex<Waiter>,
+    /// A round is over: what comes after its events can be claimed.
+    done: Notify,
+}
+
+async fn publish_all(pool: &PgPool, publisher: &impl Publish, turn: &Turn, stop: &CancellationToken) {
     let mut limit = BATCH;
     while !stop.is_cancelled() {
-        let pause = match timeout(ROUND_LIMIT, round(pool, publisher, limit)).await {
-            Ok(Ok(Round { published: 1.., .. })) => {
-                limit = BATCH;
-                continue;
-            }
-            Ok(Ok(Round { failed: 0, .. })) => None,
-            Ok(Ok(_)) => {
+        let pause = match timeout(ROUND_LIMIT, next(pool, publisher, limit, turn, stop)).await {
+            Ok(Ok(Round { failed: 1.., published: 0 })) => {
                 // One event is enough to find out that the broker is back, and the others need not wait for another try then.
                 limit = 1;
                 Some(PAUSE)
             }
+            Ok(Ok(Round { published: 1.., .. })) => {
+                limit = BATCH;
+                None
+            }
+            Ok(Ok(Round { .. })) => None,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the relay cannot use the database");
                 Some(PAUSE)
@@ -104,35 +118,76 @@ async fn publish_all(pool: &PgPool, publisher: &impl Publish, mut news: Waiter, 
                 Some(PAUSE)
             }
         };
-        let rest = async {
-            match pause {
-                Some(pause) => sleep(pause).await,
-                None => drop(news.wait(TIMER).await),
-            }
-        };
-        stop.run_until_cancelled(rest).await;
+        if let Some(pause) = pause {
+            stop.run_until_cancelled(sleep(pause)).await;
+        }
     }
+}
+
+/// A round as soon as there is something to publish; an empty one after a while without.
+async fn next(
+    pool: &PgPool,
+    publisher: &impl Publish,
+    limit: i64,
+    turn: &Turn,
+    stop: &CancellationToken,
+) -> Result<Round, sqlx::Error> {
+    let mut news = turn.news.lock().await;
+    let claimed = Claimed::of(pool, limit).await?;
+    if claimed.events.is_empty() {
+        claimed.transaction.rollback().await?;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = turn.done.notified() => {}
+            _ = news.wait(TIMER) => {}
+        }
+        return Ok(Round::default());
+    }
+    drop(news);
+    let round = claimed.publish(publisher).await;
+    turn.done.notify_one();
+    round
 }
 
 /// Claims up to `limit` events, publishes and marks them, once.
 pub async fn round(pool: &PgPool, publisher: &impl Publish, limit: i64) -> Result<Round, sqlx::Error> {
-    let mut transaction = pool.begin_with(claim::BEGIN).await?;
-    let events = claim::claim(&mut transaction, limit).await?;
-    let failed = publish(publisher, &events).await;
-    let acknowledged: Vec<Uuid> = events.iter().map(|event| event.id).filter(|id| !failed.contains_key(id)).collect();
-    claim::mark_published(&mut transaction, &acknowledged).await?;
-    claim::mark_failed(&mut transaction, &failed).await?;
-    transaction.commit().await?;
-    let counted = |has_failed: bool| {
-        let counted = events.iter().filter(|event| failed.contains_key(&event.id) == has_failed && !event.is_canary());
-        counted.count() as u64
-    };
-    counter!(PUBLISHED).increment(counted(false));
-    if let Some((event_id, error)) = failed.iter().next() {
-        counter!(FAILURES).increment(counted(true));
-        tracing::warn!(%event_id, error, failed = failed.len(), "events could not be published and will be tried again");
+    Claimed::of(pool, limit).await?.publish(publisher).await
+}
+
+/// Events that nobody else publishes while the transaction goes on.
+struct Claimed {
+    transaction: Transaction<'static, Postgres>,
+    events: Vec<OutboxEvent>,
+}
+
+impl Claimed {
+    async fn of(pool: &PgPool, limit: i64) -> Result<Self, sqlx::Error> {
+        let mut transaction = pool.begin_with(claim::BEGIN).await?;
+        let events = claim::claim(&mut transaction, limit).await?;
+        Ok(Self { transaction, events })
     }
-    Ok(Round { published: acknowledged.len(), failed: failed.len() })
+
+    /// Publishes and marks them.
+    async fn publish(self, publisher: &impl Publish) -> Result<Round, sqlx::Error> {
+        let Self { mut transaction, events } = self;
+        let failed = publish(publisher, &events).await;
+        let acknowledged: Vec<Uuid> =
+            events.iter().map(|event| event.id).filter(|id| !failed.contains_key(id)).collect();
+        claim::mark_published(&mut transaction, &acknowledged).await?;
+        claim::mark_failed(&mut transaction, &failed).await?;
+        transaction.commit().await?;
+        let counted = |has_failed: bool| {
+            let counted =
+                events.iter().filter(|event| failed.contains_key(&event.id) == has_failed && !event.is_canary());
+            counted.count() as u64
+        };
+        counter!(PUBLISHED).increment(counted(false));
+        if let Some((event_id, error)) = failed.iter().next() {
+            counter!(FAILURES).increment(counted(true));
+            tracing::warn!(%event_id, error, failed = failed.len(), "events could not be published and will be tried again");
+        }
+        Ok(Round { published: acknowledged.len(), failed: failed.len() })
+    }
 }
 
 /// Publishes all and gives why some failed.

@@ -9,6 +9,10 @@ use std::{
 
 use serde_json::json;
 use sqlx::PgPool;
+use tokio::{
+    sync::{Barrier, Notify},
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -18,7 +22,7 @@ use crate::{
     outbox::{
         self, Feed, OutboxEvent, Told,
         feed::Tail,
-        relay::{BATCH, Publish, Round, round},
+        relay::{self, BATCH, Publish, Round, round},
     },
     testing::with_database,
 };
@@ -61,6 +65,20 @@ impl Publish for Counting<'_> {
     }
 }
 
+/// A broker that takes its time: a call is answered when there is a second one.
+struct Slow {
+    has_begun: Notify,
+    together: Barrier,
+}
+
+impl Publish for &Slow {
+    async fn publish_events(&self, _: &str, _: &[&OutboxEvent]) -> Result<HashMap<Uuid, String>, String> {
+        self.has_begun.notify_one();
+        self.together.wait().await;
+        Ok(HashMap::new())
+    }
+}
+
 async fn enqueue(pool: &PgPool, key: &str, payload: i32) {
     outbox::enqueue(&mut pool.acquire().await.unwrap(), "task-events", key, None, &json!({"n": payload}))
         .await
@@ -94,6 +112,29 @@ async fn two_relays_publish_each_event_once_and_in_order_per_key() {
             by_key.entry(&event.partition_key).or_default().push(event.seq);
         }
         assert!(by_key.values().all(|order| order.is_sorted()), "{by_key:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_committed_while_the_broker_takes_its_time_does_not_wait_for_it() {
+    with_database(|pool| async move {
+        let database = Database::ready(pool.clone());
+        let slow = Slow { has_begun: Notify::new(), together: Barrier::new(2) };
+        enqueue(&pool, "a", 1).await;
+        let later = async {
+            slow.has_begun.notified().await;
+            enqueue(&pool, "b", 1).await;
+            database.commit(database.begin().await.unwrap()).await.unwrap();
+            let published = "SELECT count(*) FROM outbox WHERE published_at IS NOT NULL";
+            while sqlx::query_scalar::<_, i64>(published).fetch_one(&pool).await.unwrap() < 2 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            () = relay::run(database.clone(), &slow, CancellationToken::new()) => panic!("it goes on"),
+            done = timeout(Duration::from_secs(20), later) => done.unwrap(),
+        }
     })
     .await;
 }
