@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use todo_e2e::{
-    chaos::{self, facts, history::Outcome},
+    chaos::{
+        self, Ground, facts,
+        history::{Foreign, Outcome},
+    },
     harness::{Env, Frozen, Namespace, Platform, until},
 };
 
@@ -43,7 +46,7 @@ async fn in_namespace(namespace: &Namespace, arguments: &Arguments) -> anyhow::R
     let seed = arguments.seed.unwrap_or_else(rand::random);
     println!("\nFaults, seed {seed}:");
     let begun = Instant::now();
-    let report = chaos::run(&platform, seed, arguments.rounds).await?;
+    let report = chaos::run(&Ground::Cluster(platform), seed, arguments.rounds).await?;
     let (history, facts) = (&report.history, &report.facts);
     println!(
         "{} faults in {:.0?}: {} operations, {} acknowledged, {} unknown; {} events; drained {:.1?} after the last fault",
@@ -75,9 +78,10 @@ async fn outage(platform: &Platform, length: Duration) -> anyhow::Result<()> {
         acknowledged += done;
     }
     broker.thaw().await?;
-    let (back, backlog) = (Instant::now(), facts::waiting(platform).await?);
-    until("the backlog has drained", DRAINED, async || Ok((facts::waiting(platform).await? == 0).then_some(())))
-        .await?;
+    let (ground, nobody) = (Ground::Cluster(platform.clone()), Foreign::default());
+    let waiting = async || facts::waiting(&ground, &nobody).await;
+    let (back, backlog) = (Instant::now(), waiting().await?);
+    until("the backlog has drained", DRAINED, async || Ok((waiting().await? == 0).then_some(()))).await?;
     let drained = back.elapsed();
     #[expect(clippy::cast_precision_loss, reason = "a backlog has fewer than 2^52 events")]
     let rate = backlog as f64 / drained.as_secs_f64();

@@ -102,7 +102,8 @@ impl Laboratory {
         let checks: BTreeSet<&Vec<String>> = mutants.iter().map(|mutant| &mutant.check).collect();
         for check in checks {
             let output = self.test(check, &[]).await?;
-            anyhow::ensure!(output.status.success(), "without a mutant, too, these fail: {}", check.join(" "));
+            let words = || [&output.stderr, &output.stdout].map(|text| String::from_utf8_lossy(text)).join("\n");
+            anyhow::ensure!(output.status.success(), "without a mutant, too, {} fails: {}", check.join(" "), words());
         }
         let (begun, mut missed) = (Instant::now(), 0);
         println!("| mutant | noticed by |\n|---|---|");

@@ -1,5 +1,7 @@
 //! What clients asked for and what they were told.
 
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
 /// What a client knows of a request.
@@ -31,11 +33,39 @@ pub enum Request {
         /// Version that was answered, or none.
         version: Option<i64>,
     },
+    /// To move a task that is to be reminded of to a day far away; the answer named this version.
+    Move {
+        /// Identity of the task.
+        task: Uuid,
+        /// Version that was answered, or none.
+        version: Option<i64>,
+    },
     /// To complete a task.
     Complete {
         /// Identity of the task.
         task: Uuid,
     },
+    /// To remind of a task, by another publisher that sends its event twice and knows of no row of ours.
+    Tell {
+        /// Identity of the event.
+        event: Uuid,
+        /// Identity of the task.
+        task: Uuid,
+    },
+    /// An event of another publisher that can never be handled.
+    Impossible {
+        /// Identity of the event.
+        event: Uuid,
+    },
+}
+
+/// Events of another publisher that were acknowledged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Foreign {
+    /// To be handled.
+    pub told: HashSet<Uuid>,
+    /// To be kept as dead letters.
+    pub impossible: HashSet<Uuid>,
 }
 
 /// A request and its outcome.
@@ -65,5 +95,18 @@ impl History {
     /// How many have an outcome.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.0.iter().filter(|operation| operation.outcome == outcome).count()
+    }
+
+    /// The events of another publisher that have to get through.
+    pub fn foreign(&self) -> Foreign {
+        let mut foreign = Foreign::default();
+        for operation in self.0.iter().filter(|operation| operation.outcome == Outcome::Acknowledged) {
+            match operation.request {
+                Request::Tell { event, .. } => drop(foreign.told.insert(event)),
+                Request::Impossible { event } => drop(foreign.impossible.insert(event)),
+                _ => {}
+            }
+        }
+        foreign
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod clients;
 pub mod facts;
+pub mod ground;
 pub mod history;
 pub mod nemesis;
 pub mod verdict;
@@ -16,18 +17,15 @@ use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Platform, until};
+use crate::harness::until;
 pub use facts::Facts;
+pub use ground::Ground;
 pub use history::History;
 pub use nemesis::Nemesis;
 pub use verdict::Violation;
 
 /// Clients at the same time, each a user of its own.
 const CLIENTS: u32 = 3;
-/// Between the end of one fault and the beginning of the next.
-const CALM: Duration = Duration::from_secs(8);
-/// How long everything may take to get through after the last fault.
-const DRAINED: Duration = Duration::from_mins(3);
 
 /// What came of a run.
 #[derive(Debug)]
@@ -36,7 +34,7 @@ pub struct Report {
     pub history: History,
     /// What is stored and published.
     pub facts: Facts,
-    /// From the end of the last fault until nothing waited.
+    /// From the end of the last fault until nothing waited, or until that had taken too long.
     pub drained: Duration,
 }
 
@@ -48,41 +46,55 @@ impl Report {
 }
 
 /// Puts a platform under load, lets every nemesis loose once in each round, in an order that the seed gives, and looks.
-pub async fn run(platform: &Platform, seed: u64, rounds: usize) -> anyhow::Result<Report> {
-    let mut random = StdRng::seed_from_u64(seed);
+pub async fn run(ground: &Ground, seed: u64, rounds: usize) -> anyhow::Result<Report> {
+    tokio::select! {
+        report = under_load(ground, seed, rounds) => report,
+        result = ground.keep_running() => {
+            result?;
+            anyhow::bail!("nobody looks after what has ended")
+        }
+    }
+}
+
+async fn under_load(ground: &Ground, seed: u64, rounds: usize) -> anyhow::Result<Report> {
+    let pace = ground.pace();
     let stop = CancellationToken::new();
     let clients: Vec<_> = (0..CLIENTS)
-        .map(|number| tokio::spawn(clients::run(platform.clone(), format!("chaos-{number}"), stop.clone())))
+        .map(|number| tokio::spawn(clients::run(ground.clone(), format!("chaos-{number}"), stop.clone())))
         .collect();
-    let faults = async {
-        for _ in 0..rounds {
-            let mut nemeses = Nemesis::ALL.to_vec();
-            nemeses.shuffle(&mut random);
-            for nemesis in nemeses {
-                sleep(CALM).await;
-                eprintln!("chaos: {nemesis}");
-                nemesis.strike(&platform.namespace).await?;
-            }
-        }
-        sleep(CALM).await;
-        anyhow::Ok(())
-    };
-    let result = faults.await;
+    let result = faults(ground, seed, rounds).await;
     stop.cancel();
     let mut history = History::default();
     for client in clients {
         history.append(client.await?);
     }
     result?;
-    let calm = Instant::now();
-    until("all events are through", DRAINED, async || {
-        let waiting = facts::waiting(platform).await?;
+    let (calm, foreign) = (Instant::now(), history.foreign());
+    let drained = until("all events are through", pace.drained, async || {
+        let waiting = facts::waiting(ground, &foreign).await?;
         anyhow::ensure!(waiting == 0, "{waiting} events wait");
         Ok(Some(()))
-    })
-    .await?;
+    });
+    let is_drained = drained.await.is_ok();
     let drained = calm.elapsed();
+    let waiting = if is_drained { 0 } else { facts::waiting(ground, &foreign).await? };
     // Nothing waits; what was delivered twice has had its time to do harm.
-    sleep(CALM).await;
-    Ok(Report { history, facts: facts::read(platform).await?, drained })
+    sleep(pace.calm).await;
+    let facts = Facts { waiting, ..facts::read(ground).await? };
+    Ok(Report { history, facts, drained })
+}
+
+async fn faults(ground: &Ground, seed: u64, rounds: usize) -> anyhow::Result<()> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let (pace, mut nemeses) = (ground.pace(), ground.nemeses());
+    for _ in 0..rounds {
+        nemeses.shuffle(&mut random);
+        for nemesis in &nemeses {
+            sleep(pace.calm).await;
+            eprintln!("chaos: {nemesis}");
+            nemesis.strike(ground, pace.hold).await?;
+        }
+    }
+    sleep(pace.calm).await;
+    Ok(())
 }

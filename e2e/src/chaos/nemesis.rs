@@ -1,19 +1,16 @@
 //! What goes wrong. Each is over when it returns; what it broke may still be on its way back.
 
-use std::{fmt, time::Duration};
-
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
-use kube::{
-    ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams},
+use std::{
+    fmt,
+    time::{Duration, Instant},
 };
-use serde_json::json;
+
 use tokio::time::sleep;
 
-use crate::harness::{Frozen, Namespace, freeze};
+use super::Ground;
 
-/// How long something stays frozen or cut off.
-const HOLD: Duration = Duration::from_secs(10);
+/// Between two looks for sessions that are about to commit, which is a moment of less than a millisecond.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +25,8 @@ pub enum Nemesis {
     Partition(&'static str, &'static str),
     /// A rolling restart of this app, as `kubectl rollout restart` does it.
     Restart(&'static str),
+    /// The database ends sessions within transactions, most often those that have written an event and are about to commit.
+    EndSessions,
 }
 
 const BACKEND: &str = "backend-service";
@@ -36,7 +35,7 @@ const NOTIFICATION: &str = "notification-service";
 
 impl Nemesis {
     /// All that a run lets loose.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::KillPod(BACKEND),
         Self::KillPod(CONSUMER),
         Self::KillPod(NOTIFICATION),
@@ -44,48 +43,39 @@ impl Nemesis {
         Self::KillPod("postgres"),
         Self::KillSidecar(BACKEND),
         Self::KillSidecar(CONSUMER),
+        Self::Freeze(CONSUMER, "todo-recurring-task"),
         Self::Freeze(CONSUMER, "daprd"),
+        Self::Freeze(NOTIFICATION, "daprd"),
         Self::Freeze("kafka", "kafka.Kafka"),
         Self::Freeze("postgres", "postgres"),
         Self::Partition(BACKEND, "kafka"),
         Self::Partition(CONSUMER, "postgres"),
         Self::Restart(BACKEND),
+        Self::EndSessions,
     ];
 
-    /// Does it.
-    pub async fn strike(self, namespace: &Namespace) -> anyhow::Result<()> {
+    /// Does it; what is frozen or cut off is so for `hold`.
+    pub(super) async fn strike(self, ground: &Ground, hold: Duration) -> anyhow::Result<()> {
         match self {
-            Self::KillPod(app) => {
-                let at_once = DeleteParams::default().grace_period(0);
-                if let Some(pod) = pods(namespace, app).await?.first() {
-                    namespace.api::<Pod>().delete(&pod.name_any(), &at_once).await?;
-                }
-            }
-            Self::KillSidecar(app) => {
-                if let Some(pod) = pods(namespace, app).await?.first() {
-                    // It may be on its way back from the fault before.
-                    let _ = freeze::signal(namespace, &pod.uid().unwrap_or_default(), "daprd", "KILL").await;
-                }
-            }
-            Self::Freeze(app, process) => {
-                let Some(pod) = pods(namespace, app).await?.first().map(ResourceExt::name_any) else { return Ok(()) };
-                if let Ok(frozen) = Frozen::freeze(namespace, &pod, process).await {
-                    sleep(HOLD).await;
-                    // The pod may have been restarted for its silence.
-                    let _ = frozen.thaw().await;
-                }
-            }
-            Self::Partition(from, to) => partition(namespace, from, to).await?,
-            Self::Restart(app) => {
-                let now = jiff::Timestamp::now().to_string();
-                let annotations = json!({"kubectl.kubernetes.io/restartedAt": now});
-                let patch = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
-                let api = namespace.api::<Deployment>();
-                api.patch(app, &PatchParams::default(), &Patch::Merge(patch)).await?;
-            }
+            Self::EndSessions => end_sessions(ground, hold).await,
+            _ => ground.strike(self, hold).await,
         }
-        Ok(())
     }
+}
+
+/// Without the relay's, which holds its transaction for as long as the broker takes and would never get through.
+async fn end_sessions(ground: &Ground, hold: Duration) -> anyhow::Result<()> {
+    const END: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE usename = current_user AND pid <> pg_backend_pid() AND state = 'idle in transaction'
+          AND (query LIKE 'INSERT INTO outbox%' OR (query LIKE 'INSERT INTO%' AND random() < 0.3))";
+    // The database may be on its way back.
+    let Ok((mut database, _forward)) = ground.database().await else { return Ok(()) };
+    let begun = Instant::now();
+    while begun.elapsed() < hold {
+        sqlx::query(END).execute(&mut database).await?;
+        sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 impl fmt::Display for Nemesis {
@@ -96,32 +86,7 @@ impl fmt::Display for Nemesis {
             Self::Freeze(app, process) => write!(f, "{process} of {app} freezes"),
             Self::Partition(from, to) => write!(f, "{from} is cut off from {to}"),
             Self::Restart(app) => write!(f, "{app} is restarted"),
+            Self::EndSessions => write!(f, "sessions of the database end within transactions"),
         }
     }
-}
-
-/// The pods of an app that are not on their way out.
-async fn pods(namespace: &Namespace, app: &str) -> anyhow::Result<Vec<Pod>> {
-    let list = namespace.api::<Pod>().list(&ListParams::default().labels(&format!("app={app}"))).await?;
-    Ok(list.items.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect())
-}
-
-/// By the node's packet filter, which all packets between pods pass.
-async fn partition(namespace: &Namespace, from: &str, to: &str) -> anyhow::Result<()> {
-    let addresses = async |app: &str| -> anyhow::Result<Vec<String>> {
-        let pods = pods(namespace, app).await?;
-        Ok(pods.into_iter().filter_map(|pod| pod.status?.pod_ip).collect())
-    };
-    let (sources, targets) = (addresses(from).await?.join(","), addresses(to).await?.join(","));
-    if sources.is_empty() || targets.is_empty() {
-        return Ok(());
-    }
-    let rule = |action: &str| {
-        let rule =
-            ["iptables", "-w", action, "FORWARD", "-s", &sources, "-d", &targets, "-j", "DROP"].map(str::to_owned);
-        freeze::on_node(namespace, rule)
-    };
-    rule("-I").await?;
-    sleep(HOLD).await;
-    rule("-D").await
 }

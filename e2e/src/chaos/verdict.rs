@@ -29,6 +29,12 @@ pub enum Violation {
     NoEffect(String),
     /// An event took effect more than once.
     DoubleEffect(String),
+    /// An event took effect though what it tells of had been changed before.
+    Stale(String),
+    /// An event that cannot be handled is not kept.
+    Forgotten(String),
+    /// Something had not got through when it had to.
+    Waiting(String),
 }
 
 impl fmt::Display for Violation {
@@ -41,6 +47,9 @@ impl fmt::Display for Violation {
             Self::Disordered(which) => ("published out of order", which),
             Self::NoEffect(which) => ("without effect", which),
             Self::DoubleEffect(which) => ("with effect more than once", which),
+            Self::Stale(which) => ("with effect though it was out of date", which),
+            Self::Forgotten(which) => ("neither handled nor kept as a dead letter", which),
+            Self::Waiting(which) => ("not through in time", which),
         };
         write!(f, "{what}: {which}")
     }
@@ -51,8 +60,11 @@ pub fn violations(history: &History, facts: &Facts) -> Vec<Violation> {
     let mut found = Vec::new();
     changes(history, facts, &mut found);
     effects(history, facts, &mut found);
-    publication(facts, &mut found);
+    publication(history, facts, &mut found);
     order(facts, &mut found);
+    if facts.waiting > 0 {
+        found.push(Violation::Waiting(format!("{} events", facts.waiting)));
+    }
     found.sort();
     found
 }
@@ -65,7 +77,7 @@ fn changes(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
     for operation in &history.0 {
         let (stored, which) = match &operation.request {
             Request::Create { title, .. } => (by_title.contains_key(title.as_str()), format!("task {title}")),
-            Request::Update { task, version } => {
+            Request::Update { task, version } | Request::Move { task, version } => {
                 let stored = by_id.get(task).is_some_and(|row| version.is_none_or(|version| row.version >= version));
                 // A refused update leaves no trace of its own to look for.
                 if operation.outcome == Outcome::Refused {
@@ -76,6 +88,8 @@ fn changes(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
             Request::Complete { task } => {
                 (by_id.get(task).is_some_and(|row| row.completed), format!("completion of {task}"))
             }
+            // They change nothing themselves.
+            Request::Tell { .. } | Request::Impossible { .. } => continue,
         };
         match operation.outcome {
             Outcome::Acknowledged if !stored => found.push(Violation::Lost(which)),
@@ -85,39 +99,65 @@ fn changes(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
     }
 }
 
-/// One next occurrence of each completed task that repeats, and one notification of each reminder.
+/// One next occurrence of each completed task that repeats, and one notification of each reminder and of each event of
+/// another publisher; of a task that was moved, none of what it had before.
 fn effects(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
     let mut successors: BTreeMap<Uuid, usize> = BTreeMap::new();
     for parent in facts.tasks.iter().filter_map(|task| task.spawned_by) {
         *successors.entry(parent).or_default() += 1;
     }
-    let reminded: BTreeSet<&str> = history
-        .0
-        .iter()
-        .filter_map(|operation| match &operation.request {
-            Request::Create { title, reminded: true } => Some(title.as_str()),
-            _ => None,
-        })
-        .collect();
+    let (mut reminded, mut may_be_told) = (BTreeSet::new(), BTreeSet::new());
+    let (mut told, mut moved) = (BTreeSet::new(), BTreeSet::new());
+    for operation in &history.0 {
+        match &operation.request {
+            Request::Create { title, reminded: true } => drop(reminded.insert(title.as_str())),
+            Request::Move { task, .. } => drop(moved.insert(*task)),
+            Request::Tell { task, .. } => {
+                may_be_told.insert(*task);
+                if operation.outcome == Outcome::Acknowledged {
+                    told.insert(*task);
+                }
+            }
+            _ => {}
+        }
+    }
+    let notifications = |task: &Uuid| facts.notifications.get(task).copied().unwrap_or_default();
     for task in &facts.tasks {
-        let (expected, count, what) = if reminded.contains(task.title.as_str()) {
-            (1, facts.notifications.get(&task.id).copied().unwrap_or_default(), "reminder")
+        let id = &task.id;
+        let (least, most, count, what) = if reminded.contains(task.title.as_str()) {
+            // Where it was moved, that may have been sooner.
+            (usize::from(!moved.contains(id)), 1, notifications(id), "reminder")
+        } else if may_be_told.contains(id) {
+            (usize::from(told.contains(id)), 1, notifications(id), "foreign reminder")
         } else {
-            (usize::from(task.completed), successors.get(&task.id).copied().unwrap_or_default(), "completion")
+            let count = successors.get(id).copied().unwrap_or_default();
+            (usize::from(task.completed), usize::from(task.completed), count, "completion")
         };
-        let which = || format!("{what} of {} ({count} instead of {expected})", task.id);
-        if count < expected {
+        let which = || format!("{what} of {id} ({count} times)");
+        if count < least {
             found.push(Violation::NoEffect(which()));
-        } else if count > expected {
+        } else if count > most {
             found.push(Violation::DoubleEffect(which()));
         }
     }
+    found.extend(facts.stale.iter().map(|task| Violation::Stale(format!("reminder of {task}"))));
+    let forgotten = history.foreign().impossible.into_iter().filter(|event| !facts.dead.contains(event));
+    found.extend(forgotten.map(|event| Violation::Forgotten(format!("event {event}"))));
 }
 
 /// Stored = published, as sets: an event may be published twice, with the same identity.
-fn publication(facts: &Facts, found: &mut Vec<Violation>) {
+fn publication(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
+    let of_others: BTreeSet<Uuid> = history
+        .0
+        .iter()
+        .filter_map(|operation| match operation.request {
+            Request::Tell { event, .. } | Request::Impossible { event } => Some(event),
+            _ => None,
+        })
+        .collect();
     let stored: BTreeSet<Uuid> = facts.outbox.iter().map(|event| event.id).collect();
-    let published: BTreeSet<Uuid> = facts.published.iter().map(|event| event.id).collect();
+    let published = facts.published.iter().map(|event| event.id).filter(|id| !of_others.contains(id));
+    let published: BTreeSet<Uuid> = published.collect();
     found.extend(stored.difference(&published).map(|id| Violation::Unpublished(format!("event {id}"))));
     found.extend(published.difference(&stored).map(|id| Violation::Unfounded(format!("event {id}"))));
     // Every change of a task has an event of its own.

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use super::*;
 use crate::chaos::{
     facts::{PublishedEvent, StoredEvent},
@@ -9,9 +11,13 @@ const COMPLETED: Uuid = Uuid::from_u128(2);
 const SPAWNED: Uuid = Uuid::from_u128(3);
 const REMINDED: Uuid = Uuid::from_u128(4);
 
+const TOLD: Uuid = Uuid::from_u128(5);
+const IMPOSSIBLE: Uuid = Uuid::from_u128(6);
+
 const TASK: Uuid = Uuid::from_u128(10);
 const NEXT: Uuid = Uuid::from_u128(11);
 const REMINDER: Uuid = Uuid::from_u128(12);
+const OF_OTHERS: Uuid = Uuid::from_u128(14);
 
 fn task(id: Uuid, title: &str, version: i64, spawned_by: Option<Uuid>) -> StoredTask {
     StoredTask { id, title: title.to_owned(), version, completed: version > 1, spawned_by }
@@ -21,7 +27,8 @@ fn event(id: Uuid, sequence: i64, task: Uuid) -> StoredEvent {
     StoredEvent { id, sequence, topic: "task-events".to_owned(), task }
 }
 
-/// A task that was made and completed, its next occurrence, and one that was reminded of: all as it should be.
+/// A task that was made and completed, its next occurrence, one that was reminded of, and one that somebody else reminded
+/// of: all as it should be.
 fn right() -> (History, Facts) {
     let mut history = History::default();
     history.note(Request::Create { title: "a".to_owned(), reminded: false }, Outcome::Acknowledged);
@@ -29,17 +36,29 @@ fn right() -> (History, Facts) {
     history.note(Request::Create { title: "b".to_owned(), reminded: true }, Outcome::Acknowledged);
     history.note(Request::Create { title: "c".to_owned(), reminded: false }, Outcome::Unknown);
     history.note(Request::Create { title: "d".to_owned(), reminded: false }, Outcome::Refused);
+    history.note(Request::Create { title: "e".to_owned(), reminded: false }, Outcome::Acknowledged);
+    history.note(Request::Tell { event: TOLD, task: OF_OTHERS }, Outcome::Acknowledged);
+    history.note(Request::Impossible { event: IMPOSSIBLE }, Outcome::Acknowledged);
     let outbox =
         vec![event(CREATED, 1, TASK), event(COMPLETED, 2, TASK), event(SPAWNED, 3, NEXT), event(REMINDED, 4, REMINDER)];
+    let of_others = [event(TOLD, 0, OF_OTHERS), event(IMPOSSIBLE, 0, OF_OTHERS)];
     let published = outbox
         .iter()
+        .chain(&of_others)
         .map(|event| PublishedEvent { id: event.id, topic: event.topic.clone(), partition: 0, task: event.task })
         .collect();
     let facts = Facts {
-        tasks: vec![task(TASK, "a", 2, None), task(NEXT, "a", 1, Some(TASK)), task(REMINDER, "b", 1, None)],
+        tasks: vec![
+            task(TASK, "a", 2, None),
+            task(NEXT, "a", 1, Some(TASK)),
+            task(REMINDER, "b", 1, None),
+            task(OF_OTHERS, "e", 0, None),
+        ],
         outbox,
         published,
-        notifications: HashMap::from([(REMINDER, 1)]),
+        notifications: HashMap::from([(REMINDER, 1), (OF_OTHERS, 1)]),
+        dead: HashSet::from([IMPOSSIBLE]),
+        ..Facts::default()
     };
     (history, facts)
 }
@@ -53,12 +72,21 @@ fn a_run_in_which_all_went_well_has_no_violation() {
     assert_eq!(violations(&history, &facts), []);
 }
 
+#[test]
+fn a_task_that_was_moved_may_have_been_reminded_of_before() {
+    let (mut history, mut facts) = right();
+    history.note(Request::Move { task: REMINDER, version: None }, Outcome::Acknowledged);
+    assert_eq!(violations(&history, &facts), []);
+    facts.notifications.remove(&REMINDER);
+    assert_eq!(violations(&history, &facts), []);
+}
+
 /// A way in which a run goes wrong, and whether a violation says so.
 type Wrong = (&'static str, fn(&mut History, &mut Facts), fn(&Violation) -> bool);
 
 #[test]
 fn each_way_to_go_wrong_is_found() {
-    let wrong: [Wrong; 12] = [
+    let wrong: [Wrong; 19] = [
         (
             "acknowledged before the commit",
             |_, facts| facts.tasks.retain(|task| task.id != REMINDER),
@@ -124,6 +152,44 @@ fn each_way_to_go_wrong_is_found() {
             "a claim without a lock",
             |_, facts| *facts.notifications.entry(REMINDER).or_default() += 1,
             |found| matches!(found, Violation::DoubleEffect(_)),
+        ),
+        (
+            "a reminder of somebody else shown twice",
+            |_, facts| *facts.notifications.entry(OF_OTHERS).or_default() += 1,
+            |found| matches!(found, Violation::DoubleEffect(_)),
+        ),
+        (
+            "a reminder of somebody else not shown",
+            |_, facts| facts.notifications.retain(|task, _| *task != OF_OTHERS),
+            |found| matches!(found, Violation::NoEffect(_)),
+        ),
+        (
+            "a moved task whose old reminder is shown twice",
+            |history, facts| {
+                history.note(Request::Move { task: REMINDER, version: None }, Outcome::Unknown);
+                *facts.notifications.entry(REMINDER).or_default() += 1;
+            },
+            |found| matches!(found, Violation::DoubleEffect(_)),
+        ),
+        (
+            "a move acknowledged before the commit",
+            |history, _| history.note(Request::Move { task: REMINDER, version: Some(2) }, Outcome::Acknowledged),
+            |found| matches!(found, Violation::Lost(_)),
+        ),
+        (
+            "a reminder of a time that the task has no more",
+            |_, facts| facts.stale.push(REMINDER),
+            |found| matches!(found, Violation::Stale(_)),
+        ),
+        (
+            "a dead letter that is not kept",
+            |_, facts| facts.dead.clear(),
+            |found| matches!(found, Violation::Forgotten(_)),
+        ),
+        (
+            "a reminder that is claimed for ever",
+            |_, facts| facts.waiting = 1,
+            |found| matches!(found, Violation::Waiting(_)),
         ),
     ];
     for (what, change, is_said) in wrong {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
+use rustix::process::Signal;
 
 use super::{
     http::Http,
@@ -36,9 +37,9 @@ pub struct Rendered {
 /// A running platform; all of it ends when it is dropped.
 pub struct LocalPlatform {
     standalone: Standalone,
-    _containers: Containers,
+    containers: Containers,
     // Dropped last: the others write to it.
-    _rendered: Rendered,
+    rendered: Rendered,
 }
 
 impl LocalPlatform {
@@ -63,6 +64,34 @@ impl LocalPlatform {
     /// The web page and the API behind it.
     pub fn page(&self) -> anyhow::Result<Http> {
         Http::local(PAGE_PORT)
+    }
+
+    /// The sidecar of an app, as the app reaches it.
+    pub fn sidecar(&self, app: &str) -> anyhow::Result<Http> {
+        Http::local(self.standalone.sidecar(app)?)
+    }
+
+    /// Where PostgreSQL is.
+    pub fn database(&self) -> anyhow::Result<String> {
+        self.rendered.database()
+    }
+
+    /// Sends a signal to the process of an app, or of its sidecar (`<app>-daprd`).
+    pub fn signal(&self, name: &str, signal: Signal) -> anyhow::Result<()> {
+        self.standalone.signal(name, signal)
+    }
+
+    /// Starts the processes again that have ended. Containers are not looked at.
+    pub fn start_ended(&mut self) -> anyhow::Result<()> {
+        self.standalone.start_ended()
+    }
+
+    /// `docker <verb> <container> <arguments>`, for the container of `kafka` or `postgres`.
+    pub fn container(&self, verb: &str, of: &str, arguments: &[&str]) -> anyhow::Result<Command> {
+        let begin = format!("todo-{of}-");
+        let name = self.containers.names.iter().find(|name| name.starts_with(&begin));
+        let name = name.with_context(|| format!("{of} has no container"))?;
+        Ok(self.containers.docker.command().args([verb, name]).args(arguments))
     }
 
     /// The process of an app, or of its sidecar (`<app>-daprd`).
@@ -90,8 +119,14 @@ impl Rendered {
         Ok(url.context("secrets.json has no connection string")?.to_owned())
     }
 
-    /// Does what its README says.
+    /// Does what its README says, with the services as they were built for images.
     pub async fn start(self) -> anyhow::Result<LocalPlatform> {
+        let programs = images::programs(self.cluster.settings());
+        self.start_with(&programs).await
+    }
+
+    /// Does what its README says, with the services' programs in this folder.
+    pub async fn start_with(self, programs: &Path) -> anyhow::Result<LocalPlatform> {
         let folder = self.path();
         let run = RunFile::read(&folder)?;
         run.require_free_ports(&BACKING_PORTS)?;
@@ -100,10 +135,9 @@ impl Rendered {
             command.run().await?;
         }
         let variables = variables(&folder.join("app.env"))?;
-        let programs = images::programs(self.cluster.settings());
         let tools = self.cluster.tools();
-        let standalone = Standalone::start(tools, &run, &variables, &programs, self.folder.path())?;
-        Ok(LocalPlatform { standalone, _containers: containers, _rendered: self })
+        let standalone = Standalone::start(tools, &run, &variables, programs, self.folder.path())?;
+        Ok(LocalPlatform { standalone, containers, rendered: self })
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use tokio::process::{Child, Command};
 
@@ -93,6 +94,8 @@ pub struct Standalone {
 
 struct Process {
     name: String,
+    /// To start it again by.
+    command: Command,
     child: Child,
 }
 
@@ -126,8 +129,31 @@ impl Standalone {
         let log = std::fs::File::create(self.log(name))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
         let child = command.spawn().with_context(|| format!("starting {name}"))?;
-        self.processes.push(Process { name: name.to_owned(), child });
+        self.processes.push(Process { name: name.to_owned(), command, child });
         Ok(())
+    }
+
+    /// Starts again what has ended, as Kubernetes does; logs go on where they were.
+    pub fn start_ended(&mut self) -> anyhow::Result<()> {
+        for Process { name, command, child } in &mut self.processes {
+            if !matches!(child.try_wait(), Ok(None)) {
+                *child = command.spawn().with_context(|| format!("starting {name} again"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a signal to a process, which is named as for [`Self::process`].
+    pub fn signal(&self, name: &str, signal: Signal) -> anyhow::Result<()> {
+        let process =
+            i32::try_from(self.process(name)?).ok().and_then(Pid::from_raw).context("no process has such an id")?;
+        Ok(kill_process(process, signal)?)
+    }
+
+    /// The port at which an app's sidecar has its API.
+    pub fn sidecar(&self, app: &str) -> anyhow::Result<u16> {
+        let sidecar = self.sidecars.iter().find(|(of, _)| of == app);
+        sidecar.map(|(_, port)| *port).with_context(|| format!("{app} has no sidecar"))
     }
 
     fn log(&self, name: &str) -> PathBuf {

@@ -1,0 +1,115 @@
+//! Where the system runs: on a cluster, or as processes of this machine. Load, log and judge are the same.
+
+mod cluster;
+mod local;
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{Connection, PgConnection};
+use tokio::sync::Mutex;
+
+use super::Nemesis;
+use crate::harness::{Forward, LocalPlatform, Platform, http::Http};
+
+/// See the module.
+#[derive(Clone)]
+pub enum Ground {
+    /// A platform of a cluster.
+    Cluster(Platform),
+    /// One without Kubernetes.
+    Local(Arc<Mutex<LocalPlatform>>),
+}
+
+/// How long things take.
+pub(super) struct Pace {
+    /// Between the end of one fault and the beginning of the next.
+    pub(super) calm: Duration,
+    /// How long something stays frozen or cut off.
+    pub(super) hold: Duration,
+    /// How long everything may take to get through after the last fault.
+    pub(super) drained: Duration,
+}
+
+impl Ground {
+    /// One without Kubernetes.
+    pub fn local(platform: LocalPlatform) -> Self {
+        Self::Local(Arc::new(Mutex::new(platform)))
+    }
+
+    /// Pods take longer to come back than processes.
+    pub(super) fn pace(&self) -> Pace {
+        let seconds = |calm, hold, drained| Pace {
+            calm: Duration::from_secs(calm),
+            hold: Duration::from_secs(hold),
+            drained: Duration::from_secs(drained),
+        };
+        match self {
+            Self::Cluster(_) => seconds(8, 10, 180),
+            Self::Local(_) => seconds(2, 4, 60),
+        }
+    }
+
+    /// What can be done to it.
+    pub fn nemeses(&self) -> Vec<Nemesis> {
+        let mut all = Nemesis::ALL.to_vec();
+        if matches!(self, Self::Local(_)) {
+            // All of it is on one host.
+            all.retain(|nemesis| !matches!(nemesis, Nemesis::Partition(..)));
+        }
+        all
+    }
+
+    pub(super) async fn strike(&self, nemesis: Nemesis, hold: Duration) -> anyhow::Result<()> {
+        match self {
+            Self::Cluster(platform) => cluster::strike(nemesis, &platform.namespace, hold).await,
+            Self::Local(platform) => local::strike(nemesis, platform, hold).await,
+        }
+    }
+
+    /// Brings back what has ended, where nobody else does; it returns only by an error.
+    pub(super) async fn keep_running(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Cluster(_) => std::future::pending().await,
+            Self::Local(platform) => local::keep_running(platform).await,
+        }
+    }
+
+    /// The page and the API behind it, as a person reaches them.
+    pub(super) async fn page(&self) -> anyhow::Result<Http> {
+        match self {
+            Self::Cluster(platform) => platform.page().await,
+            Self::Local(platform) => platform.lock().await.page(),
+        }
+    }
+
+    /// The sidecar of an app, as the app reaches it.
+    pub(super) async fn sidecar(&self, app: &str) -> anyhow::Result<Http> {
+        match self {
+            Self::Cluster(platform) => platform.sidecar(app).await,
+            Self::Local(platform) => platform.lock().await.sidecar(app),
+        }
+    }
+
+    /// A connection to the database, by a way that is open as long as the second is kept.
+    pub(super) async fn database(&self) -> anyhow::Result<(PgConnection, Option<Forward>)> {
+        match self {
+            Self::Cluster(platform) => {
+                let (connection, forward) = platform.database().await?;
+                Ok((connection, Some(forward)))
+            }
+            Self::Local(platform) => {
+                let url = platform.lock().await.database()?;
+                Ok((PgConnection::connect(&url).await?, None))
+            }
+        }
+    }
+
+    /// Runs a shell's script in the broker's container and gives what it says. `$0` is the broker's address, the rest
+    /// follows.
+    pub(super) async fn in_broker(&self, script: &str, arguments: &[&str]) -> anyhow::Result<String> {
+        match self {
+            Self::Cluster(platform) => cluster::in_broker(&platform.namespace, script, arguments).await,
+            Self::Local(platform) => local::in_broker(platform, script, arguments).await,
+        }
+    }
+}
