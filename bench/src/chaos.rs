@@ -1,6 +1,9 @@
 //! `cargo xtask bench chaos`: whether anything is lost or happens twice whatever breaks, and how fast a backlog drains.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use todo_e2e::{
@@ -8,12 +11,15 @@ use todo_e2e::{
         self, Ground, facts,
         history::{Foreign, Outcome},
     },
-    harness::{Env, Frozen, Namespace, Platform, until},
+    cluster::{Cluster, Settings},
+    harness::{Env, Frozen, LocalPlatform, Namespace, Platform, until},
 };
 
 /// Writers at the same time while the broker is away.
 const WRITERS: usize = 8;
 const DRAINED: Duration = Duration::from_mins(10);
+/// Until a platform without Kubernetes answers.
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// How long it takes.
 #[derive(Debug, clap::Args)]
@@ -27,31 +33,68 @@ pub(crate) struct Arguments {
     /// Seconds for which the broker is away.
     #[arg(long, default_value_t = 60)]
     outage: u64,
+    /// On a platform of processes of this machine, with the services as they were built for images. Without an outage.
+    #[arg(long)]
+    local: bool,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let seed = arguments.seed.unwrap_or_else(rand::random);
+    if arguments.local {
+        let cluster = Cluster::running(&Settings::from_env()?).await?;
+        println!("Faults, seed {seed}:");
+        return tell(&local(&cluster, None, seed, arguments.rounds).await?);
+    }
     let env = Env::connect().await?;
     let namespace = Namespace::create(&env, "bench-chaos").await?;
-    let result = in_namespace(&namespace, arguments).await;
+    let result = in_namespace(&namespace, arguments, seed).await;
     namespace.delete().await?;
     result
 }
 
-async fn in_namespace(namespace: &Namespace, arguments: &Arguments) -> anyhow::Result<()> {
+async fn in_namespace(namespace: &Namespace, arguments: &Arguments, seed: u64) -> anyhow::Result<()> {
     let platform = Platform::apply(namespace, "todo", json!({})).await?;
     platform.ready().await?;
     outage(&platform, Duration::from_secs(arguments.outage)).await?;
     platform.ready().await?;
 
-    let seed = arguments.seed.unwrap_or_else(rand::random);
     println!("\nFaults, seed {seed}:");
-    let begun = Instant::now();
-    let report = chaos::run(&Ground::Cluster(platform), seed, arguments.rounds).await?;
+    tell(&chaos::run(&Ground::cluster(platform), seed, arguments.rounds).await?)
+}
+
+/// A round on processes of this machine, with the services' programs in this folder, or else as they were built for images.
+pub(crate) async fn local(
+    cluster: &Cluster,
+    programs: Option<&Path>,
+    seed: u64,
+    rounds: usize,
+) -> anyhow::Result<chaos::Report> {
+    let rendered = LocalPlatform::render(cluster).await?;
+    let mut platform = match programs {
+        Some(programs) => rendered.start_with(programs).await?,
+        None => rendered.start().await?,
+    };
+    if let Err(error) = platform.healthy().await {
+        eprintln!("{}", platform.dump());
+        return Err(error);
+    }
+    let page = platform.page()?;
+    until("the API answers", LIMIT, async || Ok(Some(page.get("/api/tasks?user_id=chaos").await?.expect(200)?)))
+        .await?;
+    let ground = Ground::local(platform);
+    let report = chaos::run(&ground, seed, rounds).await;
+    if report.is_err() {
+        eprintln!("{}", ground.dump().await);
+    }
+    report
+}
+
+fn tell(report: &chaos::Report) -> anyhow::Result<()> {
     let (history, facts) = (&report.history, &report.facts);
     println!(
         "{} faults in {:.0?}: {} operations, {} acknowledged, {} unknown; {} events; drained {:.1?} after the last fault",
-        chaos::Nemesis::ALL.len() * arguments.rounds,
-        begun.elapsed(),
+        report.faults,
+        report.lasted,
         history.0.len(),
         history.count(Outcome::Acknowledged),
         history.count(Outcome::Unknown),
@@ -78,7 +121,7 @@ async fn outage(platform: &Platform, length: Duration) -> anyhow::Result<()> {
         acknowledged += done;
     }
     broker.thaw().await?;
-    let (ground, nobody) = (Ground::Cluster(platform.clone()), Foreign::default());
+    let (ground, nobody) = (Ground::cluster(platform.clone()), Foreign::default());
     let waiting = async || facts::waiting(&ground, &nobody).await;
     let (back, backlog) = (Instant::now(), waiting().await?);
     until("the backlog has drained", DRAINED, async || Ok((waiting().await? == 0).then_some(()))).await?;

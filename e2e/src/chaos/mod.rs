@@ -36,6 +36,10 @@ pub struct Report {
     pub facts: Facts,
     /// From the end of the last fault until nothing waited, or until that had taken too long.
     pub drained: Duration,
+    /// How many faults there were.
+    pub faults: usize,
+    /// How long all of them took.
+    pub lasted: Duration,
 }
 
 impl Report {
@@ -62,13 +66,15 @@ async fn under_load(ground: &Ground, seed: u64, rounds: usize) -> anyhow::Result
     let clients: Vec<_> = (0..CLIENTS)
         .map(|number| tokio::spawn(clients::run(ground.clone(), format!("chaos-{number}"), stop.clone())))
         .collect();
+    let begun = Instant::now();
     let result = faults(ground, seed, rounds).await;
+    let lasted = begun.elapsed();
     stop.cancel();
     let mut history = History::default();
     for client in clients {
         history.append(client.await?);
     }
-    result?;
+    let faults = result?;
     let (calm, foreign) = (Instant::now(), history.foreign());
     let drained = until("all events are through", pace.drained, async || {
         let waiting = facts::waiting(ground, &foreign).await?;
@@ -81,10 +87,11 @@ async fn under_load(ground: &Ground, seed: u64, rounds: usize) -> anyhow::Result
     // Nothing waits; what was delivered twice has had its time to do harm.
     sleep(pace.calm).await;
     let facts = Facts { waiting, ..facts::read(ground).await? };
-    Ok(Report { history, facts, drained })
+    Ok(Report { history, facts, drained, faults, lasted })
 }
 
-async fn faults(ground: &Ground, seed: u64, rounds: usize) -> anyhow::Result<()> {
+/// Gives how many there were.
+async fn faults(ground: &Ground, seed: u64, rounds: usize) -> anyhow::Result<usize> {
     let mut random = StdRng::seed_from_u64(seed);
     let (pace, mut nemeses) = (ground.pace(), ground.nemeses());
     for _ in 0..rounds {
@@ -96,5 +103,5 @@ async fn faults(ground: &Ground, seed: u64, rounds: usize) -> anyhow::Result<()>
         }
     }
     sleep(pace.calm).await;
-    Ok(())
+    Ok(rounds * nemeses.len())
 }

@@ -37,9 +37,14 @@ pub enum Violation {
     Waiting(String),
 }
 
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, which) = match self {
+impl Violation {
+    /// What is wrong, without saying with which.
+    pub fn kind(&self) -> &'static str {
+        self.parts().0
+    }
+
+    fn parts(&self) -> (&'static str, &str) {
+        match self {
             Self::Lost(which) => ("acknowledged and not stored", which),
             Self::Phantom(which) => ("refused and stored", which),
             Self::Unpublished(which) => ("stored and not published", which),
@@ -50,7 +55,13 @@ impl fmt::Display for Violation {
             Self::Stale(which) => ("with effect though it was out of date", which),
             Self::Forgotten(which) => ("neither handled nor kept as a dead letter", which),
             Self::Waiting(which) => ("not through in time", which),
-        };
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, which) = self.parts();
         write!(f, "{what}: {which}")
     }
 }

@@ -16,7 +16,7 @@ async fn nothing_is_lost_and_nothing_happens_twice_whatever_part_fails() {
             Err(_) => uuid::Uuid::new_v4().as_u64_pair().0,
         };
         eprintln!("CHAOS_SEED={seed}");
-        let report = chaos::run(&Ground::Cluster(platform), seed, 1).await?;
+        let report = chaos::run(&Ground::cluster(platform), seed, 1).await?;
         let acknowledged = report.history.count(Outcome::Acknowledged);
         let (operations, events) = (report.history.0.len(), report.facts.outbox.len());
         eprintln!("{acknowledged} of {operations} operations acknowledged, {events} events, CHAOS_SEED={seed}");

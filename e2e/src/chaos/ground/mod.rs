@@ -15,7 +15,7 @@ use crate::harness::{Forward, LocalPlatform, Platform, http::Http};
 #[derive(Clone)]
 pub enum Ground {
     /// A platform of a cluster.
-    Cluster(Platform),
+    Cluster(Box<Platform>),
     /// One without Kubernetes.
     Local(Arc<Mutex<LocalPlatform>>),
 }
@@ -31,9 +31,22 @@ pub(super) struct Pace {
 }
 
 impl Ground {
+    /// A platform of a cluster.
+    pub fn cluster(platform: Platform) -> Self {
+        Self::Cluster(Box::new(platform))
+    }
+
     /// One without Kubernetes.
     pub fn local(platform: LocalPlatform) -> Self {
         Self::Local(Arc::new(Mutex::new(platform)))
+    }
+
+    /// The last lines of all logs, where nobody else keeps them.
+    pub async fn dump(&self) -> String {
+        match self {
+            Self::Cluster(_) => String::new(),
+            Self::Local(platform) => platform.lock().await.dump(),
+        }
     }
 
     /// Pods take longer to come back than processes.

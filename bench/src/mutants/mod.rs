@@ -1,5 +1,8 @@
 //! `cargo xtask bench mutants`: whether the tests that guard events would notice if the services were made wrong. Each patch
-//! in `mutants/` breaks one rule in a copy of the sources, and the tests that it names have to fail by it.
+//! in `mutants/` breaks one rule in a copy of the sources, and the tests that it names have to fail by it. `--by-chaos` asks
+//! the judge of [`todo_e2e::chaos`] instead, who knows no more than what clients were told and what is stored at the end.
+
+mod by_chaos;
 
 use std::{
     collections::BTreeSet,
@@ -29,6 +32,12 @@ pub(crate) struct Arguments {
     /// Only those whose names contain this.
     #[arg(long, default_value = "")]
     filter: String,
+    /// By load and faults on a platform of processes of this machine, instead of the services' tests.
+    #[arg(long)]
+    by_chaos: bool,
+    /// With --by-chaos: for the same order of faults again.
+    #[arg(long, requires = "by_chaos")]
+    seed: Option<u64>,
 }
 
 /// A patch.
@@ -39,6 +48,8 @@ struct Mutant {
     what: String,
     /// What `cargo test` is to run.
     check: Vec<String>,
+    /// Why only a test can notice it, if so.
+    unseen: Option<String>,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -47,17 +58,22 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     anyhow::ensure!(!mutants.is_empty(), "no mutant has such a name");
     let folder = settings.cache().join("mutants");
     copy_sources(&folder).await?;
+    if arguments.by_chaos {
+        let cluster = Cluster::running(&settings).await?;
+        return by_chaos::all(&Copy { folder }, &cluster, &mutants, arguments).await;
+    }
     if let Ok(url) = std::env::var(DATABASE) {
-        return Laboratory { folder, database: url }.all(&mutants).await;
+        return Laboratory { copy: Copy { folder }, database: url }.all(&mutants).await;
     }
     let cluster = Cluster::running(&settings).await?;
     let database = Database::start(&cluster, &Progress::new(settings.cache())).await?;
-    let result = Laboratory { folder, database: database.url().to_owned() }.all(&mutants).await;
+    let result = Laboratory { copy: Copy { folder }, database: database.url().to_owned() }.all(&mutants).await;
     database.stop().await?;
     result
 }
 
-/// The patches, by name. The first line says what is wrong, the second one which tests have to notice.
+/// The patches, by name. The first line says what is wrong, the second one which tests have to notice, and a third one why
+/// nobody else can.
 fn read() -> anyhow::Result<Vec<Mutant>> {
     let mut mutants = Vec::new();
     for entry in std::fs::read_dir(PATCHES)? {
@@ -68,7 +84,8 @@ fn read() -> anyhow::Result<Vec<Mutant>> {
         let what = lines.next().context("an empty patch")?.to_owned();
         let check = lines.next().and_then(|line| line.strip_prefix("Check: ")).context("a patch without a check")?;
         let check = check.split_whitespace().map(ToOwned::to_owned).collect();
-        mutants.push(Mutant { name, file, what, check });
+        let unseen = lines.next().and_then(|line| line.strip_prefix("Unseen: ")).map(ToOwned::to_owned);
+        mutants.push(Mutant { name, file, what, check, unseen });
     }
     mutants.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(mutants)
@@ -91,9 +108,35 @@ async fn copy_sources(to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where mutants are made.
-struct Laboratory {
+/// Sources that are not anybody's work.
+struct Copy {
     folder: PathBuf,
+}
+
+impl Copy {
+    async fn patch(&self, mutant: &Mutant, how: &[&str]) -> anyhow::Result<()> {
+        let mut apply = Command::new("git");
+        apply.arg("apply").args(how).arg(&mutant.file).current_dir(&self.folder);
+        let output = apply.output().await?;
+        let words = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "{} does not fit the sources any more: {words}", mutant.name);
+        Ok(())
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut cargo = Command::new("cargo");
+        cargo.args(arguments).current_dir(&self.folder).env(TARGET, target());
+        cargo
+    }
+}
+
+fn target() -> PathBuf {
+    std::env::var_os(TARGET).map_or_else(|| Path::new(ROOT).join("target"), PathBuf::from)
+}
+
+/// Where mutants are made and tested.
+struct Laboratory {
+    copy: Copy,
     database: String,
 }
 
@@ -108,9 +151,9 @@ impl Laboratory {
         let (begun, mut missed) = (Instant::now(), 0);
         println!("| mutant | noticed by |\n|---|---|");
         for mutant in mutants {
-            self.patch(mutant, &[]).await?;
+            self.copy.patch(mutant, &[]).await?;
             let noticed = self.examine(mutant).await;
-            self.patch(mutant, &["--reverse"]).await?;
+            self.copy.patch(mutant, &["--reverse"]).await?;
             let noticed = noticed?;
             missed += u32::from(noticed.is_empty());
             let noticed = if noticed.is_empty() { "**nobody**".to_owned() } else { noticed.join(", ") };
@@ -118,15 +161,6 @@ impl Laboratory {
         }
         println!("\n{} mutants in {:.0?}", mutants.len(), begun.elapsed());
         anyhow::ensure!(missed == 0, "{missed} mutants were not noticed");
-        Ok(())
-    }
-
-    async fn patch(&self, mutant: &Mutant, how: &[&str]) -> anyhow::Result<()> {
-        let mut apply = Command::new("git");
-        apply.arg("apply").args(how).arg(&mutant.file).current_dir(&self.folder);
-        let output = apply.output().await?;
-        let words = String::from_utf8_lossy(&output.stderr);
-        anyhow::ensure!(output.status.success(), "{} does not fit the sources any more: {words}", mutant.name);
         Ok(())
     }
 
@@ -143,10 +177,8 @@ impl Laboratory {
     }
 
     async fn test(&self, check: &[String], more: &[&str]) -> anyhow::Result<Output> {
-        let mut test = Command::new("cargo");
-        test.args(["test", "--locked"]).args(more).args(check);
-        test.env(DATABASE, &self.database).env("RUST_BACKTRACE", "0").current_dir(&self.folder);
-        test.env(TARGET, std::env::var_os(TARGET).unwrap_or_else(|| Path::new(ROOT).join("target").into()));
+        let mut test = self.copy.cargo(&["test", "--locked"]);
+        test.args(more).args(check).env(DATABASE, &self.database).env("RUST_BACKTRACE", "0");
         Ok(test.output().await?)
     }
 }
