@@ -26,7 +26,7 @@ use crate::{
     class::{Class, words},
     controller::watches::{base_kinds, late_kinds},
     dereference::{
-        self, Dereferenced,
+        self, Dereferenced, SecretsRead,
         cluster::{self, Cluster},
     },
     labels::MANAGED_BY,
@@ -123,7 +123,7 @@ impl Asker {
 
     /// The objects of a platform, as far as the operator would do something about them.
     async fn objects(&self, platform: &TodoPlatform, settings: &Settings) -> anyhow::Result<Vec<Entry>> {
-        let found = dereference::dereference(&self.client, platform, settings, &mut None).await?;
+        let found = dereference::dereference(&self.client, platform, settings, &mut SecretsRead::default()).await?;
         let identity = Identity {
             namespace: self.namespace.clone(),
             name: platform.name_any(),

@@ -9,7 +9,7 @@ use std::{
 
 use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
 
-use super::{backoff::Backoff, unseen::Unseen};
+use super::{backoff::Backoff, settled::Settled, unseen::Unseen};
 use crate::{
     apply::{Applied, Fights, fights, topics::TopicsMemory},
     dereference::SecretsRead,
@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// Secrets as last read.
-    pub(super) secrets: Option<SecretsRead>,
+    pub(super) secrets: SecretsRead,
     /// Conflicts with other field managers.
     pub(super) fights: Fights,
     /// Whether the topics are there.
@@ -37,6 +37,8 @@ pub(super) struct Memory {
     pub(super) backoff: Backoff,
     /// What became of the last plan.
     pub(super) applied: Applied,
+    /// What was looked at when nothing was to be done.
+    pub(super) settled: Settled,
     /// Whether this pass made Secrets. What is built from them comes in the next one, which has read them.
     pub(super) made_secrets: bool,
     /// What was written and the watches have not brought yet.

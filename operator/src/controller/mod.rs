@@ -12,6 +12,7 @@ mod reconcile;
 mod relist;
 mod report;
 mod scope;
+mod settled;
 mod unseen;
 pub mod watches;
 

@@ -19,6 +19,7 @@ use super::{
     memory::Memory,
     notices, pace,
     queue::Action,
+    settled,
 };
 use crate::{
     apply::{self, Writer, topics},
@@ -116,7 +117,7 @@ impl Context {
             metrics::error(error.class);
             warn!(platform = %platform.name_any(), %error, "looking only");
             unreadable = Some(error.to_string());
-            found = dereference::remember(platform, &self.settings, memory.secrets.as_ref());
+            found = dereference::remember(platform, &self.settings, &memory.secrets);
         }
         let dereferenced = match found {
             Ok(dereferenced) => dereferenced,
@@ -163,14 +164,19 @@ impl Context {
         }
         let resolved = &dereferenced.resolved;
         let identity = identity(platform);
-        let desired = step("build").in_scope(|| build::desired(resolved));
         let gates = self.gates(dereferenced, infrastructure);
+        let inputs = settled::Inputs { generation: platform.metadata.generation, dereferenced, live, gates: &gates };
+        if memory.settled.is_as_before(&inputs) {
+            return false;
+        }
+        let desired = step("build").in_scope(|| build::desired(resolved));
         let plan = step("plan").in_scope(|| plan::plan(&desired, live, &identity, &gates));
         for (key, version) in &plan.in_order {
             self.watches.verified(&identity.namespace, key, version);
         }
         memory.fights.stayed(plan.in_order.iter().map(|(key, _)| key), Instant::now());
         let is_idle = plan.is_empty();
+        memory.settled.note(&inputs, is_idle && plan.in_order.is_empty());
         let makes_secrets = pace::makes_secrets(&plan);
         let plan = pace::secrets_first(plan);
         for notice in foretold(platform, &desired, live, &identity) {
@@ -178,10 +184,8 @@ impl Context {
         }
         let writer = self.writer(&identity.namespace);
         let applied = apply::apply(&writer, &identity, plan, &mut memory.fights).instrument(step("apply")).await;
-        if applied.secrets_changed
-            && let Some(read) = &mut memory.secrets
-        {
-            read.expire();
+        if applied.secrets_changed {
+            memory.secrets.expire();
         }
         let versions = applied.written.iter().filter_map(|key| Some((key.clone(), memory.fights.version(key)?)));
         memory.unseen.wrote(versions, Instant::now());

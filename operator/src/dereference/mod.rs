@@ -71,43 +71,48 @@ impl DereferenceError {
     }
 }
 
-/// Reads what `platform` points at and fills in every default. `memory` saves reads that would come too soon.
+/// Reads what `platform` points at and fills in every default. `read` saves
+/// reads that would come too soon.
 pub async fn dereference(
     client: &Client,
     platform: &TodoPlatform,
     settings: &Settings,
-    memory: &mut Option<SecretsRead>,
+    read: &mut SecretsRead,
 ) -> Result<Dereferenced, DereferenceError> {
-    let namespace = platform.namespace().unwrap_or_default();
     // Which Secrets are needed is known only once the defaults are filled in.
-    let outline = fill_in(platform, settings, &SecretsRead::default())?;
-    let required = build::required_secrets(&outline);
+    let mut resolved = fill_in(platform, settings, read, GeneratedSecrets::default())?;
+    let required = build::required_secrets(&resolved);
     let wanted: Vec<SecretRef> = required.iter().map(|key| SecretRef::new(&key.name, &key.key)).collect();
-
-    let now = Instant::now();
-    if !memory.as_ref().is_some_and(|read| read.serves(&wanted, now)) {
-        *memory = Some(secrets::read(client, &namespace, &wanted, &outline.postgres.connection_string).await?);
+    if !read.serves(&wanted, Instant::now()) {
+        let connection_string = &resolved.postgres.connection_string;
+        *read = secrets::read(client, &resolved.namespace, &wanted, connection_string).await?;
+        resolved = fill_in(platform, settings, read, GeneratedSecrets::default())?;
     }
-    let read = memory.clone().unwrap_or_default();
-
-    let resolved = fill_in(platform, settings, &read)?;
-    let missing = missing(&required, &read);
-    Ok(Dereferenced { resolved, secrets: read.secrets, missing })
+    if required.iter().any(|key| key.maker == Maker::Operator && !read.secrets.contains_key(&key.name)) {
+        resolved = fill_in(platform, settings, read, generate())?;
+    }
+    let missing = missing(&required, read);
+    Ok(Dereferenced { resolved, secrets: read.secrets.clone(), missing })
 }
 
-/// The same while Secrets cannot be read, with those of `memory`. Good enough to look at the platform, and not to write:
+/// The same while Secrets cannot be read, with those of `read`. Good enough to look at the platform, and not to write:
 /// what became of the Secrets since, and what is missing, nobody knows.
 pub fn remember(
     platform: &TodoPlatform,
     settings: &Settings,
-    memory: Option<&SecretsRead>,
+    read: &SecretsRead,
 ) -> Result<Dereferenced, DereferenceError> {
-    let read = memory.cloned().unwrap_or_default();
-    Ok(Dereferenced { resolved: fill_in(platform, settings, &read)?, secrets: read.secrets, missing: Vec::new() })
+    let resolved = fill_in(platform, settings, read, GeneratedSecrets::default())?;
+    Ok(Dereferenced { resolved, secrets: read.secrets.clone(), missing: Vec::new() })
 }
 
-fn fill_in(platform: &TodoPlatform, settings: &Settings, read: &SecretsRead) -> Result<Resolved, DereferenceError> {
-    let found = Found { digests: read.digests.clone(), postgres_port: read.postgres_port, generated: generate() };
+fn fill_in(
+    platform: &TodoPlatform,
+    settings: &Settings,
+    read: &SecretsRead,
+    generated: GeneratedSecrets,
+) -> Result<Resolved, DereferenceError> {
+    let found = Found { digests: read.digests.clone(), postgres_port: read.postgres_port, generated };
     resolve::validate(platform, settings, &found).map_err(DereferenceError::Invalid)
 }
 

@@ -95,7 +95,7 @@ impl Live {
 }
 
 /// What has to be true before something is made for the first time.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Gates {
     /// Keys of Secrets that are needed and are not there.
     pub missing_secrets: Vec<SecretKey>,

@@ -59,7 +59,7 @@ pub fn short_hash(bytes: &[u8]) -> String {
 }
 
 /// A key of a Secret that something waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SecretKey {
     /// Name of the Secret.
     pub name: String,
@@ -72,7 +72,7 @@ pub struct SecretKey {
 }
 
 /// Who makes a Secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Maker {
     /// Whoever made the platform.
     User,
