@@ -2,13 +2,13 @@
 //! write worked that others need.
 
 pub mod fights;
+mod lanes;
 pub mod ssa;
 mod tls;
 pub mod topics;
 
 use std::time::Instant;
 
-use futures::{StreamExt, stream};
 use kube::core::DynamicObject;
 use tracing::{Instrument, debug, warn};
 
@@ -24,9 +24,10 @@ use crate::{
     runtime::{metrics, traces},
 };
 pub use fights::{Dispute, Fights};
+pub use lanes::Lanes;
 pub use ssa::{WriteError, Writer};
 
-/// Writes at the same time.
+/// Writes of one platform at the same time.
 const CONCURRENCY: usize = 8;
 /// Characters of an error's text that are kept.
 const MESSAGE: usize = 512;
@@ -112,7 +113,7 @@ pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mu
             let span = traces::write(&step.key.kind, &step.key.name);
             (step, run(writer, identity, step).instrument(span).await)
         });
-        let outcomes: Vec<_> = stream::iter(calls.collect::<Vec<_>>()).buffer_unordered(CONCURRENCY).collect().await;
+        let outcomes = writer.lanes().side_by_side(CONCURRENCY, calls).await;
         for (step, outcome) in outcomes {
             let outcome = match outcome {
                 Outcome::Conflict(conflicts, body) => {

@@ -10,6 +10,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::Lanes;
 use crate::{
     class::{Class, words},
     labels::MANAGED_BY,
@@ -61,12 +62,18 @@ pub struct Writer {
     client: Client,
     namespace: String,
     leadership: Leadership,
+    lanes: Lanes,
 }
 
 impl Writer {
     /// A writer that works while `leadership` holds.
-    pub fn new(client: Client, namespace: &str, leadership: Leadership) -> Self {
-        Self { client, namespace: namespace.to_owned(), leadership }
+    pub fn new(client: Client, namespace: &str, leadership: Leadership, lanes: Lanes) -> Self {
+        Self { client, namespace: namespace.to_owned(), leadership, lanes }
+    }
+
+    /// Where writes are done side by side.
+    pub const fn lanes(&self) -> &Lanes {
+        &self.lanes
     }
 
     /// Reads one object.
@@ -84,7 +91,7 @@ impl Writer {
     ) -> Result<Option<String>, WriteError> {
         let params = PatchParams { force, ..PatchParams::apply(MANAGED_BY) };
         let name = body.metadata.name.as_deref().unwrap_or_default();
-        let after = self.leading(self.api(resource).patch(name, &params, &Patch::Apply(body))).await?;
+        let after = self.leading(self.api(resource).patch_metadata(name, &params, &Patch::Apply(body))).await?;
         Ok(after.metadata.resource_version)
     }
 
@@ -127,7 +134,7 @@ impl Writer {
     /// Changes some fields of an object.
     pub async fn merge(&self, resource: &ApiResource, name: &str, patch: &Value) -> Result<ObjectMeta, WriteError> {
         let params = PatchParams { field_manager: Some(MANAGED_BY.to_owned()), ..PatchParams::default() };
-        let after = self.leading(self.api(resource).patch(name, &params, &Patch::Merge(patch))).await?;
+        let after = self.leading(self.api(resource).patch_metadata(name, &params, &Patch::Merge(patch))).await?;
         Ok(after.metadata)
     }
 

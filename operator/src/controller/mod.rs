@@ -39,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
 use crate::{
+    apply,
     class::Class,
     observe::Http,
     resolve::Settings,
@@ -74,6 +75,7 @@ pub struct Context {
     watches: Arc<Watches>,
     platforms: Store<Guarded>,
     leadership: Leadership,
+    lanes: apply::Lanes,
     events: Events,
     memories: Memories,
     queue: Queue,
@@ -134,6 +136,7 @@ impl Operator {
             watches,
             platforms,
             leadership: parts.leadership,
+            lanes: apply::Lanes::default(),
             events: parts.events,
             memories: Memories::default(),
             queue: Queue::default(),

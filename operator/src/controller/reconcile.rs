@@ -169,8 +169,11 @@ impl Context {
         if memory.settled.is_as_before(&inputs) {
             return false;
         }
-        let desired = step("build").in_scope(|| build::desired(resolved));
-        let plan = step("plan").in_scope(|| plan::plan(&desired, live, &identity, &gates));
+        let (plan, notices) = {
+            let desired = step("build").in_scope(|| build::desired(resolved));
+            let plan = step("plan").in_scope(|| plan::plan(&desired, live, &identity, &gates));
+            (plan, foretold(platform, &desired, live, &identity))
+        };
         for (key, version) in &plan.in_order {
             self.watches.verified(&identity.namespace, key, version);
         }
@@ -179,7 +182,7 @@ impl Context {
         memory.settled.note(&inputs, is_idle && plan.in_order.is_empty());
         let makes_secrets = pace::makes_secrets(&plan);
         let plan = pace::secrets_first(plan);
-        for notice in foretold(platform, &desired, live, &identity) {
+        for notice in notices {
             self.events.publish(platform, notice).await;
         }
         let writer = self.writer(&identity.namespace);
@@ -319,7 +322,7 @@ impl Context {
     }
 
     fn writer(&self, namespace: &str) -> Writer {
-        Writer::new(self.client.clone(), namespace, self.leadership.clone())
+        Writer::new(self.client.clone(), namespace, self.leadership.clone(), self.lanes.clone())
     }
 
     fn known_uids(&self) -> HashSet<String> {

@@ -70,6 +70,8 @@ mod tests {
         resolve::{Found, SecretRef, Settings, validate},
     };
 
+    type Change = fn(&mut World);
+
     /// Owned, so that tests can change one thing.
     #[derive(Clone)]
     struct World {
@@ -108,7 +110,7 @@ mod tests {
         assert!(!settled.is_as_before(&before.inputs()), "nothing is known yet");
         settled.note(&before.inputs(), true);
         assert!(settled.is_as_before(&world().inputs()));
-        let changes: [(&str, fn(&mut World)); 8] = [
+        let changes: [(&str, Change); 8] = [
             ("spec", |world| world.generation = Some(2)),
             ("value of a Secret", |world| {
                 world.dereferenced.resolved.digests.insert(SecretRef::new("token", "token"), "other".to_owned());

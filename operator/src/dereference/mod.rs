@@ -6,7 +6,7 @@ pub mod secrets;
 
 use std::{collections::BTreeMap, time::Instant};
 
-use kube::{Client, ResourceExt};
+use kube::Client;
 use rand::Rng;
 use todo_crds::platform::TodoPlatform;
 
