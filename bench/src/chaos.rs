@@ -1,7 +1,7 @@
 //! `cargo xtask bench chaos`: whether anything is lost or happens twice whatever breaks, and how fast a backlog drains.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -36,6 +36,9 @@ pub(crate) struct Arguments {
     /// On a platform of processes of this machine, with the services as they were built for images. Without an outage.
     #[arg(long)]
     local: bool,
+    /// With --local: the folder of the services' programs instead.
+    #[arg(long, requires = "local")]
+    programs: Option<PathBuf>,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -43,7 +46,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.local {
         let cluster = Cluster::running(&Settings::from_env()?).await?;
         println!("Faults, seed {seed}:");
-        return tell(&local(&cluster, None, seed, arguments.rounds).await?);
+        return tell(&local(&cluster, arguments.programs.as_deref(), seed, arguments.rounds).await?);
     }
     let env = Env::connect().await?;
     let namespace = Namespace::create(&env, "bench-chaos").await?;

@@ -56,7 +56,8 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = Settings::from_env()?;
     let mutants: Vec<_> = read()?.into_iter().filter(|mutant| mutant.name.contains(&arguments.filter)).collect();
     anyhow::ensure!(!mutants.is_empty(), "no mutant has such a name");
-    let folder = settings.cache().join("mutants");
+    // Apart, as one may be run beside the other.
+    let folder = settings.cache().join(if arguments.by_chaos { "mutants-by-chaos" } else { "mutants" });
     copy_sources(&folder).await?;
     if arguments.by_chaos {
         let cluster = Cluster::running(&settings).await?;

@@ -130,3 +130,25 @@ async fn a_user_has_a_limited_number_of_keys() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_write_whose_commit_fails_is_not_answered_as_done_and_may_be_tried_again() {
+    with_backend(async |backend| {
+        // Looked at by the commit and not before.
+        for statement in [
+            "CREATE TABLE known (title text PRIMARY KEY)",
+            "ALTER TABLE tasks ADD CONSTRAINT of_known FOREIGN KEY (title) REFERENCES known DEFERRABLE INITIALLY DEFERRED",
+        ] {
+            sqlx::query(statement).execute(&backend.pool).await.unwrap();
+        }
+        let task = json!({"user_id": "ada", "title": "buy milk"});
+        for headers in [&[][..], &[KEY]] {
+            let answer = backend.send_with(Method::POST, "/api/tasks", headers, task.clone()).await;
+            assert!(!answer.status.is_success(), "{answer:?}");
+        }
+        assert_eq!((count(&backend, "tasks").await, count(&backend, "outbox").await), (0, 0));
+        sqlx::query("ALTER TABLE tasks DROP CONSTRAINT of_known").execute(&backend.pool).await.unwrap();
+        assert_eq!(create(&backend, "ada", "buy milk").await.status, StatusCode::CREATED);
+    })
+    .await;
+}
