@@ -1,29 +1,13 @@
 //! The spans of an operator's passes, as a collector sees them.
 
-use std::{
-    collections::BTreeMap,
-    convert::Infallible,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::Context;
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use opentelemetry_proto::tonic::{
-    collector::trace::v1::ExportTraceServiceRequest,
-    common::v1::{KeyValue, any_value::Value},
-    trace::v1::{Span, status::StatusCode},
-};
-use prost::Message;
 use todo_e2e::{
     faults::{Ground, Operator, Options, SETTLED},
     harness::{until, wait},
 };
-use tokio::{net::TcpListener, task::JoinSet};
+use todo_traces::testing::{Collector, Span, StatusCode, text_of as of};
+use tokio::net::TcpListener;
 
 /// Spans wait so long for others, and a bit.
 const DELIVERED: Duration = Duration::from_secs(20);
@@ -103,76 +87,4 @@ async fn a_collector_that_is_away_costs_one_line_and_no_time() -> anyhow::Result
     operator.stop().await?;
     anyhow::ensure!(said() == 1, "said {} times:\n{}", said(), operator.last_words(LINES));
     Ok(())
-}
-
-/// Takes spans as a collector does.
-struct Collector {
-    url: String,
-    messages: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
-    _listener: JoinSet<()>,
-}
-
-impl Collector {
-    async fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}", listener.local_addr()?);
-        let messages = Arc::new(Mutex::default());
-        let mut tasks = JoinSet::new();
-        let taken = Arc::clone(&messages);
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let taken = Arc::clone(&taken);
-                connections.spawn(async move {
-                    let service = service_fn(|request| take(request, &taken));
-                    // A client may close its connection at any time.
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-                });
-            }
-        });
-        Ok(Self { url, messages, _listener: tasks })
-    }
-
-    fn messages(&self) -> Vec<ExportTraceServiceRequest> {
-        self.messages.lock().unwrap().clone()
-    }
-
-    fn spans(&self) -> Vec<Span> {
-        let resources = self.messages().into_iter().flat_map(|message| message.resource_spans);
-        resources.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect()
-    }
-}
-
-/// What is no message of spans is refused.
-async fn take(
-    request: Request<Incoming>,
-    taken: &Mutex<Vec<ExportTraceServiceRequest>>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let status = match read(request).await {
-        Ok(message) => {
-            taken.lock().unwrap().push(message);
-            200
-        }
-        Err(error) => {
-            println!("refused: {error:#}");
-            400
-        }
-    };
-    Ok(Response::builder().status(status).body(Full::default()).unwrap())
-}
-
-async fn read(request: Request<Incoming>) -> anyhow::Result<ExportTraceServiceRequest> {
-    anyhow::ensure!(request.method() == "POST" && request.uri().path() == "/v1/traces", "{}", request.uri());
-    let body = request.into_body().collect().await?.to_bytes();
-    ExportTraceServiceRequest::decode(body).context("no message of spans")
-}
-
-/// A field of a span; nothing if it has no such text.
-fn of<'a>(span: &'a Span, name: &str) -> &'a str {
-    let is_it = |field: &&KeyValue| field.key == name;
-    let value = span.attributes.iter().find(is_it).and_then(|field| field.value.as_ref()?.value.as_ref());
-    match value {
-        Some(Value::StringValue(text)) => text,
-        _ => "",
-    }
 }

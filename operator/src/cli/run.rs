@@ -9,6 +9,7 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use kube::{Client, Config};
+use todo_traces::{Collector, Endpoint};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -23,7 +24,7 @@ use crate::{
         lease::{self, Candidate},
         metrics,
         telemetry::{self, LogFormat},
-        traces::{Collector, Endpoint, Traces},
+        traces,
     },
 };
 
@@ -118,7 +119,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let collector =
         args.tracing_endpoint.map(|endpoint| Collector { endpoint, sampling_rate: args.tracing_sampling_rate });
     let traces =
-        collector.map(|collector| Traces::start(&collector, &identity, &settings.operator_version)).transpose()?;
+        collector.map(|collector| traces::start(&collector, &identity, &settings.operator_version)).transpose()?;
     telemetry::install(args.log_format, traces.as_ref());
     let (stop, end_of_lease) = (CancellationToken::new(), CancellationToken::new());
     stop_on_signal(stop.clone()).context("cannot wait for signals")?;

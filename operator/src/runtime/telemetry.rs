@@ -1,9 +1,10 @@
 //! Logs.
 
 use clap::ValueEnum;
+use todo_traces::Traces;
 use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use super::traces::{self, Traces};
+use super::traces;
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -29,7 +30,7 @@ pub fn install(format: LogFormat, traces: Option<&Traces>) {
     };
     let all = tracing_subscriber::registry()
         .with(lines.with_filter(EnvFilter::new(directives(&wanted))))
-        .with(traces.map(Traces::layer));
+        .with(traces.map(traces::layer));
     // An error means that something logs already, as in tests; then its way is as good.
     let _ = all.try_init();
 }

@@ -3,6 +3,7 @@
 use std::{env, fmt, str::FromStr};
 
 use reqwest::Url;
+use todo_traces::{Collector, Endpoint};
 
 use crate::Sensitive;
 
@@ -33,6 +34,19 @@ pub struct Settings {
     pub database_url: Option<Sensitive>,
     /// `AUTH_MODE`.
     pub auth_mode: AuthMode,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_PROTOCOL` and `OTEL_TRACES_SAMPLER_ARG`.
+    pub spans: Spans,
+}
+
+/// Where spans go.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Spans {
+    /// Nobody wants any.
+    None,
+    /// To a collector.
+    To(Collector),
+    /// Sidecars can reach the collector and services cannot: why.
+    Unsent(String),
 }
 
 /// Where the connection string is.
@@ -85,6 +99,7 @@ impl Settings {
             database_secret: variables.database_secret(),
             database_url: variables.text("DATABASE_URL").map(Sensitive::new),
             auth_mode: variables.auth_mode(),
+            spans: variables.spans(),
         };
         if variables.mistakes.is_empty() { Ok(settings) } else { Err(ConfigError(variables.mistakes)) }
     }
@@ -162,6 +177,18 @@ impl Variables<'_> {
         }
         AuthMode::Disabled
     }
+
+    fn spans(&mut self) -> Spans {
+        let sampling_rate = self.parsed("OTEL_TRACES_SAMPLER_ARG", 1.0);
+        let Some(endpoint) = self.text("OTEL_EXPORTER_OTLP_ENDPOINT") else { return Spans::None };
+        if self.text("OTEL_EXPORTER_OTLP_PROTOCOL").is_some_and(|protocol| protocol != "http/protobuf") {
+            return Spans::Unsent("services send OTLP over HTTP only, to port 4318 of a collector".to_owned());
+        }
+        match endpoint.parse::<Endpoint>() {
+            Ok(endpoint) => Spans::To(Collector { endpoint, sampling_rate }),
+            Err(error) => Spans::Unsent(error.to_string()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -188,6 +215,21 @@ mod tests {
             [("AUTH_MODE", "disabled"), ("DAPR_HTTP_ENDPOINT", "http://localhost:3501/"), ("DAPR_HTTP_PORT", "3600")];
         assert_eq!(read(&both).unwrap().dapr_http, "http://localhost:3501");
         assert_eq!(read(&[both[0], both[2]]).unwrap().dapr_http, "http://127.0.0.1:3600");
+    }
+
+    #[test]
+    fn spans_go_to_a_collector_that_takes_them_and_no_other_one_keeps_a_service_from_starting() {
+        let spans =
+            |variables: &[(&str, &str)]| read(&[&[("AUTH_MODE", "disabled")], variables].concat()).unwrap().spans;
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+        let protocol = |name| ("OTEL_EXPORTER_OTLP_PROTOCOL", name);
+        assert_eq!(spans(&[]), Spans::None);
+        let to = |sampling_rate| Spans::To(Collector { endpoint: endpoint.1.parse().unwrap(), sampling_rate });
+        assert_eq!(spans(&[endpoint]), to(1.0));
+        assert_eq!(spans(&[endpoint, protocol("http/protobuf"), ("OTEL_TRACES_SAMPLER_ARG", ".5")]), to(0.5));
+        let unsent = |variables: &[(&str, &str)]| matches!(spans(variables), Spans::Unsent(_));
+        assert!(unsent(&[endpoint, protocol("grpc")]));
+        assert!(unsent(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4318")]));
     }
 
     #[test]

@@ -26,7 +26,11 @@ use tower_http::{
     trace::{DefaultOnFailure, TraceLayer},
 };
 
-use crate::{config::Settings, problem::Problem, telemetry};
+use crate::{
+    config::Settings,
+    problem::Problem,
+    telemetry::{self, spans},
+};
 
 /// Largest body that is taken.
 pub const BODY_LIMIT: usize = 1024 * 1024;
@@ -63,10 +67,11 @@ impl Background {
     }
 }
 
-/// Serves until SIGTERM or ctrl-c, then drains both listeners and the background work, 20 s at most.
+/// Serves and sends spans until SIGTERM or ctrl-c, then drains both listeners and the background work, 20 s at most.
 /// `app` gets the limits, problems for unknown routes, metrics and the trace layer here.
 pub async fn run(settings: &Settings, app: Router, management: Router, background: Background) -> io::Result<()> {
     let stop = background.stop.clone();
+    spans::start(settings);
     let (app_listener, management_listener) = (bind(settings.port).await?, bind(settings.management_port).await?);
     tracing::info!(port = settings.port, management_port = settings.management_port, "listening");
     let serve = |listener, router: Router| {
@@ -90,6 +95,7 @@ pub async fn run(settings: &Settings, app: Router, management: Router, backgroun
     if timeout(SHUTDOWN_DEADLINE, drained).await.is_err() {
         tracing::warn!("not everything has ended in time; stopping anyway");
     }
+    spans::end().await;
     Ok(())
 }
 

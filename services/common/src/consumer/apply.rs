@@ -3,7 +3,16 @@
 use serde_json::Value;
 
 use super::Consumer;
-use crate::{database::Database, events::CloudEvent, inbox, problem::Problem};
+use crate::{
+    database::Database,
+    events::CloudEvent,
+    inbox,
+    problem::Problem,
+    telemetry::{
+        spans::{Span, SpanKind},
+        trace_context,
+    },
+};
 
 /// What became of an event that was delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,13 +25,24 @@ pub(super) enum Verdict {
     Impossible,
 }
 
+impl Verdict {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Handled => "handled",
+            Self::Later => "later",
+            Self::Impossible => "impossible",
+        }
+    }
+}
+
 /// Handles events in their order: all in one transaction, or, if one of them spoils that, each in its own. Once something is
 /// away the rest waits too, so that no event overtakes an earlier one of its key.
 pub(super) async fn judge<C: Consumer>(
     database: &Database,
     delivered: impl IntoIterator<Item = Value>,
 ) -> Vec<Verdict> {
-    let read: Vec<Option<CloudEvent<C::Data>>> = delivered.into_iter().map(read).collect();
+    let mut read: Vec<Option<CloudEvent<C::Data>>> = delivered.into_iter().map(read).collect();
+    let spans: Vec<Option<Span>> = read.iter_mut().map(|event| event.as_mut().map(span::<C>)).collect();
     let events: Vec<&CloudEvent<C::Data>> = read.iter().flatten().collect();
     let together = match apply::<C>(database, &events).await {
         Ok(()) => Some(Verdict::Handled),
@@ -31,7 +51,7 @@ pub(super) async fn judge<C: Consumer>(
     };
     let mut verdicts = Vec::with_capacity(read.len());
     let mut is_away = false;
-    for event in read {
+    for (event, span) in read.into_iter().zip(spans) {
         let verdict = match (event, together) {
             (None, _) => Verdict::Impossible,
             (Some(_), Some(verdict)) => verdict,
@@ -39,9 +59,35 @@ pub(super) async fn judge<C: Consumer>(
             (Some(event), None) => alone::<C>(database, &event).await,
         };
         is_away |= verdict == Verdict::Later;
+        if let Some(span) = span {
+            note(span, verdict);
+        }
         verdicts.push(verdict);
     }
     verdicts
+}
+
+/// The span of an event's way through here. It goes on from what caused the event, and what its effects are causes goes on
+/// from it.
+fn span<C: Consumer>(event: &mut CloudEvent<C::Data>) -> Span {
+    let call = trace_context::current();
+    let cause = event.traceparent.as_deref().or(call.as_deref());
+    let mut span = Span::begin(SpanKind::Consumer, || format!("process {}", C::TOPIC).into(), cause);
+    span.link(call.as_deref());
+    span.set("messaging.operation.type", "process");
+    span.set("messaging.destination.name", C::TOPIC);
+    span.set("messaging.message.id", event.id.clone());
+    if let Some(own) = span.traceparent() {
+        event.traceparent = Some(own);
+    }
+    span
+}
+
+fn note(mut span: Span, verdict: Verdict) {
+    span.set("todoplatform.verdict", verdict.word());
+    if verdict != Verdict::Handled {
+        span.fail();
+    }
 }
 
 fn read<T: serde::de::DeserializeOwned>(event: Value) -> Option<CloudEvent<T>> {

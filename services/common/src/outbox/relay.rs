@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     future::Future,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use futures::future::join_all;
@@ -17,7 +17,15 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{OutboxEvent, claim, news::Waiter};
-use crate::{dapr, database::Database, events::PUBSUB};
+use crate::{
+    dapr,
+    database::Database,
+    events::PUBSUB,
+    telemetry::{
+        spans::{Span, SpanKind},
+        trace_context,
+    },
+};
 
 /// Events that are published at the same time, each of another key. Their time limits together are one
 /// [`dapr::CALL_TIMEOUT`], well below the limit of the database for an idle transaction.
@@ -158,24 +166,31 @@ pub async fn round(pool: &PgPool, publisher: &impl Publish, limit: i64) -> Resul
 struct Claimed {
     transaction: Transaction<'static, Postgres>,
     events: Vec<OutboxEvent>,
+    /// Of the round.
+    span: Span,
 }
 
 impl Claimed {
     async fn of(pool: &PgPool, limit: i64) -> Result<Self, sqlx::Error> {
+        let begun = SystemTime::now();
         let mut transaction = pool.begin_with(claim::BEGIN).await?;
         let events = claim::claim(&mut transaction, limit).await?;
-        Ok(Self { transaction, events })
+        let traces = events.iter().filter_map(|event| event.traceparent.as_deref());
+        let span = Span::of_several(SpanKind::Internal, "relay", traces, begun);
+        Ok(Self { transaction, events, span })
     }
 
     /// Publishes and marks them.
     async fn publish(self, publisher: &impl Publish) -> Result<Round, sqlx::Error> {
-        let Self { mut transaction, events } = self;
-        let failed = publish(publisher, &events).await;
+        let Self { mut transaction, events, mut span } = self;
+        let failed = publish(publisher, &events, span.traceparent().as_deref()).await;
         let acknowledged: Vec<Uuid> =
             events.iter().map(|event| event.id).filter(|id| !failed.contains_key(id)).collect();
         claim::mark_published(&mut transaction, &acknowledged).await?;
         claim::mark_failed(&mut transaction, &failed).await?;
         transaction.commit().await?;
+        note(&mut span, events.len(), failed.len());
+        drop(span);
         let counted = |has_failed: bool| {
             let counted =
                 events.iter().filter(|event| failed.contains_key(&event.id) == has_failed && !event.is_canary());
@@ -190,13 +205,31 @@ impl Claimed {
     }
 }
 
-/// Publishes all and gives why some failed.
-async fn publish(publisher: &impl Publish, events: &[OutboxEvent]) -> HashMap<Uuid, String> {
+/// Publishes all and gives why some failed. `trace`: that of the batch.
+async fn publish(publisher: &impl Publish, events: &[OutboxEvent], trace: Option<&str>) -> HashMap<Uuid, String> {
     let calls = calls(events).into_iter().map(async |call| {
-        let result = publisher.publish_events(&call[0].topic, &call).await;
-        result.unwrap_or_else(|error| call.iter().map(|event| (event.id, error.clone())).collect())
+        let topic = &call[0].topic;
+        let mut span = Span::of_several(SpanKind::Producer, "publish", trace, SystemTime::now());
+        let own = span.traceparent();
+        let result = trace_context::scope(own.as_deref(), publisher.publish_events(topic, &call)).await;
+        let failed = result
+            .unwrap_or_else(|error| call.iter().map(|event| (event.id, error.clone())).collect::<HashMap<_, _>>());
+        span.set("messaging.operation.type", "send");
+        span.set("messaging.destination.name", topic.clone());
+        note(&mut span, call.len(), failed.len());
+        failed
     });
     join_all(calls).await.into_iter().flatten().collect()
+}
+
+/// What a span says of its events.
+fn note(span: &mut Span, all: usize, failed: usize) {
+    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    span.set("messaging.batch.message_count", number(all));
+    if failed > 0 {
+        span.set("todoplatform.failed", number(failed));
+        span.fail();
+    }
 }
 
 /// What goes into one call: events of one topic, up to [`CALL_BYTES`]. None is empty.

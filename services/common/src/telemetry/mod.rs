@@ -1,6 +1,7 @@
-//! Logs, metrics and the trace context.
+//! Logs, metrics, spans and the trace context.
 
 mod requests;
+pub mod spans;
 pub mod trace_context;
 
 use std::{

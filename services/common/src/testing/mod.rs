@@ -20,7 +20,7 @@ pub use dice::Dice;
 pub use statements::statements;
 
 use crate::{
-    config::{AuthMode, Settings},
+    config::{AuthMode, Settings, Spans},
     dapr, database,
 };
 
@@ -65,6 +65,7 @@ pub fn settings() -> Settings {
         database_secret: None,
         database_url: None,
         auth_mode: AuthMode::Disabled,
+        spans: Spans::None,
     }
 }
 
