@@ -11,7 +11,7 @@ pub struct DaprSpec {
     /// Whether calls to the sidecars' API are logged; they are if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_logging: Option<bool>,
-    /// Where spans go; nowhere if absent.
+    /// Where spans of sidecars and services go; nowhere if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracing: Option<TracingSpec>,
     /// Level of the sidecars' logs; `info` if absent.
@@ -31,9 +31,10 @@ pub struct DaprSpec {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TracingSpec {
-    /// URL of an OpenTelemetry collector: OTLP over HTTP on port 4318, over gRPC on any other.
+    /// URL of an OpenTelemetry collector: OTLP over HTTP on port 4318, over gRPC on any other. Sidecars send their spans to
+    /// either, services theirs to `http://` and port 4318 only.
     #[schemars(length(max = 512))]
-    #[x_kube(validation = rules::http_url("http://otel-collector.observability:4317"))]
+    #[x_kube(validation = rules::http_url("http://otel-collector.observability:4318"))]
     pub endpoint: String,
     /// Share of requests that are traced, a text between "0" and "1"; "0.0001" if absent.
     #[schemars(length(min = 1, max = 16))]

@@ -8,7 +8,8 @@ use super::{resources::Resources, rules, schema};
 
 /// Variables that the operator sets since a later release. The schema has to take what it has taken before, so only the
 /// condition `SpecValid` says that a user cannot set them.
-pub const RESERVED_ENV_LATER: [&str; 1] = ["REMINDER_MODE"];
+pub const RESERVED_ENV_LATER: [&str; 4] =
+    ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG", "REMINDER_MODE"];
 
 /// Environment variables that the operator sets, for one service or another. A user cannot set them.
 pub const RESERVED_ENV: [&str; 38] = [

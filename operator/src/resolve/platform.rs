@@ -138,6 +138,13 @@ pub struct Tracing {
     pub sampling_rate: String,
 }
 
+impl Tracing {
+    /// Whether the collector takes OTLP over HTTP; over gRPC otherwise. That is what its two usual ports are for.
+    pub fn takes_http(&self) -> bool {
+        self.endpoint.trim_end_matches('/').ends_with(":4318")
+    }
+}
+
 /// How the page is reached from outside.
 #[derive(Clone, Debug)]
 pub enum Exposure {

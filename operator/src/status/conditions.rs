@@ -328,5 +328,5 @@ fn unwritable(observed: &Observed, works: bool, concerns: impl Fn(&str, &str) ->
 }
 
 #[cfg(test)]
-#[path = "conditions_tests.rs"]
+#[path = "conditions_tests/mod.rs"]
 mod tests;

@@ -80,7 +80,7 @@ fn embedded_data_is_for_the_services_that_use_it() {
 
 #[test]
 fn the_outside_is_reached_only_for_what_is_configured() {
-    for port in [443, 9093, 5432, 4317] {
+    for port in [443, 9093, 5432, 4318] {
         assert_eq!(let_out(&policy(DEFAULT, "frontend-service"), port), set(&[]), "{port}");
         assert_eq!(let_out(&policy(EXTERNAL, "backend-service"), port), set(&["*"]), "{port}");
     }

@@ -14,7 +14,7 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use todo_common::{
     Sensitive,
-    config::{AuthMode, Settings},
+    config::{AuthMode, Settings, Spans},
     dapr, server,
 };
 use tokio::net::TcpListener;
@@ -64,6 +64,7 @@ fn settings(sidecar: SocketAddr) -> Settings {
         database_secret: None,
         database_url: None,
         auth_mode: AuthMode::Disabled,
+        spans: Spans::None,
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) struct Values {
     replicas: i32,
     /// What the operator writes about its work.
     log: Log,
-    /// Spans of the operator's passes. Those of a platform's sidecars are in its `spec.dapr.tracing`.
+    /// Spans of the operator's passes. Those of a platform's sidecars and services are in its `spec.dapr.tracing`.
     tracing: Tracing,
     /// Resources of the operator's container.
     #[schemars(with = "BTreeMap<String, Value>")]

@@ -28,6 +28,10 @@ pub(super) fn build(platform: &Resolved, app: App) -> Vec<EnvVar> {
     ];
     if let Some(tracing) = &platform.dapr.tracing {
         variables.push(env("OTEL_EXPORTER_OTLP_ENDPOINT", &tracing.endpoint));
+        let protocol = if tracing.takes_http() { "http/protobuf" } else { "grpc" };
+        variables.push(env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol));
+        variables.push(env("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"));
+        variables.push(env("OTEL_TRACES_SAMPLER_ARG", &tracing.sampling_rate));
     }
     if app.has_backing_services() {
         let connection = &platform.postgres.connection_string;

@@ -61,7 +61,7 @@ pub fn observability(dapr: &resolve::Dapr) -> ConfigurationSpec {
 fn tracing(tracing: &resolve::Tracing) -> Tracing {
     let (scheme, rest) = tracing.endpoint.split_once("://").unwrap_or(("http", &tracing.endpoint));
     let address = rest.trim_end_matches('/');
-    let protocol = if address.ends_with(":4318") { OtelProtocol::Http } else { OtelProtocol::Grpc };
+    let protocol = if tracing.takes_http() { OtelProtocol::Http } else { OtelProtocol::Grpc };
     Tracing {
         sampling_rate: tracing.sampling_rate.clone(),
         otel: Some(Otel { endpoint_address: address.to_owned(), is_secure: scheme == "https", protocol }),

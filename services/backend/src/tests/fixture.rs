@@ -11,7 +11,7 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, postgres::PgPoolOptions};
 use todo_common::{
     Sensitive,
-    config::{AuthMode, Settings},
+    config::{AuthMode, Settings, Spans},
     dapr,
     database::{self, Database},
     server,
@@ -87,6 +87,7 @@ fn settings() -> Settings {
         database_secret: None,
         database_url: None,
         auth_mode: AuthMode::Disabled,
+        spans: Spans::None,
     }
 }
 

@@ -1,5 +1,9 @@
 //! Each state of a platform, and what its conditions say.
 
+mod abnormal;
+mod managed;
+mod passes;
+
 use std::collections::BTreeSet;
 
 use k8s_openapi::jiff::Timestamp;
@@ -214,20 +218,6 @@ fn what_is_wrong_is_named_and_makes_the_platform_not_ready() {
 }
 
 #[test]
-fn a_secret_that_vanished_under_a_working_system_degrades_it_and_names_secret_and_key() {
-    for (exists, reason, words) in
-        [(false, "SecretMissing", "does not exist"), (true, "KeyMissing", "has no key password")]
-    {
-        let verdicts = of_platform(|observed| observed.missing_secrets = vec![missing(exists)]);
-        let (status, found, message) = find(&verdicts, condition::SECRETS_READY);
-        assert_eq!((status, found.as_str()), (Some(false), reason));
-        assert!(message.contains("kafka-password") && message.contains("kafka-pubsub") && message.contains(words));
-        assert_eq!(find(&verdicts, condition::READY).0, Some(true), "it still works");
-        assert_eq!(find(&verdicts, condition::DEGRADED).0, Some(true));
-    }
-}
-
-#[test]
 fn the_cause_and_not_its_effect_is_why_a_platform_is_not_ready() {
     let verdicts = of_platform(|observed| {
         observed.missing_secrets = vec![missing(false)];
@@ -257,33 +247,6 @@ fn what_will_not_come_by_itself_is_named_before_what_is_only_on_the_way() {
 }
 
 #[test]
-fn a_stuck_rollout_while_old_pods_serve_is_degraded_and_ready() {
-    let verdicts = of_platform(|observed| {
-        let state = State::Stuck { reason: "ImagePullBackOff".to_owned(), message: "pod x".to_owned() };
-        observed.services[1].rollout.state = state;
-    });
-    assert_eq!(find(&verdicts, condition::READY).0, Some(true));
-    let (status, reason, message) = find(&verdicts, condition::DEGRADED);
-    assert_eq!((status, reason.as_str()), (Some(true), "RolloutStuck"));
-    assert!(message.contains("notification-service"), "{message}");
-}
-
-#[test]
-fn a_write_that_is_refused_and_a_fight_degrade() {
-    let failure =
-        Failure { key: key("Role", "backend-service"), class: Class::Forbidden, message: "cannot patch".to_owned() };
-    let refused = of_platform(|observed| observed.applied.failures = vec![failure]);
-    assert_eq!(find(&refused, condition::DEGRADED).1, "Forbidden");
-    let fight = of_platform(|observed| {
-        let conflict = FieldConflict { field: ".spec.replicas".to_owned(), manager: "argocd".to_owned() };
-        observed.disputes = vec![Dispute { key: key("Deployment", "backend-service"), conflict, truce: true }];
-    });
-    let (status, reason, message) = find(&fight, condition::DEGRADED);
-    assert_eq!((status, reason.as_str()), (Some(true), "OwnershipFight"));
-    assert!(message.contains("argocd takes .spec.replicas of Deployment/backend-service"), "{message}");
-}
-
-#[test]
 fn without_dapr_it_says_so_and_what_to_do() {
     let verdicts = of_platform(|observed| observed.cluster = Cluster::default());
     let (status, reason, message) = find(&verdicts, condition::DAPR_READY);
@@ -302,154 +265,4 @@ fn a_setting_of_dapr_that_pod_security_does_not_admit_is_named() {
     for type_ in [condition::DAPR_READY, condition::SERVICES_READY] {
         assert!(find(&verdicts, type_).2.contains("sidecarDropALLCapabilities=true"));
     }
-}
-
-#[test]
-fn a_broker_that_the_operator_cannot_ask_but_that_carries_events_is_good_enough() {
-    let verdicts = of_platform(|observed| {
-        observed.infrastructure.external_kafka = true;
-        observed.infrastructure.topics = Topics::Unreachable("no route".to_owned());
-    });
-    assert_eq!(find(&verdicts, condition::READY).0, Some(true));
-}
-
-#[test]
-fn secrets_that_cannot_be_read_do_not_stop_what_works() {
-    let verdicts = of_platform(|observed| observed.secrets_unreadable = Some("cannot read Secret x".to_owned()));
-    assert_eq!(find(&verdicts, condition::SECRETS_READY).0, None);
-    assert_eq!(find(&verdicts, condition::READY).0, Some(true));
-    let (status, reason, message) = find(&verdicts, condition::DEGRADED);
-    assert_eq!((status, reason.as_str()), (Some(true), "SecretsUnreadable"));
-    assert!(message.contains("cannot read Secret x"), "{message}");
-}
-
-#[test]
-fn what_a_pass_that_ended_early_did_not_look_at_is_unknown() {
-    let failed = Stop::Failed { reason: "TransientError".to_owned(), message: "cut off".to_owned() };
-    let verdicts = of(&Assessment::Stopped(failed));
-    assert_eq!(find(&verdicts, condition::READY).0, None);
-    assert_eq!(find(&verdicts, condition::DATA_PATH_VERIFIED).0, None);
-    assert_eq!(find(&verdicts, condition::DEGRADED).0, Some(true));
-    let invalid = of(&Assessment::Stopped(Stop::Invalid("spec.x: is wrong".to_owned())));
-    assert_eq!(find(&invalid, condition::READY).0, Some(false));
-    assert_eq!(find(&invalid, condition::DATA_PATH_VERIFIED).0, None);
-}
-
-#[test]
-fn a_spec_that_a_pass_could_not_carry_out_is_not_called_observed() {
-    let unreadable = Observed { secrets_unreadable: Some("forbidden".to_owned()), ..working() };
-    let failed = Stop::Failed { reason: "TransientError".to_owned(), message: "cut off".to_owned() };
-    for (assessment, observed) in [
-        (Assessment::Observed(Box::new(working())), Some(2)),
-        (Assessment::Observed(Box::new(unreadable)), Some(1)),
-        (Assessment::Stopped(failed), Some(1)),
-        (Assessment::Stopped(Stop::Invalid("spec.x: is wrong".to_owned())), Some(2)),
-    ] {
-        let before = TodoPlatformStatus { observed_generation: Some(1), ..TodoPlatformStatus::default() };
-        let after = assess(&assessment, &before, Some(2), Timestamp::UNIX_EPOCH);
-        assert_eq!(after.observed_generation, observed, "{assessment:?}");
-    }
-}
-
-#[test]
-fn topics_that_a_suspended_platform_lacks_are_not_for_a_person_to_make() {
-    let verdicts = of_platform(|o| o.infrastructure.topics = Topics::Missing(vec!["reminders".to_owned()]));
-    let (_, _, message) = find(&verdicts, condition::INFRASTRUCTURE_READY);
-    assert!(message.contains("spec.suspend"), "{message}");
-}
-
-#[test]
-fn a_suspended_platform_says_so_and_is_still_looked_at() {
-    let verdicts = of(&Assessment::Suspended(Box::new(working())));
-    assert_eq!(find(&verdicts, condition::PROGRESSING).1, "Suspended");
-    assert_eq!(find(&verdicts, condition::READY).0, Some(true));
-}
-
-#[test]
-fn times_change_only_with_the_status_and_what_nothing_is_said_about_stays() {
-    let (early, late) = (Timestamp::UNIX_EPOCH, Timestamp::now());
-    let first = merge(&[], of_platform(|_| {}), Some(1), early);
-    assert_eq!(merge(&first, of_platform(|_| {}), Some(1), late), first, "the same again is no change");
-    let broken = of_platform(|observed| {
-        observed.data_path = DataPath::Broken { reason: "Stale".to_owned(), message: "x".to_owned() };
-    });
-    for condition in merge(&first, broken, Some(1), late) {
-        let changed = [condition::READY, condition::DATA_PATH_VERIFIED].contains(&condition.type_.as_str());
-        assert_eq!(condition.last_transition_time.0, if changed { late } else { early }, "{}", condition.type_);
-    }
-    let stop = of(&Assessment::Stopped(Stop::Invalid("spec.x: is wrong".to_owned())));
-    let after = merge(&first, stop, Some(2), late);
-    let types: Vec<_> = after.iter().map(|condition| condition.type_.as_str()).collect();
-    assert_eq!(types, condition::ALL);
-    assert_eq!((after[0].status.as_str(), after[0].reason.as_str()), ("False", "SpecInvalid"));
-    assert_eq!(after[2].observed_generation, Some(1), "nothing new is known about it");
-}
-
-#[test]
-fn the_second_platform_of_a_namespace_is_told_which_one_has_it() {
-    let verdicts = of(&Assessment::Stopped(Stop::Conflict { other: "first".to_owned() }));
-    let (status, reason, message) = find(&verdicts, condition::READY);
-    assert_eq!((status, reason.as_str(), verdicts.len()), (Some(false), "Conflict", 1));
-    assert!(message.contains("TodoPlatform first"), "{message}");
-}
-
-#[test]
-fn topics_with_other_partitions_than_the_spec_says_are_told_and_stop_nothing() {
-    let differing = Topics::Differing(vec![("reminders".to_owned(), 1)]);
-    let verdicts = of_platform(|observed| observed.infrastructure.topics = differing);
-    assert_eq!(find(&verdicts, condition::READY).0, Some(true));
-    let (status, reason, message) = find(&verdicts, condition::DEGRADED);
-    assert_eq!((status, reason.as_str()), (Some(true), "PartitionsDiffer"));
-    assert!(message.contains("reminders has 1"), "{message}");
-}
-
-/// A platform whose Kafka Strimzi runs, in this state.
-fn with_strimzi(observed: &mut Observed, rollout: Rollout) {
-    let part = Part { rollout, operator: Some("Strimzi") };
-    observed.infrastructure.parts.insert("kafka", part);
-}
-
-fn not_ready(state: State) -> Rollout {
-    Rollout { desired: 1, ready: 0, state }
-}
-
-#[test]
-fn an_operator_that_is_not_installed_is_named_with_its_kinds_and_what_to_do() {
-    let verdicts = of_platform(|observed| {
-        with_strimzi(observed, not_ready(State::Absent));
-        observed.infrastructure.missing = vec![crate::observe::managed::STRIMZI];
-        observed.data_path = DataPath::Unknown("no backend".to_owned());
-        let mut waits = missing(false);
-        waits.secret.maker = Maker::Other("Strimzi");
-        observed.missing_secrets = vec![waits];
-    });
-    let (status, reason, message) = find(&verdicts, condition::INFRASTRUCTURE_READY);
-    assert_eq!((status, reason.as_str()), (Some(false), "StrimziMissing"));
-    assert!(message.contains("no Kafka, KafkaNodePool, KafkaTopic and KafkaUser of kafka.strimzi.io/v1"), "{message}");
-    assert!(message.contains("Install Strimzi 0.49 or later"), "{message}");
-    // What waits for it is not the cause.
-    let (status, reason, message) = find(&verdicts, condition::SECRETS_READY);
-    assert_eq!((status, reason.as_str()), (Some(false), "Waiting"));
-    assert!(message.contains("is not there yet, Strimzi makes it"), "{message}");
-    assert_eq!(find(&verdicts, condition::READY).1, "StrimziMissing");
-    assert_eq!(find(&verdicts, condition::DEGRADED).0, Some(false));
-}
-
-#[test]
-fn what_another_operator_says_is_told_and_events_that_flow_weigh_more() {
-    let stuck =
-        || State::Stuck { reason: "InvalidResourceException".to_owned(), message: "Kafka/kafka: no".to_owned() };
-    let idle = of_platform(|observed| {
-        with_strimzi(observed, not_ready(stuck()));
-        observed.data_path = DataPath::Unknown("no backend".to_owned());
-    });
-    for type_ in [condition::INFRASTRUCTURE_READY, condition::READY] {
-        let (status, reason, message) = find(&idle, type_);
-        assert_eq!((status, reason.as_str()), (Some(false), "InvalidResourceException"), "{type_}");
-        assert_eq!(message, "kafka: Kafka/kafka: no");
-    }
-    let serving = of_platform(|observed| with_strimzi(observed, not_ready(stuck())));
-    assert_eq!(find(&serving, condition::READY).0, Some(true));
-    let (status, _, message) = find(&serving, condition::DEGRADED);
-    assert!(status == Some(true) && message.contains("Kafka/kafka: no"), "{message}");
 }

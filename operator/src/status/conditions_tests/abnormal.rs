@@ -1,0 +1,73 @@
+//! What is abnormal while a platform works.
+
+use super::*;
+
+#[test]
+fn a_secret_that_vanished_under_a_working_system_degrades_it_and_names_secret_and_key() {
+    for (exists, reason, words) in
+        [(false, "SecretMissing", "does not exist"), (true, "KeyMissing", "has no key password")]
+    {
+        let verdicts = of_platform(|observed| observed.missing_secrets = vec![missing(exists)]);
+        let (status, found, message) = find(&verdicts, condition::SECRETS_READY);
+        assert_eq!((status, found.as_str()), (Some(false), reason));
+        assert!(message.contains("kafka-password") && message.contains("kafka-pubsub") && message.contains(words));
+        assert_eq!(find(&verdicts, condition::READY).0, Some(true), "it still works");
+        assert_eq!(find(&verdicts, condition::DEGRADED).0, Some(true));
+    }
+}
+
+#[test]
+fn a_stuck_rollout_while_old_pods_serve_is_degraded_and_ready() {
+    let verdicts = of_platform(|observed| {
+        let state = State::Stuck { reason: "ImagePullBackOff".to_owned(), message: "pod x".to_owned() };
+        observed.services[1].rollout.state = state;
+    });
+    assert_eq!(find(&verdicts, condition::READY).0, Some(true));
+    let (status, reason, message) = find(&verdicts, condition::DEGRADED);
+    assert_eq!((status, reason.as_str()), (Some(true), "RolloutStuck"));
+    assert!(message.contains("notification-service"), "{message}");
+}
+
+#[test]
+fn a_write_that_is_refused_and_a_fight_degrade() {
+    let failure =
+        Failure { key: key("Role", "backend-service"), class: Class::Forbidden, message: "cannot patch".to_owned() };
+    let refused = of_platform(|observed| observed.applied.failures = vec![failure]);
+    assert_eq!(find(&refused, condition::DEGRADED).1, "Forbidden");
+    let fight = of_platform(|observed| {
+        let conflict = FieldConflict { field: ".spec.replicas".to_owned(), manager: "argocd".to_owned() };
+        observed.disputes = vec![Dispute { key: key("Deployment", "backend-service"), conflict, truce: true }];
+    });
+    let (status, reason, message) = find(&fight, condition::DEGRADED);
+    assert_eq!((status, reason.as_str()), (Some(true), "OwnershipFight"));
+    assert!(message.contains("argocd takes .spec.replicas of Deployment/backend-service"), "{message}");
+}
+
+#[test]
+fn a_broker_that_the_operator_cannot_ask_but_that_carries_events_is_good_enough() {
+    let verdicts = of_platform(|observed| {
+        observed.infrastructure.external_kafka = true;
+        observed.infrastructure.topics = Topics::Unreachable("no route".to_owned());
+    });
+    assert_eq!(find(&verdicts, condition::READY).0, Some(true));
+}
+
+#[test]
+fn secrets_that_cannot_be_read_do_not_stop_what_works() {
+    let verdicts = of_platform(|observed| observed.secrets_unreadable = Some("cannot read Secret x".to_owned()));
+    assert_eq!(find(&verdicts, condition::SECRETS_READY).0, None);
+    assert_eq!(find(&verdicts, condition::READY).0, Some(true));
+    let (status, reason, message) = find(&verdicts, condition::DEGRADED);
+    assert_eq!((status, reason.as_str()), (Some(true), "SecretsUnreadable"));
+    assert!(message.contains("cannot read Secret x"), "{message}");
+}
+
+#[test]
+fn topics_with_other_partitions_than_the_spec_says_are_told_and_stop_nothing() {
+    let differing = Topics::Differing(vec![("reminders".to_owned(), 1)]);
+    let verdicts = of_platform(|observed| observed.infrastructure.topics = differing);
+    assert_eq!(find(&verdicts, condition::READY).0, Some(true));
+    let (status, reason, message) = find(&verdicts, condition::DEGRADED);
+    assert_eq!((status, reason.as_str()), (Some(true), "PartitionsDiffer"));
+    assert!(message.contains("reminders has 1"), "{message}");
+}
