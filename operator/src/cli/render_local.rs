@@ -34,8 +34,9 @@ use crate::{
 const FIRST_MANAGEMENT_PORT: usize = 8181;
 /// First of the ports of the sidecars' HTTP APIs; 3501 is left to the sidecars' public port.
 const FIRST_HTTP_PORT: usize = 3510;
-/// First of the ports of the sidecars' gRPC APIs.
-const FIRST_GRPC_PORT: usize = 50_110;
+/// First of the ports of the sidecars' gRPC APIs. As all of these, below those that the system gives to outgoing connections (from
+/// 32768 on with Linux), any of which may be taken at the moment when a sidecar begins to listen.
+const FIRST_GRPC_PORT: usize = 3_520;
 /// First of the ports of the sidecars' metrics.
 const FIRST_METRICS_PORT: usize = 9_190;
 

@@ -78,8 +78,11 @@ fn the_frontend_is_told_where_the_page_is_and_every_service_how_to_know_users() 
     assert_eq!(run["common"]["env"]["AUTH_MODE"], "disabled");
 }
 
+/// Of Linux, <https://docs.kernel.org/networking/ip-sysctl.html> (`ip_local_port_range`).
+const FIRST_EPHEMERAL_PORT: u64 = 32_768;
+
 #[test]
-fn no_port_is_given_twice() {
+fn no_port_is_given_twice_or_can_be_that_of_an_outgoing_connection() {
     let run = Rendered::new("ports").yaml("dapr.yaml");
     let mut ports = Vec::new();
     for app in run["apps"].as_sequence().unwrap() {
@@ -92,4 +95,5 @@ fn no_port_is_given_twice() {
     ports.sort_unstable();
     ports.dedup();
     assert_eq!((ports.len(), count), (20, 20));
+    assert!(ports.iter().all(|port| *port < FIRST_EPHEMERAL_PORT), "{ports:?}");
 }
