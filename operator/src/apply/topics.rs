@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     future::Future,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -13,7 +13,8 @@ use rskafka::{
     BackoffConfig,
     client::{ClientBuilder, Credentials, SaslConfig, error::Error as KafkaError, error::ProtocolError},
 };
-use tokio::{task::JoinSet, time::timeout};
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::tls;
 use crate::{
@@ -26,8 +27,6 @@ use crate::{
 
 /// How long the whole conversation with a broker may take.
 const DEADLINE: Duration = Duration::from_secs(8);
-/// How long a pass waits for the first answer. A broker that is well answers sooner, and one that is not holds up nothing.
-const PATIENCE: Duration = Duration::from_millis(300);
 /// How long topics that were there are taken to be there.
 const FRESH: Duration = Duration::from_mins(5);
 /// How soon it is tried again when they are not.
@@ -62,7 +61,37 @@ pub struct TopicsMemory {
     known: Topics,
     good_until: Option<Instant>,
     /// At most one conversation at a time; it ends with this memory.
-    look: JoinSet<Topics>,
+    look: Option<Look>,
+}
+
+/// A conversation with a broker, beside the passes: a broker that does not answer takes no pass from other platforms.
+#[derive(Debug)]
+struct Look {
+    since: Instant,
+    end: Arc<OnceLock<Topics>>,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Look {
+    fn begin(
+        look: impl Future<Output = Topics> + Send + 'static,
+        answered: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
+        let end = Arc::new(OnceLock::new());
+        let answer = Arc::clone(&end);
+        let task = tokio::spawn(async move {
+            let _ = answer.set(look.await);
+            answered.await;
+        });
+        Self { since: Instant::now(), end, task: AbortOnDropHandle::new(task) }
+    }
+
+    /// What was found, once it was.
+    fn end(&self) -> Option<Topics> {
+        let is_over = self.task.is_finished();
+        let end = self.end.get().cloned();
+        end.or_else(|| is_over.then(|| Topics::Unreachable("a mistake in the operator ended the look".to_owned())))
+    }
 }
 
 /// What a conversation with a broker needs.
@@ -73,13 +102,15 @@ struct Access {
 }
 
 /// Sees to the topics, and makes those of embedded Kafka that are not there if there is a `maker`. `incarnation` changes
-/// when the broker does, so that a new one is asked at once.
-pub async fn ensure(
+/// when the broker does, so that a new one is asked at once. This answers what is known; when there is more, `answered` is
+/// awaited.
+pub fn ensure(
     client: &Client,
     platform: &Resolved,
     incarnation: &str,
     maker: Option<&Leadership>,
     memory: &mut TopicsMemory,
+    answered: impl Future<Output = ()> + Send + 'static,
 ) -> Topics {
     let (mode, digests) = (&platform.kafka.mode, credential_digests(platform));
     let subject = format!("{incarnation} {} {mode:?} {digests:?}", maker.is_some());
@@ -93,35 +124,36 @@ pub async fn ensure(
             }
         }
     };
-    memory.answer(subject, look).await
+    memory.answer(subject, look, answered)
 }
 
 impl TopicsMemory {
-    /// Whether a conversation with a broker is under way.
-    pub fn is_asking(&self) -> bool {
-        !self.look.is_empty()
+    /// How long the first answer has been waited for, until it has been taken.
+    pub fn unanswered(&self) -> Option<Duration> {
+        let first = self.look.as_ref().filter(|_| self.known == Topics::Unknown)?;
+        Some(first.since.elapsed())
     }
 
-    /// What is known about `subject`. A look of its own goes on beyond this call if it takes long.
-    async fn answer<F>(&mut self, subject: String, look: impl FnOnce() -> F) -> Topics
+    /// What is known about `subject`. A look begins if that is not good any more, and what it finds is taken by a later call.
+    fn answer<F>(
+        &mut self,
+        subject: String,
+        look: impl FnOnce() -> F,
+        answered: impl Future<Output = ()> + Send + 'static,
+    ) -> Topics
     where
         F: Future<Output = Topics> + Send + 'static,
     {
         if self.subject != subject {
             *self = Self { subject, ..Self::default() };
         }
-        if self.good_until.is_some_and(|until| Instant::now() < until) {
-            return self.known.clone();
+        if let Some(end) = self.look.as_ref().and_then(Look::end) {
+            let good_for = if end == Topics::Present { FRESH } else { RETRY };
+            *self =
+                Self { known: end, good_until: Some(Instant::now() + good_for), look: None, ..std::mem::take(self) };
         }
-        if self.look.is_empty() {
-            self.look.spawn(look());
-        }
-        // Only the first answer is worth a wait; after it, the next pass takes what has come meanwhile.
-        let patience = if self.known == Topics::Unknown { PATIENCE } else { Duration::ZERO };
-        if let Ok(Some(end)) = timeout(patience, self.look.join_next()).await {
-            self.known = end.unwrap_or_else(|error| Topics::Unreachable(error.to_string()));
-            let good_for = if self.known == Topics::Present { FRESH } else { RETRY };
-            self.good_until = Some(Instant::now() + good_for);
+        if self.look.is_none() && self.good_until.is_none_or(|until| until <= Instant::now()) {
+            self.look = Some(Look::begin(look(), answered));
         }
         self.known.clone()
     }
@@ -242,6 +274,8 @@ fn credential_digests(platform: &Resolved) -> Vec<Option<&String>> {
 mod tests {
     use std::future::{pending, ready};
 
+    use tokio::sync::Notify;
+
     use super::*;
 
     #[test]
@@ -257,20 +291,40 @@ mod tests {
     #[tokio::test]
     async fn a_broker_that_does_not_answer_holds_up_no_pass_and_leaves_what_is_known() {
         let mut memory = TopicsMemory::default();
-        let known = memory.answer("one".to_owned(), || ready(Topics::Present)).await;
-        assert_eq!(known, Topics::Present);
-        let asked_again = memory.answer("one".to_owned(), || ready(Topics::Unknown)).await;
-        assert_eq!(asked_again, Topics::Present, "it is fresh");
+        let (one, other) = (|| "one".to_owned(), || "another broker".to_owned());
+        let found = Arc::new(Notify::new());
+        let told = || {
+            let found = Arc::clone(&found);
+            async move { found.notify_one() }
+        };
+        assert_eq!(memory.answer(one(), || ready(Topics::Present), told()), Topics::Unknown);
+        assert!(memory.unanswered().is_some());
+        found.notified().await;
+        let never = || pending::<Topics>();
+        assert_eq!(memory.answer(one(), never, told()), Topics::Present, "what was found is taken");
+        assert!(memory.look.is_none() && memory.unanswered().is_none(), "it is fresh");
 
         memory.good_until = None;
-        assert!(!memory.is_asking());
-        assert_eq!(memory.answer("one".to_owned(), pending).await, Topics::Present);
-        assert!(memory.is_asking());
-        let look_goes_on = memory.answer("one".to_owned(), || ready(Topics::Unknown)).await;
-        assert_eq!(look_goes_on, Topics::Present);
+        assert_eq!(memory.answer(one(), never, told()), Topics::Present);
+        assert_eq!(memory.answer(one(), || ready(Topics::Unknown), told()), Topics::Present, "the look goes on");
+        assert_eq!(memory.unanswered(), None, "there was an answer before");
 
         let missing = Topics::Missing(vec!["reminders".to_owned()]);
-        let other = missing.clone();
-        assert_eq!(memory.answer("another broker".to_owned(), || ready(other)).await, missing);
+        let is_missing = missing.clone();
+        assert_eq!(memory.answer(other(), || ready(is_missing), told()), Topics::Unknown);
+        found.notified().await;
+        assert_eq!(memory.answer(other(), never, told()), missing);
+    }
+
+    #[tokio::test]
+    async fn a_look_that_panics_is_said_and_tried_again() {
+        let mut memory = TopicsMemory::default();
+        let panics = || async { panic!("as a test wants it") };
+        memory.answer(String::new(), panics, ready(()));
+        while memory.look.as_ref().is_some_and(|look| look.end().is_none()) {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(memory.answer(String::new(), panics, ready(())), Topics::Unreachable(_)));
+        assert!(memory.look.is_none() && memory.good_until.is_some());
     }
 }

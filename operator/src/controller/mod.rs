@@ -79,9 +79,19 @@ pub struct Context {
     events: Events,
     memories: Memories,
     queue: Queue,
+    triggers: mpsc::Sender<ObjectRef<Guarded>>,
 }
 
 impl Context {
+    /// Sets off a pass, when awaited.
+    fn set_off(&self, platform: ObjectRef<Guarded>) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let triggers = self.triggers.clone();
+        async move {
+            // Fails only when the controller is gone.
+            let _ = triggers.send(platform).await;
+        }
+    }
+
     fn is_due(&self, platform: &ObjectRef<Guarded>) {
         let name = (platform.namespace.clone().unwrap_or_default(), platform.name.clone());
         self.queue.due(name, Instant::now() + DEBOUNCE);
@@ -128,7 +138,7 @@ impl Operator {
         let (platforms, writer) = reflector::store();
         let dapr_namespace = parts.settings.dapr_namespace.clone();
         let seen = watches::Seen { scope: parts.scope.clone(), dapr_namespace, relist: parts.relist };
-        let watches = Watches::start(parts.client.clone(), seen, sender, stop.child_token());
+        let watches = Watches::start(parts.client.clone(), seen, sender.clone(), stop.child_token());
         let context = Arc::new(Context {
             client: parts.client,
             settings: parts.settings,
@@ -140,6 +150,7 @@ impl Operator {
             events: parts.events,
             memories: Memories::default(),
             queue: Queue::default(),
+            triggers: sender,
         });
         Self { context, scope: parts.scope, relist: parts.relist, writer, triggers }
     }

@@ -17,6 +17,8 @@ const AT_REST: Duration = Duration::from_millis(4500);
 const ON_THE_WAY: Duration = Duration::from_millis(2500);
 /// Before a pass that has new Secrets to read, or sees what the one before it wrote.
 const AT_ONCE: Duration = Duration::from_millis(100);
+/// How long a status waits for a broker that has not been asked before. One that is well answers sooner.
+const PATIENCE: Duration = Duration::from_millis(300);
 /// Before a look at a platform that waits for a person.
 pub(super) const FOR_A_PERSON: Duration = Duration::from_secs(15);
 /// Before it is looked whether the watches are complete.
@@ -60,8 +62,11 @@ pub(super) fn tell_later(assessment: &Assessment, memory: &Memory, told_before: 
     let unread = memory.made_secrets && memory.untold < UNTOLD;
     let unseen = memory.unseen.is_awaited(Instant::now());
     // What an operator before this one told stands until the broker has answered, which has a limit of its own.
-    let unanswered = told_before && !memory.has_told && memory.topics.is_asking();
-    (well && (unread || unseen || unanswered)).then_some(AT_ONCE)
+    let stands = told_before && !memory.has_told;
+    let unanswered = memory.topics.unanswered().filter(|waited| stands || *waited < PATIENCE);
+    // An answer sets off a pass by itself.
+    let wait = unanswered.map(|waited| if waited < PATIENCE { PATIENCE } else { ON_THE_WAY });
+    if unread || unseen { Some(AT_ONCE) } else { wait }.filter(|_| well)
 }
 
 /// When the next pass is due.

@@ -10,6 +10,7 @@ use std::{
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Resource, ResourceExt};
+use kube_runtime::reflector::ObjectRef;
 use todo_crds::platform::TodoPlatform;
 use tracing::{Instrument, Span, error, info, warn};
 
@@ -127,8 +128,8 @@ impl Context {
         let suspended = platform.spec.suspend == Some(true);
         let writes = !suspended && unreadable.is_none();
         let mut seen = self.look(&dereferenced, memory).await;
-        let infrastructure = self.infrastructure(&dereferenced, &seen, writes, memory);
-        let infrastructure = infrastructure.instrument(step("infrastructure")).await;
+        let infrastructure =
+            step("infrastructure").in_scope(|| self.infrastructure(platform, &dereferenced, &seen, writes, memory));
         if writes && self.write(platform, &dereferenced, &seen.live, &infrastructure, memory).await {
             seen = self.look(&dereferenced, memory).await;
         }
@@ -211,8 +212,9 @@ impl Context {
     }
 
     /// What of Kafka and PostgreSQL is there, the topics included.
-    async fn infrastructure(
+    fn infrastructure(
         &self,
+        platform: &TodoPlatform,
         dereferenced: &Dereferenced,
         seen: &Seen,
         writes: bool,
@@ -231,7 +233,8 @@ impl Context {
         } else if broker_runs && self.leadership.is_leader() {
             let incarnation = observe::broker_incarnation(&seen.pods);
             let maker = writes.then_some(&self.leadership);
-            topics::ensure(&self.client, resolved, &incarnation, maker, &mut memory.topics).await
+            let answered = self.set_off(ObjectRef::new(&platform.name_any()).within(&resolved.namespace));
+            topics::ensure(&self.client, resolved, &incarnation, maker, &mut memory.topics, answered)
         } else {
             // What is not asked is not waited for.
             memory.topics = topics::TopicsMemory::default();
