@@ -157,9 +157,10 @@ async fn scenarios(cluster: &Cluster, target: &str, filter: Option<&str>, progre
 async fn faults(filter: Option<&str>, settings: &Settings, progress: &Progress) -> anyhow::Result<()> {
     Tools::new(settings).ensure(&[Tool::Kubernetes, Tool::Etcd, Tool::Helm], progress).await?;
     call(cargo(&["build", "--package", "todo-operator", "--locked"])).await?;
-    // One after the other: each has a control plane, and the largest as many operators as two processors bear.
+    // Each has a control plane, and most of them wait for most of the time. The largest has as many operators as two processors
+    // bear, and waits until it is alone.
     let mut tests = cargo(&["test", "--package", "todo-e2e", "--locked", "--test", "faults", "--"]);
-    tests.args(["--nocapture", "--test-threads", "1"]).args(filter);
+    tests.args(["--nocapture", "--test-threads", "4"]).args(filter);
     call(tests).await
 }
 

@@ -11,6 +11,8 @@ use todo_e2e::{
     harness::until,
 };
 
+use crate::support::beside_others;
+
 /// Of each, one of Kubernetes' own and one that is stored by its CRD.
 fn others() -> [(ApiResource, Value); 2] {
     let of =
@@ -29,7 +31,7 @@ fn others() -> [(ApiResource, Value); 2] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_somebody_else_made_is_left_as_it_is() -> anyhow::Result<()> {
-    let ground = Ground::start().await?;
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
     let (walk, mut proxy) = (ground.walk(0).await?, ground.proxy().await?);
     let params = PatchParams::apply("somebody-else");
     for (resource, mut theirs) in others() {

@@ -8,12 +8,14 @@ use todo_e2e::{
     proxy::{Fault, Rule, Target},
 };
 
+use crate::support::beside_others;
+
 /// Longer than anything else takes.
 const STUCK: Duration = Duration::from_mins(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_platform_whose_writes_hang_delays_no_other() -> anyhow::Result<()> {
-    let ground = Ground::start().await?;
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
     let (stuck, other, mut proxy) = (ground.walk(0).await?, ground.walk(1).await?, ground.proxy().await?);
     let _operator = Operator::start(&mut proxy, ground.folder.path(), None, "operator")?;
     let writes = Target { verb: "patch", namespace: stuck.namespace.clone(), ..Target::default() };
@@ -33,7 +35,7 @@ async fn a_platform_whose_writes_hang_delays_no_other() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kind_that_may_not_be_watched_holds_up_its_own_objects_and_no_others() -> anyhow::Result<()> {
-    let ground = Ground::start().await?;
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
     let (walk, mut proxy) = (ground.walk(0).await?, ground.proxy().await?);
     let of_ingresses = |verb| Target { verb, resource: "ingresses".to_owned(), ..Target::default() };
     let forbidden = ["list", "watch"].map(|verb| Rule::always(of_ingresses(verb), Fault::Refuse(403)));
@@ -54,7 +56,7 @@ async fn a_kind_that_may_not_be_watched_holds_up_its_own_objects_and_no_others()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_platform_that_cannot_be_read_is_told_so_once_and_delays_no_other() -> anyhow::Result<()> {
-    let ground = Ground::start().await?;
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
     let (poisoned, before, after) = (ground.walk(0).await?, ground.walk(1).await?, ground.walk(2).await?);
     ground.poison(&poisoned.namespace).await?;
     let mut proxy = ground.proxy().await?;

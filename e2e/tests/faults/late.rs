@@ -20,6 +20,8 @@ use todo_e2e::{
     harness::{until, wait},
 };
 
+use crate::support::beside_others;
+
 const OURS: &str = "todoplatforms.todoplatform.dev";
 const DAPR: [&str; 3] = ["components.dapr.io", "configurations.dapr.io", "resiliencies.dapr.io"];
 const CHART: &str = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/helm/todo-operator");
@@ -54,7 +56,7 @@ async fn deployments(client: &Client, namespace: &str) -> anyhow::Result<Vec<Str
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_dapr_no_service_is_made_and_the_operator_goes_on_by_itself_when_it_comes() -> anyhow::Result<()> {
-    let ground = Ground::start().await?;
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
     let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
     let mut removed = Vec::new();
     for name in DAPR {
@@ -141,7 +143,7 @@ async fn try_out(client: &Client, namespace: &str, spec: &Value) -> Result<(), S
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chart_brings_new_fields_keeps_platforms_when_it_goes_and_their_definition_can_be_deleted()
 -> anyhow::Result<()> {
-    let ground = Ground::start().await?;
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
     let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
     let (program, kubeconfig) = (Tools::new(&Settings::from_env()?).helm(), ground.plane.kubeconfig());
     let helm = Helm { program: &program, kubeconfig: &kubeconfig };

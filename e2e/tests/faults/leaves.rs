@@ -2,14 +2,14 @@
 
 use todo_e2e::faults::{Changed, Ground, Leaf};
 
-use crate::support::seed;
+use crate::support::{beside_others, seed};
 
 /// Fields of one run. `cargo xtask bench leaves` tries all.
 const FIELDS: usize = 40;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_field_that_is_changed_and_changed_back_leaves_all_as_it_was() -> anyhow::Result<()> {
-    let (seed, ground) = (seed()?, Ground::start().await?);
+    let (_processors, seed, ground) = (beside_others().await, seed()?, Ground::start().await?);
     let schema = ground.spec_schema().await?;
     let leaves = Leaf::sample(&schema, FIELDS, seed);
     let Changed { refused, taken, wrong } = ground.change(&leaves, &schema).await?;

@@ -20,6 +20,8 @@ use todo_e2e::{
     proxy::Proxy,
 };
 
+use crate::support::beside_others;
+
 /// Every object that is asked of another operator.
 const ASKED: [(&str, &str); 9] = [
     ("Kafka", "kafka"),
@@ -128,7 +130,7 @@ fn writes(proxy: &Proxy) -> BTreeMap<String, usize> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_run_is_asked_for_when_their_kinds_come_followed_in_their_words_and_kept() -> anyhow::Result<()> {
-    let ground = Ground::start().await?;
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
     let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
     let scene = Scene { client, namespace: &walk.namespace };
     let operator = Operator::start(&mut proxy, ground.folder.path(), Some(&walk.namespace), "operator")?;

@@ -7,7 +7,7 @@ use todo_e2e::{
     proxy::{Ledger, Target},
 };
 
-use crate::support::watch_for;
+use crate::support::{beside_others, watch_for};
 
 /// How long it is watched at rest.
 const REST: Duration = Duration::from_mins(1);
@@ -16,7 +16,7 @@ const MINUTE: usize = 1;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_object_is_written_once_and_none_is_read_and_at_rest_only_named_secrets_are() -> anyhow::Result<()> {
-    let ground = Ground::start().await?;
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
     let (walk, mut proxy) = (ground.walk(0).await?, ground.proxy().await?);
     let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(&walk.namespace), "operator")?;
     Ground::make_platform(&ground.client, &walk.namespace).await?;

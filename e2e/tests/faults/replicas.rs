@@ -11,6 +11,8 @@ use todo_e2e::{
     harness::until,
 };
 
+use crate::support::{beside_others, undisturbed};
+
 /// Name of the Lease.
 const LEASE: &str = "todo-operator";
 
@@ -32,8 +34,7 @@ async fn is_led_by(ground: &Ground, namespace: &str, replica: &str) -> anyhow::R
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_goes_on_where_a_killed_leader_ended_and_a_clean_stop_gives_the_lease_back() -> anyhow::Result<()> {
-    let ground = Ground::start().await?;
-    let course = ground.walk(0).await?.undisturbed(&[Action::Create, Action::Update, Action::Scale]).await?;
+    let (_processors, course, ground) = (beside_others().await, undisturbed().await?, Ground::start().await?);
     let walk = ground.walk(1).await?;
     let (mut first_proxy, mut second_proxy) = (ground.proxy().await?, ground.proxy().await?);
     let (folder, namespace) = (ground.folder.path(), walk.namespace.as_str());
@@ -42,12 +43,12 @@ async fn a_standby_goes_on_where_a_killed_leader_ended_and_a_clean_stop_gives_th
     is_led_by(&ground, namespace, "first").await?;
     let second = Operator::start(&mut second_proxy, folder, Some(namespace), "second")?;
     Action::Create.perform(&ground.client, namespace).await?;
-    walk.reaches(Action::Create, &course, &first_proxy).await?;
+    walk.reaches(Action::Create, course, &first_proxy).await?;
     anyhow::ensure!(second_proxy.ledger().work().next().is_none(), "a standby wrote:\n{}", second_proxy.ledger());
 
     first.kill().await?;
     Action::Update.perform(&ground.client, namespace).await?;
-    walk.reaches(Action::Update, &course, &second_proxy).await?;
+    walk.reaches(Action::Update, course, &second_proxy).await?;
     anyhow::ensure!(second_proxy.ledger().work().next().is_some(), "the standby wrote nothing");
 
     second.stop().await?;
@@ -56,15 +57,14 @@ async fn a_standby_goes_on_where_a_killed_leader_ended_and_a_clean_stop_gives_th
     let mut third_proxy = ground.proxy().await?;
     let _third = Operator::start(&mut third_proxy, folder, Some(namespace), "third")?;
     Action::Scale.perform(&ground.client, namespace).await?;
-    walk.reaches(Action::Scale, &course, &third_proxy).await?;
+    walk.reaches(Action::Scale, course, &third_proxy).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_that_both_believe_to_lead_leave_what_one_leaves() -> anyhow::Result<()> {
-    let ground = Ground::start().await?;
+    let (_processors, course, ground) = (beside_others().await, undisturbed().await?, Ground::start().await?);
     let actions = [Action::Create, Action::Update, Action::Scale];
-    let course = ground.walk(0).await?.undisturbed(&actions).await?;
     let walk = ground.walk(1).await?;
     let (mut first_proxy, mut second_proxy) = (ground.proxy().await?, ground.proxy().await?);
     let (folder, namespace) = (ground.folder.path(), walk.namespace.as_str());
@@ -76,8 +76,8 @@ async fn two_that_both_believe_to_lead_leave_what_one_leaves() -> anyhow::Result
         let taken = json!({"spec": {"holderIdentity": leader}});
         lease(&ground, namespace).patch(LEASE, &PatchParams::default(), &Patch::Merge(taken)).await?;
         action.perform(&ground.client, namespace).await?;
-        walk.reaches(action, &course, &first_proxy).await?;
-        walk.reaches(action, &course, &second_proxy).await?;
+        walk.reaches(action, course, &first_proxy).await?;
+        walk.reaches(action, course, &second_proxy).await?;
     }
     for (replica, proxy) in [("first", &first_proxy), ("second", &second_proxy)] {
         anyhow::ensure!(proxy.ledger().work().next().is_some(), "{replica} never wrote");
@@ -87,16 +87,15 @@ async fn two_that_both_believe_to_lead_leave_what_one_leaves() -> anyhow::Result
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_is_killed_during_each_change_costs_nothing_but_time() -> anyhow::Result<()> {
-    let ground = Ground::start().await?;
+    let (_processors, course, ground) = (beside_others().await, undisturbed().await?, Ground::start().await?);
     let actions = [Action::Create, Action::Update, Action::Scale];
-    let course = ground.walk(0).await?.undisturbed(&actions).await?;
     let walk = ground.walk(1).await?;
     let mut proxy = ground.proxy().await?;
     let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(&walk.namespace), "operator")?;
     for action in actions {
         action.perform(&ground.client, &walk.namespace).await?;
         ground.plane.restart_api_server().await?;
-        walk.reaches(action, &course, &proxy).await?;
+        walk.reaches(action, course, &proxy).await?;
     }
     Ok(())
 }

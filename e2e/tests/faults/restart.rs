@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use todo_e2e::faults::{Ground, Operator};
 
-use crate::support::watch_for;
+use crate::support::{beside_others, watch_for};
 
 /// Longer than the first passes take, with a broker that has to be given up on.
 const LOOKED: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_that_is_started_again_writes_nothing_until_it_knows_better() -> anyhow::Result<()> {
-    let ground = Ground::start().await?;
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
     let start = async |namespace: &str| {
         let mut proxy = ground.proxy().await?;
         let operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;

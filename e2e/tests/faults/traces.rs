@@ -9,6 +9,8 @@ use todo_e2e::{
 use todo_traces::testing::{Collector, Span, StatusCode, text_of as of};
 use tokio::net::TcpListener;
 
+use crate::support::beside_others;
+
 /// Spans wait so long for others, and a bit.
 const DELIVERED: Duration = Duration::from_secs(20);
 /// Lines of the log that are looked through; there are fewer.
@@ -16,7 +18,7 @@ const LINES: usize = 10_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_is_sent_each_pass_with_its_steps_and_writes_and_nothing_secret() -> anyhow::Result<()> {
-    let ground = Ground::start().await?;
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
     let (walk, mut proxy, collector) = (ground.walk(0).await?, ground.proxy().await?, Collector::start().await?);
     let namespace = walk.namespace.as_str();
     let options = Options { collector: Some(collector.url.clone()), ..Options::default() };
@@ -70,7 +72,7 @@ async fn a_collector_is_sent_each_pass_with_its_steps_and_writes_and_nothing_sec
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_away_costs_one_line_and_no_time() -> anyhow::Result<()> {
-    let ground = Ground::start().await?;
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
     let (walk, mut proxy) = (ground.walk(0).await?, ground.proxy().await?);
     let nobody = {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
