@@ -12,7 +12,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use todo_crds::platform::TodoPlatform;
 
-use super::{Kinds, Player, Snapshot, Walk};
+use super::{Kinds, Player, Snapshot, Walk, actions::PLATFORM};
 use crate::{control_plane::ControlPlane, harness::until, proxy::Proxy};
 
 /// How long everything may take to be as it should.
@@ -91,13 +91,20 @@ impl Ground {
         Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<TodoPlatform>(&()))
     }
 
-    /// Waits until the platform's last objects are there and nothing is written any more.
+    /// Waits until the platform's last objects are there, the operator has said so and nothing is written any more.
     pub async fn created(&self, proxy: &Proxy, namespace: &str) -> anyhow::Result<Snapshot> {
         until(&format!("all of {namespace} is made"), SETTLED, || async {
             let now = self.snapshot(namespace).await?;
-            let all = APPS.iter().all(|app| now.get(&format!("Deployment/{app}")).is_some());
-            Ok((all && proxy.ledger().quiet_for() > Duration::from_secs(6)).then_some(now))
+            Ok((is_made(&now) && proxy.ledger().quiet_for() > Duration::from_secs(6)).then_some(now))
         })
         .await
     }
+}
+
+/// Whether all services are there and the status says what it is going to say. That the broker refuses it knows last, and on a
+/// busy machine not before it has been quiet for a while.
+pub(super) fn is_made(now: &Snapshot) -> bool {
+    let conditions = now.get(&format!("TodoPlatform/{PLATFORM}")).and_then(|it| it["status"]["conditions"].as_array());
+    let refuses = conditions.into_iter().flatten().any(|condition| condition["reason"] == "KafkaUnreachable");
+    refuses && APPS.iter().all(|app| now.get(&format!("Deployment/{app}")).is_some())
 }

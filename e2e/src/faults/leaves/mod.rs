@@ -15,7 +15,11 @@ use serde_json::{Value, json};
 
 pub use schema::Leaf;
 
-use super::{Ground, Operator, SETTLED, Snapshot, Walk, actions::PLATFORM, actions::platforms};
+use super::{
+    Ground, Operator, SETTLED, Snapshot, Walk,
+    actions::{PLATFORM, platforms},
+    ground::is_made,
+};
 use crate::{harness::until, proxy::Proxy};
 
 /// Platforms at the same time.
@@ -90,8 +94,7 @@ impl Trial<'_> {
         self.api().create(&PostParams::default(), &platform).await?;
         let at_first = until(&format!("all of {namespace} is made"), SETTLED, || async {
             let (now, quiet) = (self.now().await?, proxy.ledger().in_namespace(namespace).quiet_for());
-            let all = super::APPS.iter().all(|app| now.get(&format!("Deployment/{app}")).is_some());
-            Ok((all && quiet > std::time::Duration::from_secs(5)).then_some(now))
+            Ok((is_made(&now) && quiet > std::time::Duration::from_secs(5)).then_some(now))
         })
         .await?;
         let mut changed = Changed::default();
