@@ -37,6 +37,11 @@ const SERVICE: &str = "backend-service";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    // On a worker's thread, which uses again what is freed on the way. What the main thread frees, only it can use again.
+    tokio::spawn(run()).await?
+}
+
+async fn run() -> anyhow::Result<()> {
     telemetry::init(SERVICE)?;
     let settings = Settings::from_env(SERVICE)?;
     let own = Own::from_env()?;

@@ -10,7 +10,7 @@ use axum::{
 use todo_common::{
     auth, config::Settings, consumer, dapr, database::Database, events::subscriptions, openapi::Document,
 };
-use utoipa_axum::router::OpenApiRouter;
+use utoipa::openapi::OpenApi;
 
 use crate::{api, channels, reminders::Reminders, send, settings::Settings as ChannelSettings};
 
@@ -39,10 +39,16 @@ pub(crate) fn router(settings: &Settings, app: &App) -> Router {
         .route("/send-notification", post(send::send))
         .with_state(database.clone())
         .merge(consumer::router::<Reminders>(database.clone(), app.dapr.clone()));
-    let (for_people, api) = OpenApiRouter::new()
-        .merge(api::router().with_state(database.clone()))
-        .merge(channels::router().with_state(app.clone()))
-        .split_for_parts();
-    let document = Document::new("Todo notifications API", ABOUT, api).routes(&["", "/api/notifications"]);
+    let for_people = Router::from(api::router())
+        .with_state(database.clone())
+        .merge(Router::from(channels::router()).with_state(app.clone()));
+    let document = Document::new("Todo notifications API", ABOUT, described).routes(&["", "/api/notifications"]);
     auth::require_app_token(for_dapr, settings).merge(for_people).merge(document)
+}
+
+/// What the document says of the routes for people.
+fn described() -> OpenApi {
+    let mut all = api::router().into_openapi();
+    all.merge(channels::router().into_openapi());
+    all
 }

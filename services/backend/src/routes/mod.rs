@@ -25,7 +25,16 @@ const ABOUT: &str = "Tasks, their reminders, and a chat about them. Every error 
 pub(crate) fn router(app: App, settings: &Settings, allowed_mcp_hosts: &[String]) -> Router {
     let called_by_dapr =
         Router::new().merge(reminder_cron::router()).merge(reminder_job::router()).merge(dapr::router());
-    let (for_people, api) = OpenApiRouter::new()
+    Router::from(for_people())
+        .merge(Document::new("Todo API", ABOUT, || for_people().into_openapi()).routes(&["", "/api"]))
+        .nest_service("/mcp", mcp::service(app.clone(), allowed_mcp_hosts, app.stop.clone()))
+        .merge(auth::require_app_token(called_by_dapr, settings))
+        .with_state(app)
+}
+
+/// The routes that the document describes.
+fn for_people() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .merge(tasks::router())
         .merge(transfer::router())
         .merge(calendar::router())
@@ -36,10 +45,4 @@ pub(crate) fn router(app: App, settings: &Settings, allowed_mcp_hosts: &[String]
         .merge(conversations::router())
         .merge(events::router())
         .merge(chat::router())
-        .split_for_parts();
-    for_people
-        .merge(Document::new("Todo API", ABOUT, api).routes(&["", "/api"]))
-        .nest_service("/mcp", mcp::service(app.clone(), allowed_mcp_hosts, app.stop.clone()))
-        .merge(auth::require_app_token(called_by_dapr, settings))
-        .with_state(app)
 }

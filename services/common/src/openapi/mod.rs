@@ -3,7 +3,7 @@
 
 mod page;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::{
     Router,
@@ -44,48 +44,67 @@ const WITH_BODY: [(u16, &str); 2] = [(413, "The body is larger than 1 MiB"), (41
 const WITH_KEY: [(u16, &str); 2] =
     [(409, "A request with this idempotency key is under way"), (429, "The user has too many idempotency keys")];
 
-/// A finished document and its page. Cheap to clone.
-#[derive(Clone, Debug)]
+/// A document and its page.
 pub struct Document {
+    title: &'static str,
+    description: &'static str,
+    api: fn() -> OpenApi,
+    texts: OnceLock<Texts>,
+}
+
+#[derive(Clone)]
+struct Texts {
     json: Bytes,
     page: Bytes,
 }
 
 impl Document {
-    /// Completes what the handlers gave.
-    ///
-    /// # Panics
-    /// If it cannot be written as JSON, which the types of `utoipa` exclude.
-    pub fn new(title: &str, description: &str, mut api: OpenApi) -> Self {
-        let mut info = Info::new(title, env!("CARGO_PKG_VERSION"));
-        info.description = Some(description.to_owned());
-        info.license = Some(License::new("MIT OR Apache-2.0"));
-        api.info = info;
-        api.servers = Some(vec![Server::new("/")]);
-        api.security = Some([BY_HEADER, BY_QUERY].map(|name| SecurityRequirement::new(name, [""; 0])).to_vec());
-        declare_common(api.components.get_or_insert_with(Components::new));
-        for item in api.paths.paths.values_mut() {
-            let methods = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
-            methods.into_iter().flatten().for_each(declare_problems);
-        }
-        let value = serde_json::to_value(&api).expect("names are strings, and nothing else can fail");
-        Self { json: value.to_string().into(), page: page::render(&value).into() }
+    /// Of what handlers say of themselves. It is made when somebody first asks for it: few replicas ever are, and what it is
+    /// made from takes 2 MB, of which an allocator gives little back.
+    pub fn new(title: &'static str, description: &'static str, api: fn() -> OpenApi) -> Self {
+        Self { title, description, api, texts: OnceLock::new() }
     }
 
     /// `openapi.json` and `docs` below each of these prefixes.
     pub fn routes<S: Clone + Send + Sync + 'static>(self, prefixes: &[&str]) -> Router<S> {
         let document = Arc::new(self);
         prefixes.iter().fold(Router::new(), |router, prefix| {
-            let (json, page) = (document.json.clone(), document.page.clone());
+            let (json, page) = (Arc::clone(&document), Arc::clone(&document));
+            let (json, page) = (move || json.texts().json, move || page.texts().page);
             router
-                .route(&format!("{prefix}/openapi.json"), get(async move || shown("application/json", json)))
-                .route(&format!("{prefix}/docs"), get(async move || shown("text/html; charset=utf-8", page)))
+                .route(&format!("{prefix}/openapi.json"), get(async move || shown("application/json", json())))
+                .route(&format!("{prefix}/docs"), get(async move || shown("text/html; charset=utf-8", page())))
                 .route(
                     &format!("{prefix}/docs.css"),
                     get(async || shown("text/css; charset=utf-8", Bytes::from_static(page::STYLE.as_bytes()))),
                 )
         })
     }
+
+    fn texts(&self) -> Texts {
+        let make = || {
+            let api = complete((self.api)(), self.title, self.description);
+            let value = serde_json::to_value(&api).expect("names are strings, and nothing else can fail");
+            Texts { json: value.to_string().into(), page: page::render(&value).into() }
+        };
+        self.texts.get_or_init(make).clone()
+    }
+}
+
+/// Adds what handlers do not say of themselves.
+fn complete(mut api: OpenApi, title: &str, description: &str) -> OpenApi {
+    let mut info = Info::new(title, env!("CARGO_PKG_VERSION"));
+    info.description = Some(description.to_owned());
+    info.license = Some(License::new("MIT OR Apache-2.0"));
+    api.info = info;
+    api.servers = Some(vec![Server::new("/")]);
+    api.security = Some([BY_HEADER, BY_QUERY].map(|name| SecurityRequirement::new(name, [""; 0])).to_vec());
+    declare_common(api.components.get_or_insert_with(Components::new));
+    for item in api.paths.paths.values_mut() {
+        let methods = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        methods.into_iter().flatten().for_each(declare_problems);
+    }
+    api
 }
 
 fn shown(content_type: &'static str, content: Bytes) -> impl IntoResponse {
