@@ -171,8 +171,9 @@ const fn exists(step: &Step) -> bool {
 /// What a step leaves to the waves after it.
 fn after(step: &Step, outcome: &Outcome) -> Onward {
     match outcome {
-        // A volume serves as it is, even if it cannot grow, and so does a Secret with the labels that it has. All else has to be as later waves expect it: a pod that
-        // started with an old setting would bear the hash of the new one, and never be restarted for it.
+        // A volume serves as it is, even if it cannot grow, and so does a Secret with the labels that it has. All else has to
+        // be as later waves expect it: a pod that started with an old setting would bear the hash of the new one, and never
+        // be restarted for it.
         Outcome::Failed(_) if matches!(step.key.kind.as_str(), "PersistentVolumeClaim" | "Secret") && exists(step) => {
             Onward::All
         }
@@ -260,7 +261,7 @@ async fn apply_one(
 
 /// Applies what is not known to be there, without a look before. What somebody else made meanwhile stays as it is.
 async fn make(writer: &Writer, identity: &Identity, step: &Step, mut body: DynamicObject) -> Outcome {
-    let refused = match writer.apply_new(&step.resource, &body).await {
+    let refused = match writer.apply_new(&step.resource, &mut body).await {
         Ok(version) => return Outcome::Written(version),
         Err(error) if error.class() == Class::Conflict => error,
         Err(error) => return Outcome::Failed(error),

@@ -104,10 +104,15 @@ impl Writer {
 
     /// Server-side apply of what is not there. A plain apply would quietly add our fields to what somebody else made; this
     /// one is refused as a conflict if there is anything of the name.
-    pub async fn apply_new(&self, resource: &ApiResource, body: &DynamicObject) -> Result<Option<String>, WriteError> {
-        let mut body = body.clone();
+    pub async fn apply_new(
+        &self,
+        resource: &ApiResource,
+        body: &mut DynamicObject,
+    ) -> Result<Option<String>, WriteError> {
         body.metadata.resource_version = Some(OF_NOTHING.to_owned());
-        self.apply(resource, &body, false).await
+        let applied = self.apply(resource, body, false).await;
+        body.metadata.resource_version = None;
+        applied
     }
 
     /// Leaves the number of pods as it is and to whoever changes it next, under a field manager of its own.

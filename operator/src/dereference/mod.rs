@@ -71,8 +71,7 @@ impl DereferenceError {
     }
 }
 
-/// Reads what `platform` points at and fills in every default. `read` saves
-/// reads that would come too soon.
+/// Reads what `platform` points at and fills in every default. `read` saves reads that would come too soon.
 pub async fn dereference(
     client: &Client,
     platform: &TodoPlatform,

@@ -24,11 +24,10 @@ pub fn in_order(body: &DynamicObject, live: &DynamicObject) -> bool {
 
 fn covers(live: &DynamicObject, body: &DynamicObject) -> bool {
     let metadata = |object: &DynamicObject| {
-        (object.metadata.labels.clone(), object.metadata.annotations.clone(), object.metadata.owner_references.clone())
+        let metadata = &object.metadata;
+        serde_json::to_value((&metadata.labels, &metadata.annotations, &metadata.owner_references)).unwrap_or_default()
     };
-    let (wanted, present) = (metadata(body), metadata(live));
-    let to_value = |value| serde_json::to_value(value).unwrap_or_default();
-    covered(&to_value(&wanted), &to_value(&present), Rules::default())
+    covered(&metadata(body), &metadata(live), Rules::default())
         && covered(&body.data, &live.data, Rules { quantities: false, merges_lists: merges_lists(body) })
 }
 
