@@ -171,7 +171,8 @@ impl Command {
         Ok(self.end().await?.output)
     }
 
-    async fn end(mut self) -> Result<Ended, Error> {
+    /// Runs it and returns how it ended, whatever its exit code.
+    pub async fn end(mut self) -> Result<Ended, Error> {
         let command = self.to_string();
         let io = |source| Error::Io { command: command.clone(), source };
         let mut child = self.spawn().map_err(|source| Error::Start { command: command.clone(), source })?;
@@ -243,10 +244,14 @@ pub fn of_own_package() -> impl Iterator<Item = OsString> {
 }
 
 /// A program that has ended by itself.
-struct Ended {
-    output: String,
-    status: std::process::ExitStatus,
-    tail: String,
+#[derive(Debug)]
+pub struct Ended {
+    /// What it wrote to its standard output, without the last line's end.
+    pub output: String,
+    /// Its exit code, or the signal that ended it.
+    pub status: std::process::ExitStatus,
+    /// The last lines of all its output.
+    pub tail: String,
 }
 
 /// What becomes of a command's output besides being returned.

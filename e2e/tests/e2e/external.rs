@@ -7,12 +7,16 @@ use k8s_openapi::{
     api::core::v1::{Pod, Secret},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::api::{ListParams, PostParams};
-use serde_json::json;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
 use todo_crds::dapr::Component;
 use todo_e2e::harness::{Namespace, Platform, wait};
 
 use crate::shared;
+
+/// A sidecar tries for half a minute before it gives up, and the kubelet starts it thrice.
+const REFUSED: Duration = Duration::from_mins(3);
+const RECOVERED: Duration = Duration::from_mins(2);
 
 fn secret(name: &str, key: &str, value: &str) -> Secret {
     Secret {
@@ -58,10 +62,10 @@ async fn a_missing_secret_is_named_with_its_key_and_the_platform_starts_when_it_
 
             let mut whole = secret("broker", "user", &username);
             whole.data.as_mut().unwrap().insert("pass".to_owned(), ByteString(password.into_bytes()));
-            let patch = kube::api::Patch::Merge(json!({"data": whole.data}));
-            namespace.api::<Secret>().patch("broker", &kube::api::PatchParams::default(), &patch).await?;
+            rotate(&namespace, &json!({"data": whole.data})).await?;
             platform.ready().await?;
-            no_container_restarted(&namespace).await
+            no_container_restarted(&namespace).await?;
+            a_wrong_password_is_told_and_costs_nothing(&platform, &whole).await
         })
         .await;
         Ok(())
@@ -76,6 +80,42 @@ async fn nothing_of_it_started(namespace: &Namespace) -> anyhow::Result<()> {
         let pubsub = components.iter().any(|one| one.metadata.name.as_deref() == Some("kafka-pubsub"));
         let pods = namespace.api::<Pod>().list(&ListParams::default().labels("app=backend-service")).await?;
         Ok(!pubsub && pods.items.is_empty())
+    })
+    .await
+}
+
+async fn rotate(namespace: &Namespace, change: &Value) -> anyhow::Result<()> {
+    let patch = Patch::Merge(change);
+    namespace.api::<Secret>().patch("broker", &PatchParams::default(), &patch).await?;
+    Ok(())
+}
+
+/// Pods with the wrong password cannot start, and those with the right one serve on until it is put right.
+async fn a_wrong_password_is_told_and_costs_nothing(platform: &Platform, right: &Secret) -> anyhow::Result<()> {
+    let namespace = &platform.namespace;
+    rotate(namespace, &json!({"stringData": {"pass": "not-the-password"}})).await?;
+    let degraded = platform.wait("Degraded", "True", REFUSED).await?;
+    assert_eq!(degraded.reason, "RolloutStuck", "{}", degraded.message);
+    let of_the_broker = async || {
+        let condition = platform.condition("Degraded").await?;
+        Ok(condition.filter(|one| one.message.contains("kafka-pubsub")))
+    };
+    let degraded = todo_e2e::harness::until("the component is named", REFUSED, of_the_broker).await?;
+    assert!(!degraded.message.contains("not-the-password"), "{}", degraded.message);
+    let page = platform.page().await?;
+    let due = "2030-06-01T09:00:00Z";
+    let task = json!({"user_id": "ada", "title": "stretch", "due_at": due, "recurrence": {"rrule": "FREQ=DAILY"}});
+    let task = shared::add_task(&page, task).await?;
+    let complete = format!("/api/tasks/{}/complete?user_id=ada", task["id"].as_str().unwrap_or_default());
+    page.post(&complete, &json!({})).await?.expect(200)?;
+
+    rotate(namespace, &json!({"data": right.data})).await?;
+    platform.wait("Degraded", "False", RECOVERED).await?;
+    platform.wait("Ready", "True", RECOVERED).await?;
+    let page = platform.page().await?;
+    todo_e2e::harness::until("the next task is there", RECOVERED, async || {
+        let list = shared::tasks(&page, "ada").await?;
+        Ok((list.iter().filter(|task| task["status"] == "open").count() == 1 && list.len() == 2).then_some(()))
     })
     .await
 }

@@ -7,6 +7,7 @@ mod conflict;
 mod conversation;
 mod dead_letters;
 mod drift;
+mod everyday;
 mod external;
 mod local;
 mod mcp;

@@ -1,6 +1,7 @@
 //! How far a Deployment or StatefulSet is, and if it is stuck, why. Pure: all of it is in what the watches bring.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 use kube::core::DynamicObject;
 use serde_json::Value;
 
@@ -8,8 +9,10 @@ use crate::class::bounded;
 
 /// Characters of a message that are kept.
 const MESSAGE: usize = 512;
-/// Restarts after which a container that ended badly counts as one that cannot start.
+/// Restarts after which a container that ended too soon counts as one that cannot start.
 const CRASHES: i32 = 2;
+/// How long a container has to run for the kubelet to forget that it ended before.
+const FORGOTTEN: SignedDuration = SignedDuration::from_mins(10);
 
 /// How far a Deployment or StatefulSet is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,13 +150,23 @@ fn container_trouble(container: &ContainerStatus) -> Option<(String, String)> {
         };
     }
     // Also while it runs once more, else it would be said to have recovered with every restart.
-    let ended_badly = [container.state.as_ref(), container.last_state.as_ref()]
+    let loops = [container.state.as_ref(), container.last_state.as_ref()]
         .into_iter()
         .filter_map(|state| state?.terminated.as_ref())
-        .any(|ended| ended.exit_code != 0);
-    (ended_badly && container.restart_count >= CRASHES)
+        .any(|ended| ended.exit_code != 0 || was_short(ended));
+    (loops && container.restart_count >= CRASHES)
         .then(|| last_words().map(|words| ("CrashLoopBackOff".to_owned(), words)))
         .flatten()
+}
+
+/// Whether a container ran for less time than it takes the kubelet to forget that it ended. None of ours is to end by
+/// itself; one that its liveness probe ends may do so in good order, with code 0, and so may one whose node is started
+/// anew, after a long life.
+fn was_short(ended: &ContainerStateTerminated) -> bool {
+    match (&ended.started_at, &ended.finished_at) {
+        (Some(began), Some(end)) => end.0.duration_since(began.0) < FORGOTTEN,
+        _ => true,
+    }
 }
 
 /// The line of a container's last words that says most: the last that is logged as an error, else the last one.
@@ -294,7 +307,14 @@ mod tests {
             assert_eq!(trouble(&container(3, state, &ended)), looping);
         }
         assert_eq!(trouble(&container(1, &running, &ended)), None, "once is no loop");
-        assert_eq!(trouble(&container(3, &running, &json!({"terminated": {"exitCode": 0}}))), None);
+        // A liveness probe ends what obeys with code 0, and what serves is not to end at all.
+        let in_good_order =
+            |end: &str| json!({"terminated": {"exitCode": 0, "startedAt": "2026-01-01T00:00:00Z", "finishedAt": end}});
+        let (soon, late) = (in_good_order("2026-01-01T00:00:40Z"), in_good_order("2026-01-01T00:11:00Z"));
+        let looping = Some(("CrashLoopBackOff".to_owned(), "container app: ended with code 0".to_owned()));
+        assert_eq!(trouble(&container(3, &running, &soon)), looping);
+        assert_eq!(trouble(&container(1, &running, &soon)), None);
+        assert_eq!(trouble(&container(3, &running, &late)), None, "its node was started anew");
     }
 
     #[test]
