@@ -81,7 +81,10 @@ impl Http {
         if !body.is_null() {
             request = request.json(body);
         }
-        let response = request.send().await?;
+        Self::answer(request.send().await?).await
+    }
+
+    async fn answer(response: reqwest::Response) -> anyhow::Result<Answer> {
         let (status, headers) = (response.status(), response.headers().clone());
         Ok(Answer { status, headers, text: response.text().await? })
     }
@@ -94,6 +97,12 @@ impl Http {
     /// `POST`.
     pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
         self.send(Method::POST, path, &[], body).await
+    }
+
+    /// `POST` of a body that is no JSON of ours.
+    pub async fn upload(&self, path: &str, content_type: &str, body: String) -> anyhow::Result<Answer> {
+        let request = self.client.post(self.url(path)).header("content-type", content_type).body(body);
+        Self::answer(request.send().await?).await
     }
 
     /// `DELETE`.

@@ -25,6 +25,11 @@ impl Python {
         Self::make(settings, &name, &packages.split(' ').map(OsStr::new).collect::<Vec<_>>()).await
     }
 
+    /// The environment with all programs by which ours are judged: `assets/python/requirements.txt`.
+    pub async fn judges(settings: &Settings) -> anyhow::Result<Self> {
+        Self::with_requirements(settings, "judges", &Settings::assets().join("python/requirements.txt")).await
+    }
+
     /// The environment with the packages of a requirements file. It is made anew when the file changes.
     pub async fn with_requirements(settings: &Settings, name: &str, file: &Path) -> anyhow::Result<Self> {
         let digest = hex::encode(Sha256::digest(tokio::fs::read(file).await?));

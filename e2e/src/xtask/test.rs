@@ -91,8 +91,7 @@ async fn lint(cluster: &Cluster, settings: &Settings) -> anyhow::Result<()> {
 const DENY: &str = "0.20.2";
 
 async fn unit(cluster: &Cluster, filter: Option<&str>, progress: &Progress) -> anyhow::Result<()> {
-    let packages = Settings::assets().join("python/requirements.txt");
-    let python = Python::with_requirements(cluster.settings(), "judges", &packages).await?;
+    let python = Python::judges(cluster.settings()).await?;
     let database = Database::start(cluster, progress).await?;
     let mut tests = cargo(&["test", "--workspace", "--exclude", "todo-e2e", "--locked"]);
     tests.args(filter);

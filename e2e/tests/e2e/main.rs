@@ -1,6 +1,7 @@
 //! Whole systems on the real cluster: `cargo xtask test e2e`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a scenario fails by panicking, as every test does")]
 
+mod api;
 mod channels;
 mod chaos;
 mod conflict;
