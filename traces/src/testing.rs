@@ -1,6 +1,9 @@
 //! A collector within a test.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    net::Ipv4Addr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use axum::{Router, body::Bytes, extract::State, http::StatusCode as Answer, routing::post};
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
@@ -9,7 +12,10 @@ pub use opentelemetry_proto::tonic::{
     trace::v1::{Span, span::SpanKind, status::StatusCode},
 };
 use prost::Message;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::{TcpListener, ToSocketAddrs},
+    task::JoinSet,
+};
 
 type Messages = Arc<Mutex<Vec<ExportTraceServiceRequest>>>;
 
@@ -25,7 +31,12 @@ pub struct Collector {
 impl Collector {
     /// Listens on a port of this machine.
     pub async fn start() -> std::io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::start_at((Ipv4Addr::LOCALHOST, 0)).await
+    }
+
+    /// Listens at an address that others can reach.
+    pub async fn start_at(address: impl ToSocketAddrs) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let messages = Messages::default();
         let routes = Router::new().route("/v1/traces", post(take)).with_state(Arc::clone(&messages));

@@ -9,11 +9,8 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{Python, http::Http, python};
+use super::{Python, http::Http, machine, python};
 use crate::cluster::{Cluster, Settings};
-
-/// Network of the nodes; its gateway is this machine.
-const NETWORK: &str = "kind";
 
 /// A running sink. It ends when it is dropped.
 pub struct ChannelSink {
@@ -26,11 +23,7 @@ pub struct ChannelSink {
 impl ChannelSink {
     /// Starts one where pods, and nobody outside of this machine, can reach it.
     pub async fn start(cluster: &Cluster) -> anyhow::Result<Self> {
-        let docker = cluster.docker().context("the nodes are no containers of this machine")?;
-        let format = "{{range .IPAM.Config}}{{.Gateway}} {{end}}";
-        let gateways = docker.command().args(["network", "inspect", NETWORK, "--format", format]).run().await?;
-        let address = gateways.split_whitespace().find(|gateway| gateway.contains('.'));
-        let address = address.context("the network of the nodes has no IPv4 gateway")?.to_owned();
+        let address = machine::seen_by_pods(cluster).await?.to_string();
         let python = Python::with(cluster.settings(), python::CHANNEL_SINK).await?;
         let mut process = Command::new(python.program())
             .arg(Settings::assets().join("python/channel_sink.py"))

@@ -8,6 +8,7 @@ pub mod forward;
 pub mod freeze;
 pub mod http;
 pub mod local;
+pub mod machine;
 pub mod namespace;
 pub mod platform;
 pub mod python;

@@ -19,7 +19,7 @@ use todo_e2e::{
     images,
 };
 
-use crate::shared;
+use crate::{shared, traces};
 
 const FRONTEND: &str = "frontend-service";
 const HOST: &str = "todo.example.com";
@@ -97,15 +97,18 @@ async fn the_command_line_says_how_a_platform_is_and_whether_the_cluster_has_wha
 }
 
 #[tokio::test]
-async fn a_platform_is_compared_suspended_put_behind_a_host_and_goes_with_its_namespace() {
+async fn a_platform_is_traced_compared_suspended_put_behind_a_host_and_goes_with_its_namespace() {
     Namespace::with("everyday", async |namespace| {
+        let collector = traces::collector(&namespace.env).await?;
         let with = |more: Value| {
-            let mut spec = json!({"services": {"backend": {"replicas": 1}}});
+            let tracing = json!({"endpoint": collector.url, "samplingRate": "1"});
+            let mut spec = json!({"services": {"backend": {"replicas": 1}}, "dapr": {"tracing": tracing}});
             spec.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
             spec
         };
         let platform = Platform::apply(&namespace, "todo", with(json!({}))).await?;
         platform.ready().await?;
+        traces::followed(&platform, &collector).await?;
         compared(&platform, &with(json!({}))).await?;
         suspended(&platform, &with).await?;
         without_gateway_api(&platform, &with).await?;

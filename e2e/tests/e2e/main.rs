@@ -25,3 +25,4 @@ mod security;
 mod shared;
 mod sidecar;
 mod strangers;
+mod traces;
