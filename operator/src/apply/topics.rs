@@ -119,7 +119,7 @@ pub fn ensure(
         async move {
             match timeout(DEADLINE, look(&client, &platform, maker.as_ref())).await {
                 Ok(Ok(topics)) => topics,
-                Ok(Err(message)) => Topics::Unreachable(bounded(&message, MESSAGE)),
+                Ok(Err(message)) => Topics::Unreachable(bounded(&explained(&platform.kafka.mode, message), MESSAGE)),
                 Err(_) => Topics::Unreachable(format!("no answer within {} s", DEADLINE.as_secs())),
             }
         }
@@ -204,6 +204,23 @@ fn compared(present: &BTreeMap<String, usize>, expected: Option<u32>) -> Topics 
     if differing.is_empty() { Topics::Present } else { Topics::Differing(differing) }
 }
 
+/// What a broker's refusal is about, for those who can put it right.
+fn explained(mode: &KafkaMode, error: String) -> String {
+    let KafkaMode::External(external) = mode else { return error };
+    let signed_by_another = ["UnknownIssuer", "BadSignature"]
+        .iter()
+        .any(|reason| error.contains(&format!("invalid peer certificate: {reason}")));
+    match (&external.auth, external.tls.as_ref().and_then(|tls| tls.ca_certificate.as_ref())) {
+        (_, Some(authority)) if signed_by_another => {
+            format!("the authority in {authority} has not signed the broker's certificate: {error}")
+        }
+        (KafkaAuth::Password { username, password, .. }, _) if error.contains("SaslAuthenticationFailed") => {
+            format!("the broker refuses the user in {username} with the password in {password}: {error}")
+        }
+        _ => error,
+    }
+}
+
 /// The client's own default would try for ever.
 fn impatient() -> BackoffConfig {
     BackoffConfig { deadline: Some(Duration::from_secs(3)), ..BackoffConfig::default() }
@@ -277,6 +294,32 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
+    use crate::resolve::{ExternalKafka, KafkaTls};
+
+    #[test]
+    fn a_refusal_names_the_secret_that_has_to_be_put_right() {
+        let secret = |key: &str| SecretRef::new("broker", key);
+        let mode = KafkaMode::External(ExternalKafka {
+            brokers: vec!["kafka:9093".to_owned()],
+            auth: KafkaAuth::Password {
+                mechanism: SaslMechanism::ScramSha256,
+                username: secret("user"),
+                password: secret("pass"),
+            },
+            tls: Some(KafkaTls { ca_certificate: Some(secret("ca.crt")) }),
+        });
+        for (error, named) in [
+            ("IO Error: invalid peer certificate: UnknownIssuer", Some(secret("ca.crt"))),
+            ("IO Error: invalid peer certificate: BadSignature", Some(secret("ca.crt"))),
+            ("Sasl handshake failed: API error: SaslAuthenticationFailed", Some(secret("pass"))),
+            ("IO Error: invalid peer certificate: Expired", None),
+        ] {
+            let told = explained(&mode, error.to_owned());
+            assert!(told.ends_with(error), "{told}");
+            assert!(named.is_none_or(|named| told.contains(&named.to_string())), "{told}");
+        }
+        assert_eq!(explained(&mode, "no route".to_owned()), "no route");
+    }
 
     #[test]
     fn partitions_are_compared_where_the_spec_says_how_many() {

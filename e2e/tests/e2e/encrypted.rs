@@ -1,0 +1,175 @@
+//! Somebody else's Kafka that speaks TLS only, with an authority of its own.
+
+use std::{collections::BTreeMap, fmt::Debug, time::Duration};
+
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::core::v1::{Pod, Secret, Service},
+};
+use kube::{
+    Resource,
+    api::{Patch, PatchParams},
+};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use todo_e2e::harness::{Namespace, Platform, until};
+
+use crate::shared;
+
+const STARTED: Duration = Duration::from_mins(2);
+const TOLD: Duration = Duration::from_secs(40);
+const PORT: u16 = 9095;
+const PASSWORD: &str = "a-password-of-theirs";
+
+/// Nothing but this pod reaches the listeners without TLS. It is ready when the topics are there, as nobody else makes them.
+const START: &str = r#"
+set -eu
+cd /opt/kafka/bin
+./kafka-storage.sh format --cluster-id 4L6g3nShT-eMCtK--X86sw --config /etc/broker/server.properties \
+  --add-scram "SCRAM-SHA-512=[name=\"todo\",password=\"$PASSWORD\"]"
+topics() {
+  export KAFKA_HEAP_OPTS=-Xmx128m
+  for topic in task-events task-events-dead reminders reminders-dead; do
+    until ./kafka-topics.sh --bootstrap-server 127.0.0.1:9094 --create --if-not-exists --topic $topic --partitions 3; do
+      sleep 1
+    done
+  done
+  touch /tmp/has-topics
+}
+topics &
+exec ./kafka-server-start.sh /etc/broker/server.properties
+"#;
+
+const SETTINGS: &str = "
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:9093
+controller.listener.names=CONTROLLER
+listeners=SASL_SSL://:PORT,LOCAL://127.0.0.1:9094,CONTROLLER://127.0.0.1:9093
+advertised.listeners=SASL_SSL://HOST:PORT,LOCAL://127.0.0.1:9094
+listener.security.protocol.map=SASL_SSL:SASL_SSL,LOCAL:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=LOCAL
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+ssl.keystore.type=PEM
+ssl.keystore.location=/etc/broker/keystore.pem
+log.dirs=/tmp/data
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=3
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+";
+
+#[tokio::test]
+async fn a_broker_with_an_authority_of_its_own_is_used_once_the_right_one_is_named() {
+    Namespace::with("encrypted", async |namespace| {
+        let host = format!("broker.{}.svc", namespace.name);
+        let (right, authority) = authority("the right one")?;
+        let (wrong, _) = self::authority("another one")?;
+        start_broker(&namespace, &host, keystore(&host, &right, &authority)?).await?;
+        let access = |authority: &str| json!({"stringData": {"user": "todo", "pass": PASSWORD, "ca.crt": authority}});
+        apply::<Secret>(&namespace, "access", access(&wrong)).await?;
+
+        let of = |key: &str| json!({"secretKeyRef": {"name": "access", "key": key}});
+        let scram = json!({"mechanism": "SCRAM-SHA-512", "username": of("user"), "password": of("pass")});
+        let external = json!({
+            "brokers": [format!("{host}:{PORT}")], "auth": {"scram": scram}, "tls": {"caCertificate": of("ca.crt")},
+        });
+        let spec = json!({"kafka": {"external": external}, "services": {"backend": {"replicas": 1}}});
+        let platform = Platform::apply(&namespace, "todo", spec).await?;
+        until("the broker runs and has its topics", STARTED, async || {
+            let pod = namespace.api::<Pod>().get("broker").await?;
+            let conditions = pod.status.and_then(|status| status.conditions).unwrap_or_default();
+            Ok(conditions.iter().any(|one| one.type_ == "Ready" && one.status == "True").then_some(()))
+        })
+        .await?;
+        let refused = until("the Secret with the wrong authority is named", TOLD, async || {
+            let condition = platform.condition("InfrastructureReady").await?;
+            Ok(condition.filter(|one| one.status == "False" && one.message.contains("Secret access key ca.crt")))
+        })
+        .await?;
+        assert_eq!(refused.reason, "KafkaUnreachable", "{}", refused.message);
+        assert_eq!(platform.condition("Ready").await?.map(|one| one.status).as_deref(), Some("False"));
+
+        apply::<Secret>(&namespace, "access", access(&right)).await?;
+        platform.wait("Ready", "True", STARTED).await?;
+        let page = platform.page().await?;
+        let task = json!({"user_id": "ada", "title": "stretch", "due_at": "2030-06-01T09:00:00Z",
+            "recurrence": {"rrule": "FREQ=DAILY"}});
+        let task = shared::add_task(&page, task).await?;
+        let complete = format!("/api/tasks/{}/complete?user_id=ada", task["id"].as_str().unwrap_or_default());
+        page.post(&complete, &json!({})).await?.expect(200)?;
+        until("an event made the next task", TOLD, async || {
+            Ok((shared::tasks(&page, "ada").await?.len() == 2).then_some(()))
+        })
+        .await
+    })
+    .await;
+}
+
+/// An authority's certificate, and what it signs with.
+fn authority(name: &str) -> anyhow::Result<(String, Issuer<'static, KeyPair>)> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    let key = KeyPair::generate()?;
+    Ok((params.self_signed(&key)?.pem(), Issuer::new(params, key)))
+}
+
+/// The broker's key and certificates, as Kafka reads them.
+fn keystore(host: &str, of_authority: &str, authority: &Issuer<'static, KeyPair>) -> anyhow::Result<String> {
+    let mut params = CertificateParams::new(vec![host.to_owned()])?;
+    params.distinguished_name.push(DnType::CommonName, "broker");
+    let key = KeyPair::generate()?;
+    let certificate = params.signed_by(&key, authority)?;
+    Ok([key.serialize_pem(), certificate.pem(), of_authority.to_owned()].join("\n"))
+}
+
+async fn start_broker(namespace: &Namespace, host: &str, keystore: String) -> anyhow::Result<()> {
+    let settings = SETTINGS.replace("HOST", host).replace("PORT", &PORT.to_string());
+    let files =
+        BTreeMap::from([("server.properties", settings), ("keystore.pem", keystore), ("start.sh", START.to_owned())]);
+    apply::<Secret>(namespace, "broker-files", json!({"stringData": files})).await?;
+    let ports = json!([{"name": "kafka", "port": PORT}]);
+    let selector = json!({"app": "broker"});
+    apply::<Service>(namespace, "broker", json!({"spec": {"selector": selector, "ports": ports}})).await?;
+    let container = json!({
+        "name": "kafka",
+        "image": "apache/kafka:4.0.0",
+        "command": ["bash", "/etc/broker/start.sh"],
+        "env": [
+            {"name": "KAFKA_HEAP_OPTS", "value": "-Xms128m -Xmx256m"},
+            {"name": "EXTRA_ARGS", "value": "-name kafkaServer"},
+            {"name": "LOG_DIR", "value": "/tmp/logs"},
+            {"name": "PASSWORD", "value": PASSWORD},
+        ],
+        "readinessProbe": {"exec": {"command": ["test", "-e", "/tmp/has-topics"]}, "periodSeconds": 1},
+        "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [{"name": "files", "mountPath": "/etc/broker"}, {"name": "tmp", "mountPath": "/tmp"}],
+    });
+    let security = json!({"runAsNonRoot": true, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}});
+    let volumes = json!([{"name": "files", "secret": {"secretName": "broker-files"}}, {"name": "tmp", "emptyDir": {}}]);
+    let spec = json!({
+        "containers": [container], "securityContext": security, "volumes": volumes, "enableServiceLinks": false,
+        "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 1,
+    });
+    apply::<Pod>(namespace, "broker", json!({"metadata": {"labels": selector}, "spec": spec})).await
+}
+
+/// Makes or changes an object of a kind.
+async fn apply<K>(namespace: &Namespace, name: &str, mut object: Value) -> anyhow::Result<()>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    object["apiVersion"] = json!(K::api_version(&()));
+    object["kind"] = json!(K::kind(&()));
+    object["metadata"]["name"] = json!(name);
+    namespace.api::<K>().patch(name, &PatchParams::apply("somebody-else").force(), &Patch::Apply(object)).await?;
+    Ok(())
+}
