@@ -19,7 +19,8 @@ use crate::shared;
 
 const STARTED: Duration = Duration::from_mins(2);
 const TOLD: Duration = Duration::from_secs(40);
-const PORT: u16 = 9095;
+const SCRAM: u16 = 9095;
+const ANYBODY: u16 = 9096;
 const PASSWORD: &str = "a-password-of-theirs";
 
 /// Nothing but this pod reaches the listeners without TLS. It is ready when the topics are there, as nobody else makes them.
@@ -46,9 +47,9 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:9093
 controller.listener.names=CONTROLLER
-listeners=SASL_SSL://:PORT,LOCAL://127.0.0.1:9094,CONTROLLER://127.0.0.1:9093
-advertised.listeners=SASL_SSL://HOST:PORT,LOCAL://127.0.0.1:9094
-listener.security.protocol.map=SASL_SSL:SASL_SSL,LOCAL:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=SASL_SSL://:9095,SSL://:9096,LOCAL://127.0.0.1:9094,CONTROLLER://127.0.0.1:9093
+advertised.listeners=SASL_SSL://HOST:9095,SSL://HOST:9096,LOCAL://127.0.0.1:9094
+listener.security.protocol.map=SASL_SSL:SASL_SSL,SSL:SSL,LOCAL:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=LOCAL
 sasl.enabled.mechanisms=SCRAM-SHA-512
 listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
@@ -77,11 +78,12 @@ async fn a_broker_with_an_authority_of_its_own_is_used_once_the_right_one_is_nam
 
         let of = |key: &str| json!({"secretKeyRef": {"name": "access", "key": key}});
         let scram = json!({"mechanism": "SCRAM-SHA-512", "username": of("user"), "password": of("pass")});
-        let external = json!({
-            "brokers": [format!("{host}:{PORT}")], "auth": {"scram": scram}, "tls": {"caCertificate": of("ca.crt")},
-        });
-        let spec = json!({"kafka": {"external": external}, "services": {"backend": {"replicas": 1}}});
-        let platform = Platform::apply(&namespace, "todo", spec).await?;
+        let spec = |port: u16, auth: Value| {
+            let tls = json!({"caCertificate": of("ca.crt")});
+            let external = json!({"brokers": [format!("{host}:{port}")], "auth": auth, "tls": tls});
+            json!({"kafka": {"external": external}, "services": {"backend": {"replicas": 1}}})
+        };
+        let platform = Platform::apply(&namespace, "todo", spec(SCRAM, json!({"scram": scram}))).await?;
         until("the broker runs and has its topics", STARTED, async || {
             let pod = namespace.api::<Pod>().get("broker").await?;
             let conditions = pod.status.and_then(|status| status.conditions).unwrap_or_default();
@@ -98,18 +100,25 @@ async fn a_broker_with_an_authority_of_its_own_is_used_once_the_right_one_is_nam
 
         apply::<Secret>(&namespace, "access", access(&right)).await?;
         platform.wait("Ready", "True", STARTED).await?;
-        let page = platform.page().await?;
-        let task = json!({"user_id": "ada", "title": "stretch", "due_at": "2030-06-01T09:00:00Z",
-            "recurrence": {"rrule": "FREQ=DAILY"}});
-        let task = shared::add_task(&page, task).await?;
-        let complete = format!("/api/tasks/{}/complete?user_id=ada", task["id"].as_str().unwrap_or_default());
-        page.post(&complete, &json!({})).await?.expect(200)?;
-        until("an event made the next task", TOLD, async || {
-            Ok((shared::tasks(&page, "ada").await?.len() == 2).then_some(()))
-        })
-        .await
+        events_go_through(&platform, "ada").await?;
+
+        Platform::apply(&namespace, "todo", spec(ANYBODY, json!({}))).await?;
+        platform.wait("Progressing", "False", STARTED).await?;
+        platform.wait("Ready", "True", STARTED).await?;
+        events_go_through(&platform, "bob").await
     })
     .await;
+}
+
+async fn events_go_through(platform: &Platform, user: &str) -> anyhow::Result<()> {
+    let page = platform.page().await?;
+    let due = "2030-06-01T09:00:00Z";
+    let task = json!({"user_id": user, "title": "stretch", "due_at": due, "recurrence": {"rrule": "FREQ=DAILY"}});
+    let task = shared::add_task(&page, task).await?;
+    let complete = format!("/api/tasks/{}/complete?user_id={user}", task["id"].as_str().unwrap_or_default());
+    page.post(&complete, &json!({})).await?.expect(200)?;
+    let is_there = async || Ok((shared::tasks(&page, user).await?.len() == 2).then_some(()));
+    until("an event made the next task", TOLD, is_there).await
 }
 
 /// An authority's certificate, and what it signs with.
@@ -132,11 +141,11 @@ fn keystore(host: &str, of_authority: &str, authority: &Issuer<'static, KeyPair>
 }
 
 async fn start_broker(namespace: &Namespace, host: &str, keystore: String) -> anyhow::Result<()> {
-    let settings = SETTINGS.replace("HOST", host).replace("PORT", &PORT.to_string());
+    let settings = SETTINGS.replace("HOST", host);
     let files =
         BTreeMap::from([("server.properties", settings), ("keystore.pem", keystore), ("start.sh", START.to_owned())]);
     apply::<Secret>(namespace, "broker-files", json!({"stringData": files})).await?;
-    let ports = json!([{"name": "kafka", "port": PORT}]);
+    let ports = json!([{"name": "scram", "port": SCRAM}, {"name": "anybody", "port": ANYBODY}]);
     let selector = json!({"app": "broker"});
     apply::<Service>(namespace, "broker", json!({"spec": {"selector": selector, "ports": ports}})).await?;
     let container = json!({

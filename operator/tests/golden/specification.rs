@@ -126,6 +126,8 @@ fn every_way_of_signing_in_has_daprs_name_for_it() {
     let mtls = "mtls: {certificate: {secretKeyRef: {name: c, key: k}}, key: {secretKeyRef: {name: c, key: p}}}";
     for (auth, auth_type, mechanism) in [
         (String::new(), "none", None),
+        // With `none` Dapr would leave out TLS, too.
+        ("tls: {}".to_owned(), "None", None),
         (format!("auth: {{{plain}}}"), "password", Some("PLAINTEXT")),
         (format!("auth: {{{mtls}}}, tls: {{}}"), "mtls", None),
     ] {

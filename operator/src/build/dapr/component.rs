@@ -59,10 +59,13 @@ fn pubsub(platform: &Resolved) -> Component {
     component(platform, names::PUBSUB, backed_apps(), patient(ComponentSpec::new("pubsub.kafka", "v1", metadata)))
 }
 
+/// With exactly `none` Dapr leaves out TLS and the authority's certificate without a word. It compares in small letters
+/// everywhere else, so another spelling is no authentication and leaves TLS as it is.
 const fn auth_type(mode: &KafkaMode) -> &'static str {
     match mode {
         KafkaMode::Embedded(_) | KafkaMode::Strimzi(_) => "password",
         KafkaMode::External(external) => match external.auth {
+            KafkaAuth::None if external.tls.is_some() => "None",
             KafkaAuth::None => "none",
             KafkaAuth::Password { .. } => "password",
             KafkaAuth::Mtls { .. } => "mtls",
