@@ -1,23 +1,22 @@
 //! What a process costs, from `/proc`.
 
 use anyhow::Context;
-
-/// Ticks of the clock in which Linux counts CPU time; the same on every architecture (`USER_HZ`).
-const TICKS_PER_SECOND: f64 = 100.0;
+use procfs::process::Process;
 
 /// Memory that it has in use, in MiB.
+#[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 KiB")]
 pub(super) fn memory(pid: u32) -> anyhow::Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kib / 1024.0)
+    let kib = of(pid)?.status()?.vmrss.context("no VmRSS")?;
+    Ok(kib as f64 / 1024.0)
 }
 
 /// CPU time that it has used, in seconds.
+#[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 ticks")]
 pub(super) fn cpu(pid: u32) -> anyhow::Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name before may have spaces, and ends with the last parenthesis.
-    let fields = stat.rsplit_once(')').context("no name")?.1;
-    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
-    Ok(ticks / TICKS_PER_SECOND)
+    let stat = of(pid)?.stat()?;
+    Ok((stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64)
+}
+
+fn of(pid: u32) -> anyhow::Result<Process> {
+    Ok(Process::new(pid.try_into()?)?)
 }
