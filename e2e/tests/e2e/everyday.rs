@@ -196,7 +196,8 @@ async fn suspended(platform: &Platform, with: &impl Fn(Value) -> Value) -> anyho
     Ok(())
 }
 
-/// A Gateway in place of the Ingress: the condition says what is missing, and the platform works on.
+/// A Gateway in place of the Ingress: the condition says what is missing, and the platform works on, its Ingress included, as
+/// nothing else leads to the page.
 async fn without_gateway_api(platform: &Platform, with: &impl Fn(Value) -> Value) -> anyhow::Result<()> {
     let (namespace, name) = (&platform.namespace, platform.name.as_str());
     let gateway = json!({"ingress": {"host": HOST, "gateway": {"name": "entry"}}});
@@ -205,11 +206,12 @@ async fn without_gateway_api(platform: &Platform, with: &impl Fn(Value) -> Value
     assert_eq!(degraded.reason, "GatewayApiMissing", "{}", degraded.message);
     assert!(degraded.message.contains("HTTPRoute/frontend-service"), "{}", degraded.message);
     platform.wait("Ready", "True", SOON).await?;
+    assert!(namespace.api::<Ingress>().get_opt(FRONTEND).await?.is_some(), "the page cannot be reached any more");
+    Platform::apply(namespace, name, with(json!({}))).await?;
     until("the Ingress has gone", SOON, async || {
         Ok(namespace.api::<Ingress>().get_opt(FRONTEND).await?.is_none().then_some(()))
     })
     .await?;
-    Platform::apply(namespace, name, with(json!({}))).await?;
     platform.wait("Degraded", "False", SOON).await?;
     Ok(())
 }

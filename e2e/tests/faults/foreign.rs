@@ -1,5 +1,7 @@
 //! What somebody else made.
 
+use std::time::Duration;
+
 use kube::{
     Api,
     api::{DynamicObject, Patch, PatchParams},
@@ -12,6 +14,9 @@ use todo_e2e::{
 };
 
 use crate::support::beside_others;
+
+/// Less than what is known of a stranger's object is good for.
+const WHILE: Duration = Duration::from_secs(12);
 
 /// Of each, one of Kubernetes' own and one that is stored by its CRD.
 fn others() -> [(ApiResource, Value); 2] {
@@ -57,5 +62,11 @@ async fn an_object_that_somebody_else_made_is_left_as_it_is() -> anyhow::Result<
     for key in before.keys() {
         anyhow::ensure!(before.get(key) == after.get(key), "{key} was changed: {:?}", after.get(key));
     }
+    // Each of some five looks in that time would ask again.
+    let refused = || proxy.ledger().work().filter(|entry| entry.done == Some(409)).count();
+    let before = refused();
+    tokio::time::sleep(WHILE).await;
+    let again = refused() - before;
+    anyhow::ensure!(again <= 2, "{again} writes to what is somebody else's within {WHILE:?}:\n{}", proxy.ledger());
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! What is wrong with one platform or one kind of object delays no other.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use todo_e2e::{
-    faults::{APPS, Action, Ground, Operator, SETTLED},
+    faults::{APPS, Action, Ground, Operator, SETTLED, Walk},
     harness::until,
     proxy::{Fault, Rule, Target},
 };
@@ -13,23 +13,38 @@ use crate::support::beside_others;
 /// Longer than anything else takes.
 const STUCK: Duration = Duration::from_mins(10);
 
+/// More than there are places for passes to write in.
+const MANY: usize = 20;
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_platform_whose_writes_hang_delays_no_other() -> anyhow::Result<()> {
+async fn platforms_whose_writes_hang_delay_no_other() -> anyhow::Result<()> {
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
-    let (stuck, other, mut proxy) = (ground.walk(0).await?, ground.walk(1).await?, ground.proxy().await?);
+    let (mut proxy, other) = (ground.proxy().await?, ground.walk(MANY).await?);
     let _operator = Operator::start(&mut proxy, ground.folder.path(), None, "operator")?;
-    let writes = Target { verb: "patch", namespace: stuck.namespace.clone(), ..Target::default() };
-    proxy.set(vec![Rule::always(writes, Fault::Delay(STUCK))]);
-    Action::Create.perform(&ground.client, &stuck.namespace).await?;
-    until("its writes hang", SETTLED, || async { Ok((!proxy.happened().is_empty()).then_some(())) }).await?;
+    let mut stuck = Vec::new();
+    for n in 0..MANY {
+        stuck.push(ground.walk(n).await?);
+    }
+    let writes = |walk: &Walk<'_>| Target { verb: "patch", namespace: walk.namespace.clone(), ..Target::default() };
+    proxy.set(stuck.iter().map(|walk| Rule::always(writes(walk), Fault::Delay(STUCK))).collect());
+    for walk in &stuck {
+        Action::Create.perform(&ground.client, &walk.namespace).await?;
+    }
+    until("writes of most of them hang", SETTLED, || async {
+        let hanging: HashSet<_> = proxy.happened().into_iter().map(|(target, _)| target.namespace).collect();
+        Ok((hanging.len() >= MANY - 4).then_some(()))
+    })
+    .await?;
     Action::Create.perform(&ground.client, &other.namespace).await?;
     until("the other is made", SETTLED, || async {
         let now = ground.snapshot(&other.namespace).await?;
         Ok(APPS.iter().all(|app| now.get(&format!("Deployment/{app}")).is_some()).then_some(()))
     })
     .await?;
-    let stuck = ground.snapshot(&stuck.namespace).await?;
-    anyhow::ensure!(!stuck.keys().any(|key| key.starts_with("Deployment/")), "it was not stuck");
+    for walk in &stuck {
+        let stuck = ground.snapshot(&walk.namespace).await?;
+        anyhow::ensure!(!stuck.keys().any(|key| key.starts_with("Deployment/")), "{} was not stuck", walk.namespace);
+    }
     Ok(())
 }
 

@@ -20,6 +20,8 @@ const WRITES: usize = 6;
 const TRUCE: Duration = Duration::from_mins(5);
 /// How long a conflict is shown after it happened.
 const SHOWN: Duration = Duration::from_mins(5);
+/// How long what somebody else made is taken to be there still.
+const STRANGER: Duration = Duration::from_secs(15);
 /// Conflicts that are shown at most.
 const LIMIT: usize = 20;
 
@@ -41,6 +43,7 @@ pub struct Fights {
     truces: BTreeMap<Key, Instant>,
     shown: BTreeMap<(Key, FieldConflict), Instant>,
     written: BTreeMap<Key, Written>,
+    strangers: BTreeMap<Key, (Instant, String)>,
 }
 
 /// What was last written to an object.
@@ -120,6 +123,17 @@ impl Fights {
     /// Whether an object is left alone for now.
     pub fn is_truce(&self, key: &Key, now: Instant) -> bool {
         self.truces.get(key).is_some_and(|until| now < *until)
+    }
+
+    /// Notes that an object of one of our names is somebody else's, as `message` says. Watches do not show it.
+    pub fn met(&mut self, key: &Key, message: &str, now: Instant) {
+        self.strangers.retain(|_, (until, _)| now < *until);
+        self.strangers.entry(key.clone()).or_insert_with(|| (now + STRANGER, message.to_owned()));
+    }
+
+    /// What was said of an object that was somebody else's only just now, so that it need not be asked for again.
+    pub fn stranger(&self, key: &Key, now: Instant) -> Option<&str> {
+        self.strangers.get(key).filter(|(until, _)| now < *until).map(|(_, message)| message.as_str())
     }
 
     /// What is to be shown, the latest [`LIMIT`] at most.
@@ -228,6 +242,16 @@ mod tests {
         assert!(!fights.is_truce(&key(), at(5)));
         fights.wrote(&key(), "a", None, at(5));
         assert!(fights.is_truce(&key(), at(5 + 299)) && !fights.is_truce(&key(), at(5 + 300)));
+    }
+
+    #[test]
+    fn what_somebody_else_made_is_asked_for_again_after_a_while() {
+        let (mut fights, start) = (Fights::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        fights.met(&key(), "theirs", at(0));
+        fights.met(&key(), "theirs", at(10));
+        assert_eq!(fights.stranger(&key(), at(14)), Some("theirs"));
+        assert_eq!(fights.stranger(&key(), at(15)), None, "only a look counts, not what was remembered of one");
     }
 
     #[test]

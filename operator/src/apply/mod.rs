@@ -17,7 +17,7 @@ use crate::{
     class::{Class, bounded, is_namespace_leaving},
     labels::MANAGED_BY,
     plan::{
-        Action, Foreign, Held, Identity, Key, Plan, Standing, Step,
+        Action, Foreign, Held, Identity, Key, Plan, Removal, Standing, Step,
         diff::{applied_hash, in_order},
         ownership::{FieldConflict, field_conflicts, is_own_manager, standing},
     },
@@ -102,13 +102,21 @@ pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mu
     steps.retain(|step| !is_as_written(step, fights));
     steps.sort_by_key(turn);
     for wave in steps.chunk_by(|one, other| turn(one) == turn(other)) {
+        if applied.foreign.iter().any(|foreign| foreign.wave < wave[0].wave) {
+            onward = Onward::Nothing;
+        }
+        if onward == Onward::Nothing {
+            break;
+        }
         let (due, waiting): (Vec<_>, Vec<_>) = wave.iter().partition(|step| onward == Onward::All || exists(step));
         applied.held.extend(waiting.into_iter().map(|step| Held { key: step.key.clone(), reason: WAITS.to_owned() }));
         let (now, truces) = (Instant::now(), &*fights);
         let calls = due.into_iter().map(|step| async move {
-            let truce = truces.is_truce(&step.key, now);
-            if truce {
+            if truces.is_truce(&step.key, now) {
                 return (step, Outcome::Held(TRUCE.to_owned()));
+            }
+            if let Some(message) = truces.stranger(&step.key, now) {
+                return (step, Outcome::Foreign(message.to_owned()));
             }
             let span = traces::write(&step.key.kind, &step.key.name);
             (step, run(writer, identity, step).instrument(span).await)
@@ -127,26 +135,32 @@ pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mu
                     warn!(object = %step.key, "left alone for a while: {TRUCE}");
                 }
             }
+            if let Outcome::Foreign(message) = &outcome {
+                fights.met(&step.key, message, now);
+            }
             onward = onward.max(after(step, &outcome));
             applied.note(step, outcome);
         }
-        if onward == Onward::Nothing || applied.foreign.iter().any(|foreign| foreign.wave == wave[0].wave) {
-            break;
-        }
     }
     if onward < Onward::Nothing {
-        for removal in &plan.removals {
-            match writer.delete(&removal.resource, &removal.key.name, &removal.uid).await {
-                Ok(is_gone) => {
-                    debug!(object = %removal.key, is_gone, "removed");
-                    applied.gone.extend(is_gone.then(|| (removal.key.clone(), removal.uid.clone())));
-                    applied.removed.push(removal.key.clone());
-                }
-                Err(error) => applied.fail(&removal.key, &error),
-            }
-        }
+        remove(writer, &plan.removals, &mut applied).await;
     }
     applied
+}
+
+/// Removes what is no longer wanted, as far as its replacement is there.
+async fn remove(writer: &Writer, removals: &[Removal], applied: &mut Applied) {
+    let due: Vec<_> = removals.iter().filter(|removal| applied.replaces(&removal.key)).collect();
+    for removal in due {
+        match writer.delete(&removal.resource, &removal.key.name, &removal.uid).await {
+            Ok(is_gone) => {
+                debug!(object = %removal.key, is_gone, "removed");
+                applied.gone.extend(is_gone.then(|| (removal.key.clone(), removal.uid.clone())));
+                applied.removed.push(removal.key.clone());
+            }
+            Err(error) => applied.fail(&removal.key, &error),
+        }
+    }
 }
 
 /// Whether another write of the same would change nothing.
@@ -192,6 +206,15 @@ fn turn(step: &Step) -> (Wave, bool) {
 }
 
 impl Applied {
+    /// Whether all is there that takes the place of an object that is no longer wanted. Of the two ways to the page, the old
+    /// one stays until the new one is open.
+    fn replaces(&self, old: &Key) -> bool {
+        const WAYS: [&str; 2] = ["Ingress", "HTTPRoute"];
+        let is_way = |key: &Key| WAYS.contains(&key.kind.as_str());
+        let missing = self.held.iter().map(|held| &held.key).chain(self.foreign.iter().map(|foreign| &foreign.key));
+        !(is_way(old) && missing.into_iter().any(is_way))
+    }
+
     fn note(&mut self, step: &Step, outcome: Outcome) {
         match outcome {
             Outcome::Written(_) => {
@@ -357,6 +380,23 @@ mod tests {
         let body = Box::new(DynamicObject::new("x", &resource));
         let action = Action::Apply { body, uid: uid.map(str::to_owned), version: None, hand_over: None };
         Step { wave, key: Key { kind: kind.to_owned(), name: "x".to_owned() }, resource, action }
+    }
+
+    #[test]
+    fn the_old_way_to_the_page_stays_until_the_new_one_is_open() {
+        let key = |kind: &str| Key { kind: kind.to_owned(), name: "x".to_owned() };
+        let held = |kind| Applied { held: vec![Held { key: key(kind), reason: String::new() }], ..Applied::default() };
+        let foreign = Foreign { key: key("Ingress"), wave: Wave::Workload, message: String::new() };
+        let foreign = Applied { foreign: vec![foreign], ..Applied::default() };
+        for (applied, old, expected) in [
+            (Applied::default(), "Ingress", true),
+            (held("HTTPRoute"), "Ingress", false),
+            (held("HTTPRoute"), "HorizontalPodAutoscaler", true),
+            (held("PodMonitor"), "Ingress", true),
+            (foreign, "HTTPRoute", false),
+        ] {
+            assert_eq!(applied.replaces(&key(old)), expected, "{old} with {applied:?}");
+        }
     }
 
     #[test]

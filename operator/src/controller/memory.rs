@@ -62,6 +62,17 @@ impl Memory {
         self.written.take_if(|(_, version)| *version <= seen);
     }
 
+    /// Notes what became of a plan, which may have made Secrets.
+    pub(super) fn carried_out(&mut self, applied: Applied, makes_secrets: bool) {
+        if applied.secrets_changed {
+            self.secrets.expire();
+        }
+        let versions = applied.written.iter().filter_map(|key| Some((key.clone(), self.fights.version(key)?)));
+        self.unseen.wrote(versions, Instant::now());
+        self.made_secrets = makes_secrets && applied.written.iter().any(|key| key.kind == "Secret");
+        self.applied = applied;
+    }
+
     /// The status that a platform has. The watch may not have brought the latest yet.
     pub(super) fn status(&self, platform: &TodoPlatform) -> TodoPlatformStatus {
         let seen = version(platform.metadata.resource_version.as_deref());

@@ -7,6 +7,7 @@ mod kinds;
 mod memory;
 mod notices;
 mod pace;
+mod pass;
 mod queue;
 mod reconcile;
 mod relist;
@@ -15,6 +16,7 @@ mod scope;
 mod settled;
 mod unseen;
 pub mod watches;
+mod write;
 
 use std::{
     convert::Infallible,
@@ -57,8 +59,8 @@ pub type Guarded = DeserializeGuard<TodoPlatform>;
 /// What became of a pass.
 type Passed = Result<(ObjectRef<Guarded>, ControllerAction), ControllerError<Infallible, watcher::Error>>;
 
-/// Passes at the same time.
-const CONCURRENCY: u16 = 16;
+/// Passes at the same time, most of which wait: for a place to work in, or for pods that do not answer.
+const CONCURRENCY: u16 = 256;
 /// How long a pass may take with all that belongs to it. It has shorter limits of its own.
 const PASS: Duration = Duration::from_mins(3);
 /// Changes that come together set off one pass. Those that come during a pass set off the next one anyway, so this is only
@@ -76,6 +78,7 @@ pub struct Context {
     platforms: Store<Guarded>,
     leadership: Leadership,
     lanes: apply::Lanes,
+    places: isolation::Places,
     events: Events,
     memories: Memories,
     queue: Queue,
@@ -147,6 +150,7 @@ impl Operator {
             platforms,
             leadership: parts.leadership,
             lanes: apply::Lanes::default(),
+            places: isolation::Places::default(),
             events: parts.events,
             memories: Memories::default(),
             queue: Queue::default(),

@@ -5,7 +5,7 @@ use std::{
     fmt::Debug,
     pin::pin,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub(crate) use super::kinds::{base_kinds, late_kinds};
-use super::{Guarded, Scope, cache::Cache, relist};
+use super::{Guarded, Scope, cache::Cache, isolation::unending, relist};
 use crate::{
     class::{Class, words},
     dereference::cluster::{self, Cluster, Injector},
@@ -41,6 +41,9 @@ use crate::{
 const ASK_WHILE_MISSING: Duration = Duration::from_secs(15);
 /// How soon the cluster is asked again when all parts are there.
 const ASK_WHEN_COMPLETE: Duration = Duration::from_mins(1);
+
+/// Before a watch begins anew that a mistake has ended.
+const BREATH: Duration = Duration::from_secs(1);
 
 /// How long passes wait for watches that do not begin.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -106,7 +109,10 @@ impl Watches {
             .scope
             .api(|| Api::all(watches.client.clone()), |namespace| Api::namespaced(watches.client.clone(), namespace));
         watches.spawn(pods, "Pod", Arc::clone(&watches.pods), trim_pod, watches.stop.clone());
-        tokio::spawn(Arc::clone(&watches).look_for_late_kinds());
+        let late = Arc::clone(&watches);
+        tokio::spawn(async move {
+            unending(BREATH, || late.look_for_late_kinds(), || metrics::error(Class::Bug)).await;
+        });
         watches
     }
 
@@ -129,7 +135,7 @@ impl Watches {
 
     /// Watches that fail now, and why.
     pub fn failing(&self) -> BTreeMap<String, String> {
-        self.failing.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.failing.lock().clone()
     }
 
     /// Notes whether a watch that runs elsewhere works.
@@ -206,7 +212,7 @@ impl Watches {
         };
         tokio::spawn(async move {
             tokio::select! {
-                () = watch.run(api) => {}
+                () = watch.run_on(api) => {}
                 () = stop.cancelled() => {}
             }
         });
@@ -223,7 +229,7 @@ impl Watches {
     }
 
     /// Begins to watch a kind when its CRD appears and ends when it goes.
-    async fn look_for_late_kinds(self: Arc<Self>) {
+    async fn look_for_late_kinds(&self) {
         loop {
             let before = self.cluster.borrow().clone();
             let now = tokio::select! {
@@ -282,9 +288,15 @@ impl<K> Watch<K>
 where
     K: Resource + Clone + Serialize + DeserializeOwned + Debug + Send + 'static,
 {
-    async fn run(self, api: Api<K>) {
+    /// Watches on after a mistake in the operator, which would else leave it blind for this kind until a restart.
+    async fn run_on(self, api: Api<K>) {
+        let mistaken = || self.failing.fails(&self.kind, Class::Bug, "a mistake in the operator ended it".to_owned());
+        unending(BREATH, || self.run(api.clone()), mistaken).await;
+    }
+
+    async fn run(&self, api: Api<K>) {
         let trim = self.trim;
-        let mut events = pin!(relist::watch(api, self.config, self.relist).modify(move |object| {
+        let mut events = pin!(relist::watch(api, self.config.clone(), self.relist).modify(move |object| {
             // Half of each object's size, and never looked at.
             object.meta_mut().managed_fields = None;
             trim(object);
@@ -327,21 +339,28 @@ struct Failing(Mutex<BTreeMap<String, String>>);
 impl Failing {
     /// Remembers, and says once, whether a watch works.
     fn note(&self, kind: &str, error: Option<&watcher::Error>) {
-        let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match error {
-            None => {
-                if failing.remove(kind).is_some() {
-                    info!(%kind, "watching again");
-                }
-            }
-            Some(error) => {
-                let (class, message) = explain(error);
-                metrics::watch_failed(kind, class);
-                if failing.insert(kind.to_owned(), message.clone()).is_none() {
-                    warn!(%kind, %class, error = %message, "cannot watch; trying again");
-                }
-            }
+        match error.map(explain) {
+            None => self.works(kind),
+            Some((class, message)) => self.fails(kind, class, message),
         }
+    }
+
+    fn works(&self, kind: &str) {
+        if self.lock().remove(kind).is_some() {
+            info!(%kind, "watching again");
+        }
+    }
+
+    fn fails(&self, kind: &str, class: Class, message: String) {
+        metrics::watch_failed(kind, class);
+        if !self.lock().contains_key(kind) {
+            warn!(%kind, %class, error = %message, "cannot watch; trying again");
+        }
+        self.lock().insert(kind.to_owned(), message);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -19,10 +19,12 @@ const LONGEST_WAIT: Duration = Duration::from_mins(10);
 /// After so long without a repair the wait begins anew.
 const CALM: Duration = Duration::from_mins(30);
 
-/// Whether a pod is one whose sidecar matters: not one that has ended.
+/// Whether a pod is one whose sidecar matters: not one that has ended, nor a copy that a person runs to look into something.
 pub(super) fn counts(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    let mut owners = pod.metadata.owner_references.iter().flatten();
     !matches!(phase, Some("Succeeded" | "Failed"))
+        && owners.any(|owner| owner.controller == Some(true) && owner.kind == "ReplicaSet")
 }
 
 /// Whether a pod has a sidecar.
@@ -65,7 +67,23 @@ impl Repairs {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn neither_a_pod_that_has_ended_nor_one_that_a_person_runs_needs_a_sidecar() {
+        let pod = |phase: &str, owner: &str| {
+            let owners = json!([{"apiVersion": "apps/v1", "kind": owner, "name": "x", "uid": "1", "controller": true}]);
+            let owners = if owner.is_empty() { json!([]) } else { owners };
+            counts(
+                &serde_json::from_value(json!({"metadata": {"ownerReferences": owners}, "status": {"phase": phase}}))
+                    .unwrap(),
+            )
+        };
+        assert!(pod("Running", "ReplicaSet"));
+        assert!(!pod("Failed", "ReplicaSet") && !pod("Running", "") && !pod("Running", "Job"));
+    }
 
     #[test]
     fn pods_without_a_sidecar_are_deleted_one_at_a_time_and_ever_less_often() {

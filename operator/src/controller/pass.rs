@@ -1,0 +1,227 @@
+//! The steps of a pass: dereference, validate, build, plan, apply, observe.
+
+use std::{sync::Arc, time::Instant};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Resource, ResourceExt};
+use kube_runtime::reflector::ObjectRef;
+use todo_crds::platform::TodoPlatform;
+use tracing::{Instrument, info, warn};
+
+use super::{Context, isolation::Place, memory::Memory, reconcile::failed};
+use crate::{
+    apply::{Writer, topics},
+    dereference::{self, DereferenceError, Dereferenced},
+    names::App,
+    observe::{self, DataPath, Infrastructure, Observed},
+    plan::Live,
+    resolve::{KafkaMode, Violation},
+    runtime::{events::Notice, metrics, traces::step},
+    status::{Assessment, Stop},
+};
+
+/// What the watches know of one platform.
+struct Seen {
+    live: Live,
+    pods: Vec<Arc<Pod>>,
+}
+
+/// What a pass has found and done before it asks the pods.
+struct Worked {
+    dereferenced: Dereferenced,
+    seen: Seen,
+    infrastructure: Infrastructure,
+    /// Why Secrets cannot be read, if they cannot. Then nothing was written.
+    unreadable: Option<String>,
+}
+
+impl Context {
+    /// A pass. Pods are asked without a place: whole nodes may be silent.
+    pub(super) async fn pass(&self, platform: &TodoPlatform, memory: &mut Memory, place: Place<'_>) -> Assessment {
+        let Worked { dereferenced, seen, infrastructure, unreadable } =
+            match place.work(Box::pin(self.work(platform, memory))).await {
+                Ok(worked) => worked,
+                Err(stopped) => return stopped,
+            };
+        let observed = self.observe(dereferenced, &seen, infrastructure, memory);
+        let mut observed = Box::new(observed.instrument(step("observe")).await);
+        observed.secrets_unreadable = unreadable;
+        if is_suspended(platform) {
+            return Assessment::Suspended(observed);
+        }
+        self.repair(&observed, platform, memory).await;
+        Assessment::Observed(observed)
+    }
+
+    /// Reads what the platform names, and writes what it should have.
+    async fn work(&self, platform: &TodoPlatform, memory: &mut Memory) -> Result<Worked, Assessment> {
+        if let Some(other) = self.elder(platform) {
+            return Err(Assessment::Stopped(Stop::Conflict { other }));
+        }
+        memory.made_secrets = false;
+        let (dereferenced, unreadable) = self.dereferenced(platform, memory).await?;
+        let writes = !is_suspended(platform) && unreadable.is_none();
+        let mut seen = self.look(&dereferenced, memory).await;
+        let infrastructure =
+            step("infrastructure").in_scope(|| self.infrastructure(platform, &dereferenced, &seen, writes, memory));
+        if writes && self.write(platform, &dereferenced, &seen.live, &infrastructure, memory).await {
+            seen = self.look(&dereferenced, memory).await;
+        }
+        Ok(Worked { dereferenced, seen, infrastructure, unreadable })
+    }
+
+    /// The platform with all that it names, and why the Secrets among it are those of a pass before, if they are.
+    async fn dereferenced(
+        &self,
+        platform: &TodoPlatform,
+        memory: &mut Memory,
+    ) -> Result<(Dereferenced, Option<String>), Assessment> {
+        let read = dereference::dereference(&self.client, platform, &self.settings, &mut memory.secrets);
+        let (found, unreadable) = match read.instrument(step("dereference")).await {
+            Err(DereferenceError::Secrets(error)) => {
+                metrics::error(error.class);
+                warn!(platform = %platform.name_any(), %error, "looking only");
+                (dereference::remember(platform, &self.settings, &memory.secrets), Some(error.to_string()))
+            }
+            found => (found, None),
+        };
+        match found {
+            Ok(dereferenced) => Ok((dereferenced, unreadable)),
+            Err(DereferenceError::Invalid(violations)) => Err(invalid(&violations)),
+            Err(DereferenceError::Secrets(error)) => Err(failed(error.class, error.to_string())),
+        }
+    }
+
+    /// What the watches know of the platform's namespace, with what its containers said at last.
+    async fn look(&self, dereferenced: &Dereferenced, memory: &mut Memory) -> Seen {
+        let namespace = &dereferenced.resolved.namespace;
+        let live = Live { secrets: dereferenced.secrets.clone(), ..self.watches.live(namespace) };
+        let pods = memory.last_words.fill_in(&self.client, namespace, self.watches.pods(namespace)).await;
+        Seen { live, pods }
+    }
+
+    /// What of Kafka and PostgreSQL is there, the topics included.
+    fn infrastructure(
+        &self,
+        platform: &TodoPlatform,
+        dereferenced: &Dereferenced,
+        seen: &Seen,
+        writes: bool,
+        memory: &mut Memory,
+    ) -> Infrastructure {
+        let resolved = &dereferenced.resolved;
+        let parts = observe::parts(resolved, &seen.live, &seen.pods);
+        let broker_runs = match resolved.kafka.mode {
+            KafkaMode::Embedded(_) => parts.get(crate::names::KAFKA).is_some_and(|part| part.rollout.is_serving()),
+            KafkaMode::External(_) => dereferenced.missing.is_empty(),
+            KafkaMode::Strimzi(_) => false,
+        };
+        let topics = if matches!(resolved.kafka.mode, KafkaMode::Strimzi(_)) {
+            // Part of what is said about Kafka itself.
+            topics::Topics::Present
+        } else if broker_runs && self.leadership.is_leader() {
+            let incarnation = observe::broker_incarnation(&seen.pods);
+            let maker = writes.then_some(&self.leadership);
+            let answered = self.set_off(ObjectRef::new(&platform.name_any()).within(&resolved.namespace));
+            topics::ensure(&self.client, resolved, &incarnation, maker, &mut memory.topics, answered)
+        } else {
+            // What is not asked is not waited for.
+            memory.topics = topics::TopicsMemory::default();
+            topics::Topics::Unknown
+        };
+        let external_kafka = matches!(resolved.kafka.mode, KafkaMode::External(_));
+        let cluster = self.watches.cluster().borrow().clone();
+        let mut missing = observe::managed::needed(resolved);
+        missing.retain(|other| !cluster.missing(other.kinds).is_empty());
+        if !missing.is_empty() {
+            self.watches.hurry();
+        }
+        Infrastructure { parts, missing, topics, external_kafka }
+    }
+
+    async fn observe(
+        &self,
+        dereferenced: Dereferenced,
+        seen: &Seen,
+        infrastructure: Infrastructure,
+        memory: &mut Memory,
+    ) -> Observed {
+        let (resolved, Seen { live, pods }) = (dereferenced.resolved, seen);
+        memory.unseen.look(live);
+        let services = observe::services(&resolved, live, pods);
+        let (daprd, data_path) = (&mut memory.daprd, &mut memory.data_path);
+        let (components, data_path) = observe::ask(&self.http, &resolved, &services, pods, daprd, data_path).await;
+        if let DataPath::Verified { latency_ms, .. } = data_path {
+            metrics::data_path_latency(latency_ms);
+        }
+        memory.last_success = data_path.last_success(Instant::now()).or(memory.last_success);
+        Observed {
+            missing_secrets: dereferenced.missing,
+            secrets_unreadable: None,
+            cluster: self.watches.cluster().borrow().clone(),
+            infrastructure,
+            components,
+            services,
+            data_path,
+            applied: memory.applied.clone(),
+            disputes: memory.fights.disputes(Instant::now()),
+            unauthenticated: true,
+            url: observe::url(&resolved),
+        }
+    }
+
+    /// Deletes a pod that has no sidecar, if it is time for that.
+    async fn repair(&self, observed: &Observed, platform: &TodoPlatform, memory: &mut Memory) {
+        let namespace = platform.namespace().unwrap_or_default();
+        for service in &observed.services {
+            let injector = &observed.cluster.injector;
+            let Some(name) = memory.repairs.due(service.app, &service.without_sidecar, injector, Instant::now()) else {
+                continue;
+            };
+            let pods = self.watches.pods(&namespace);
+            let Some(uid) = pods.iter().find(|pod| pod.name_any() == name).and_then(|pod| pod.uid()) else { continue };
+            let resource = kube::core::ApiResource::erase::<Pod>(&());
+            match self.writer(&namespace).delete(&resource, &name, &uid).await {
+                Ok(_) => {
+                    metrics::repaired();
+                    info!(pod = %name, "deleted, as it has no sidecar");
+                    self.events.publish(platform, repaired(service.app, &name)).await;
+                }
+                Err(error) => warn!(pod = %name, %error, "cannot delete a pod without sidecar"),
+            }
+        }
+    }
+
+    /// The platform that has the namespace, if it is another one: the oldest.
+    fn elder(&self, platform: &TodoPlatform) -> Option<String> {
+        let namespace = platform.namespace();
+        let age =
+            |meta: &kube::core::ObjectMeta| (meta.creation_timestamp.clone().map(|time| time.0), meta.uid.clone());
+        let others = self.platforms.state_filter(|other| other.meta().namespace == namespace);
+        let oldest = others.iter().min_by_key(|other| age(other.meta()))?;
+        (oldest.meta().uid != platform.meta().uid && age(oldest.meta()) < age(platform.meta()))
+            .then(|| oldest.meta().name.clone().unwrap_or_default())
+    }
+
+    pub(super) fn writer(&self, namespace: &str) -> Writer {
+        Writer::new(self.client.clone(), namespace, self.leadership.clone(), self.lanes.clone())
+    }
+}
+
+fn is_suspended(platform: &TodoPlatform) -> bool {
+    platform.spec.suspend == Some(true)
+}
+
+fn invalid(violations: &[Violation]) -> Assessment {
+    let parts: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    Assessment::Stopped(Stop::Invalid(parts.join("; ")))
+}
+
+fn repaired(app: App, pod: &str) -> Notice {
+    Notice {
+        warning: true,
+        reason: "SidecarMissing".to_owned(),
+        action: "DeletePod",
+        note: format!("pod {pod} of {app} had no sidecar and was deleted, so that a new one gets one"),
+    }
+}

@@ -1,0 +1,138 @@
+//! What is written in a pass.
+
+use std::time::Instant;
+
+use kube::ResourceExt;
+use todo_crds::platform::TodoPlatform;
+use tracing::{Instrument, info};
+
+use super::{Context, memory::Memory, notices, pace, settled};
+use crate::{
+    apply::{self, Applied},
+    build,
+    dereference::{Dereferenced, cluster::Injector},
+    names,
+    observe::Infrastructure,
+    plan::{self, Gates, Identity, Key, Live, Plan},
+    runtime::{events::Notice, metrics, traces::step},
+};
+
+/// What a person should know once a plan is carried out.
+struct News {
+    /// That data of an earlier platform is used again.
+    takeover: Option<Notice>,
+    /// That all events come again.
+    replay: Option<Notice>,
+}
+
+impl Context {
+    /// Builds, plans and applies, unless the last try failed only just now. Answers whether there was something to do.
+    pub(super) async fn write(
+        &self,
+        platform: &TodoPlatform,
+        dereferenced: &Dereferenced,
+        live: &Live,
+        infrastructure: &Infrastructure,
+        memory: &mut Memory,
+    ) -> bool {
+        if memory.backoff.is_waiting(platform.metadata.generation, Instant::now()) {
+            return false;
+        }
+        let (identity, gates) = (identity(platform), self.gates(dereferenced, infrastructure));
+        let inputs = settled::Inputs { generation: platform.metadata.generation, dereferenced, live, gates: &gates };
+        if memory.settled.is_as_before(&inputs) {
+            return false;
+        }
+        let (plan, news) = planned(platform, &inputs, &identity);
+        for (key, version) in &plan.in_order {
+            self.watches.verified(&identity.namespace, key, version);
+        }
+        memory.fights.stayed(plan.in_order.iter().map(|(key, _)| key), Instant::now());
+        let (is_idle, makes_secrets) = (plan.is_empty(), pace::makes_secrets(&plan));
+        memory.settled.note(&inputs, is_idle && plan.in_order.is_empty());
+        let (writer, plan) = (self.writer(&identity.namespace), pace::secrets_first(plan));
+        let applied = apply::apply(&writer, &identity, plan, &mut memory.fights).instrument(step("apply")).await;
+        for (key, uid) in &applied.gone {
+            self.watches.forget(&identity.namespace, key, uid);
+        }
+        report(&identity, &applied);
+        for notice in news.of(&applied) {
+            self.events.publish(platform, notice).await;
+        }
+        memory.carried_out(applied, makes_secrets);
+        !is_idle
+    }
+
+    fn gates(&self, dereferenced: &Dereferenced, infrastructure: &Infrastructure) -> Gates {
+        let cluster = self.watches.cluster().borrow().clone();
+        let injects = matches!(cluster.injector, Injector::Ready { .. } | Injector::Unknown);
+        Gates {
+            missing_secrets: dereferenced.missing.iter().map(|missing| missing.secret.clone()).collect(),
+            dapr_ready: injects && cluster.missing_dapr_kinds().is_empty(),
+            infrastructure_ready: infrastructure.is_ready(),
+        }
+    }
+}
+
+fn planned(platform: &TodoPlatform, inputs: &settled::Inputs<'_>, identity: &Identity) -> (Plan, News) {
+    let live: &Live = inputs.live;
+    let desired = step("build").in_scope(|| build::desired(&inputs.dereferenced.resolved));
+    let plan = step("plan").in_scope(|| plan::plan(&desired, live, identity, inputs.gates));
+    let is_new = platform.status.as_ref().is_none_or(|status| status.observed_generation.is_none());
+    let takeover = is_new.then(|| notices::of_takeover(&desired, live, identity)).flatten();
+    (plan, News { takeover, replay: notices::of_consumer_group(&desired, live) })
+}
+
+impl News {
+    /// What there is to tell of what was really done.
+    fn of(self, applied: &Applied) -> Vec<Notice> {
+        let is_pubsub = |key: &Key| key.kind == "Component" && key.name == names::PUBSUB;
+        let replay = self.replay.filter(|_| applied.written.iter().any(is_pubsub));
+        let takeover = self.takeover.filter(|_| !applied.written.is_empty());
+        takeover.into_iter().chain(replay).chain(notices::of_conflicts(&applied.conflicts)).collect()
+    }
+}
+
+/// Counts and logs what was done.
+fn report(identity: &Identity, applied: &Applied) {
+    metrics::written("applied", applied.written.len());
+    metrics::written("removed", applied.removed.len());
+    metrics::conflicts(applied.conflicts.len());
+    if !applied.written.is_empty() || !applied.removed.is_empty() {
+        let (written, removed) = (texts(&applied.written), texts(&applied.removed));
+        info!(namespace = %identity.namespace, platform = %identity.name, %written, %removed, "applied");
+    }
+}
+
+fn identity(platform: &TodoPlatform) -> Identity {
+    Identity {
+        namespace: platform.namespace().unwrap_or_default(),
+        name: platform.name_any(),
+        uid: platform.uid().unwrap_or_default(),
+    }
+}
+
+fn texts(keys: &[Key]) -> String {
+    keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_of_what_was_not_written() {
+        let notice = |reason: &str| {
+            Some(Notice { warning: false, reason: reason.to_owned(), action: "Apply", note: String::new() })
+        };
+        let told = |written: &[(&str, &str)]| {
+            let key = |(kind, name): &(&str, &str)| Key { kind: (*kind).to_owned(), name: (*name).to_owned() };
+            let applied = Applied { written: written.iter().map(key).collect(), ..Applied::default() };
+            let news = News { takeover: notice("DataTakenOver"), replay: notice("EventsReplayed") };
+            news.of(&applied).into_iter().map(|notice| notice.reason).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[]), [""; 0]);
+        assert_eq!(told(&[("ConfigMap", "x")]), ["DataTakenOver"]);
+        assert_eq!(told(&[("Component", names::PUBSUB)]), ["DataTakenOver", "EventsReplayed"]);
+    }
+}
