@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
@@ -22,6 +23,11 @@ const PAUSE: Duration = Duration::from_millis(300);
 const FAR_AWAY: &str = "2031-06-01T09:00:00Z";
 /// Longest time after which a task is moved: reminders are looked for every 15 s, and some are then on their way.
 const MOVED_WITHIN: Duration = Duration::from_secs(20);
+/// Characters of the notes that a task has at first if it is to be completed: its first event is long, and the rest are not.
+pub(super) const LONG_NOTES: usize = 8_000;
+const NOTE: &str = "to do ";
+/// How often a completion is told again, all at the same time.
+const AGAIN: usize = 4;
 /// Longer than any way to be reminded.
 const NO_METHOD: usize = 60;
 const ALREADY_OR_NOT_THERE: [StatusCode; 3] =
@@ -36,7 +42,7 @@ enum Purpose {
     Move,
     /// A completion.
     Repeat,
-    /// A completion that is told again, twice at the same time, beside its event.
+    /// A completion that is told again, several times at once, beside its event.
     Replay,
     /// Events of another publisher.
     Tell,
@@ -76,7 +82,10 @@ impl Client {
         let mut body = json!({"user_id": self.user, "title": title, "due_at": FAR_AWAY});
         match purpose {
             Purpose::Remind | Purpose::Move => body["due_at"] = jiff::Timestamp::now().to_string().into(),
-            Purpose::Repeat | Purpose::Replay => body["recurrence"] = json!({"rrule": "FREQ=DAILY"}),
+            Purpose::Repeat | Purpose::Replay => {
+                body["recurrence"] = json!({"rrule": "FREQ=DAILY"});
+                body["notes"] = NOTE.repeat(LONG_NOTES / NOTE.len()).into();
+            }
             Purpose::Tell => {}
         }
         let (outcome, task) = self.send(Method::POST, "/api/tasks".to_owned(), &body).await;
@@ -99,7 +108,7 @@ impl Client {
     }
 
     async fn complete(&mut self, task: Uuid) {
-        let change = json!({"user_id": self.user, "priority": "high"});
+        let change = json!({"user_id": self.user, "priority": "high", "notes": null});
         let (outcome, changed) = self.send(Method::PATCH, self.path(task, ""), &change).await;
         self.history.note(Request::Update { task, version: changed["version"].as_i64() }, outcome);
         let (outcome, _) = self.send(Method::POST, self.path(task, "/complete"), &json!({})).await;
@@ -110,8 +119,7 @@ impl Client {
     async fn replay(&self, task: Uuid) {
         let Some(page) = &self.page else { return };
         let (path, nothing) = (self.path(task, "/process-completion"), json!({}));
-        let again = || timeout(PATIENCE, page.post(&path, &nothing));
-        let _ = tokio::join!(again(), again());
+        join_all((0..AGAIN).map(|_| timeout(PATIENCE, page.post(&path, &nothing)))).await;
     }
 
     /// Moves the tasks whose time has come.

@@ -28,6 +28,10 @@ pub struct Facts {
     pub stale: Vec<Uuid>,
     /// Events that are kept as dead letters.
     pub dead: HashSet<Uuid>,
+    /// Events that their consumer has marked as handled.
+    pub handled: HashSet<Uuid>,
+    /// How far each partition of a topic is acknowledged by its consumer: what is before it does not come again.
+    pub acknowledged: HashMap<(String, u32), i64>,
     /// How much had not got through when it had to.
     pub waiting: i64,
 }
@@ -58,6 +62,8 @@ pub struct StoredEvent {
     pub topic: String,
     /// Task that it is about.
     pub task: Uuid,
+    /// Reminder that it is about.
+    pub reminder: Option<Uuid>,
 }
 
 /// A message of a topic.
@@ -69,6 +75,8 @@ pub struct PublishedEvent {
     pub topic: String,
     /// Partition.
     pub partition: u32,
+    /// Place in it.
+    pub offset: i64,
     /// Task that it is about.
     pub task: Uuid,
 }
@@ -95,8 +103,9 @@ pub async fn waiting(ground: &Ground, foreign: &Foreign) -> anyhow::Result<i64> 
 pub async fn read(ground: &Ground) -> anyhow::Result<Facts> {
     const TASKS: &str = "SELECT id, title, version, completed_at IS NOT NULL AS completed, spawned_by FROM tasks
         WHERE user_id LIKE $1";
-    const OUTBOX: &str = "SELECT id, seq AS sequence, topic, (payload ->> 'task_id')::uuid AS task FROM outbox
-        WHERE payload ->> 'user_id' LIKE $1 ORDER BY seq";
+    const OUTBOX: &str = "SELECT id, seq AS sequence, topic, (payload ->> 'task_id')::uuid AS task,
+            (payload ->> 'reminder_id')::uuid AS reminder
+        FROM outbox WHERE payload ->> 'user_id' LIKE $1 ORDER BY seq";
     const NOTIFICATIONS: &str = "SELECT task_id, count(*) FROM notifications
         WHERE user_id LIKE $1 AND task_id IS NOT NULL GROUP BY task_id";
     // A notification is as old as its transaction, and a change as old as its lock of the task.
@@ -104,6 +113,9 @@ pub async fn read(ground: &Ground) -> anyhow::Result<Facts> {
         WHERE tasks.user_id LIKE $1 AND reminder_id IS NOT NULL AND notifications.created_at > tasks.updated_at
           AND NOT EXISTS (SELECT FROM task_reminders WHERE task_reminders.id = reminder_id)";
     const DEAD: &str = "SELECT id FROM dead_letters";
+    const HANDLED: &str = "SELECT event_id FROM inbox";
+    // Before what is handled, which it may not be ahead of.
+    let acknowledged = acknowledged(ground).await?;
     let (mut database, _forward) = ground.database().await?;
     let tasks = sqlx::query_as(TASKS).bind(USERS).fetch_all(&mut database).await?;
     let outbox = sqlx::query_as(OUTBOX).bind(USERS).fetch_all(&mut database).await?;
@@ -112,6 +124,8 @@ pub async fn read(ground: &Ground) -> anyhow::Result<Facts> {
         notifications.into_iter().map(|(task, count)| (task, usize::try_from(count).unwrap_or_default()));
     let stale = sqlx::query_scalar(STALE).bind(USERS).fetch_all(&mut database).await?;
     let dead: Vec<String> = sqlx::query_scalar(DEAD).fetch_all(&mut database).await?;
+    let handled: Vec<String> = sqlx::query_scalar(HANDLED).fetch_all(&mut database).await?;
+    let ids = |texts: Vec<String>| texts.iter().filter_map(|id| id.parse().ok()).collect();
     let mut published = Vec::new();
     for topic in TOPICS {
         published.extend(messages(ground, topic).await?);
@@ -122,7 +136,9 @@ pub async fn read(ground: &Ground) -> anyhow::Result<Facts> {
         published,
         notifications: notifications.collect(),
         stale,
-        dead: dead.iter().filter_map(|id| id.parse().ok()).collect(),
+        dead: ids(dead),
+        handled: ids(handled),
+        acknowledged,
         waiting: 0,
     })
 }
@@ -147,18 +163,57 @@ async fn messages(ground: &Ground, topic: &str) -> anyhow::Result<Vec<PublishedE
         while IFS=: read -r topic partition end; do
           if [ \"$end\" -gt 0 ]; then
             /opt/kafka/bin/kafka-console-consumer.sh --bootstrap-server $broker --topic \"$topic\" --partition \"$partition\" \
-              --offset earliest --max-messages \"$end\" --timeout-ms 30000 --property print.partition=true < /dev/null
+              --offset earliest --max-messages \"$end\" --timeout-ms 30000 --property print.partition=true \
+              --property print.offset=true < /dev/null
           fi
         done";
     let text = ground.in_broker(CONSUME, &[topic]).await?;
     let mut events = Vec::new();
     for line in text.lines().filter(|line| line.starts_with("Partition:")) {
-        let (partition, message) = line["Partition:".len()..].split_once('\t').context("a line without a value")?;
+        let (partition, offset, message) = parts(line).with_context(|| format!("in {topic}: {line}"))?;
         let message: Message = serde_json::from_str(message).with_context(|| format!("in {topic}: {message}"))?;
         if message.data.user_id.starts_with(USERS.trim_end_matches('%')) {
             let (id, task, topic) = (message.id, message.data.task_id, topic.to_owned());
-            events.push(PublishedEvent { id, topic, partition: partition.parse()?, task });
+            events.push(PublishedEvent { id, topic, partition, offset, task });
         }
     }
     Ok(events)
+}
+
+/// Partition, place in it and value.
+fn parts(line: &str) -> Option<(u32, i64, &str)> {
+    let (partition, rest) = line.strip_prefix("Partition:")?.split_once('\t')?;
+    let (offset, message) = rest.strip_prefix("Offset:")?.split_once('\t')?;
+    Some((partition.parse().ok()?, offset.parse().ok()?, message))
+}
+
+/// By the groups of all consumers.
+async fn acknowledged(ground: &Ground) -> anyhow::Result<HashMap<(String, u32), i64>> {
+    const DESCRIBE: &str = "export KAFKA_HEAP_OPTS=-Xmx128m
+        exec /opt/kafka/bin/kafka-run-class.sh org.apache.kafka.tools.consumer.group.ConsumerGroupCommand \
+          --bootstrap-server $0 --describe --all-groups";
+    let text = ground.in_broker(DESCRIBE, &[]).await?;
+    Ok(text.lines().filter_map(committed).collect())
+}
+
+/// Group, topic, partition and offset begin a line; what has no offset yet has a dash.
+fn committed(line: &str) -> Option<((String, u32), i64)> {
+    let mut words = line.split_whitespace().skip(1);
+    let topic = words.next().filter(|topic| TOPICS.contains(topic))?;
+    Some(((topic.to_owned(), words.next()?.parse().ok()?), words.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_kafkas_programs_say_is_read() {
+        assert_eq!(parts("Partition:2\tOffset:17\t{\"a\": \"\t\"}"), Some((2, 17, "{\"a\": \"\t\"}")));
+        assert_eq!(parts("Processed a total of 3 messages"), None);
+        let line = "todo-platform  reminders  1  42  43  1  sarama-8a1f  /10.0.0.1  sarama";
+        assert_eq!(committed(line), Some((("reminders".to_owned(), 1), 42)));
+        assert_eq!(committed("todo-platform  reminders  0  -  7  -  -  -  -"), None);
+        assert_eq!(committed("GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG"), None);
+    }
 }

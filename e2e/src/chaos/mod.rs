@@ -99,7 +99,7 @@ async fn faults(ground: &Ground, seed: u64, rounds: usize) -> anyhow::Result<usi
         for nemesis in &nemeses {
             sleep(pace.calm).await;
             eprintln!("chaos: {nemesis}");
-            nemesis.strike(ground, pace.hold).await?;
+            nemesis.strike(ground, &pace).await?;
         }
     }
     sleep(pace.calm).await;

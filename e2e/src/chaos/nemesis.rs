@@ -1,16 +1,19 @@
 //! What goes wrong. Each is over when it returns; what it broke may still be on its way back.
 
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::{fmt, time::Duration};
 
+use sqlx::AssertSqlSafe;
 use tokio::time::sleep;
 
-use super::Ground;
+use super::{Ground, ground::Pace};
+use crate::harness::until;
 
-/// Between two looks for sessions that are about to commit, which is a moment of less than a millisecond.
-const LOOK: Duration = Duration::from_millis(2);
+/// What a nemesis needs may be on its way back from the fault before.
+const BACK: Duration = Duration::from_secs(30);
+/// Longest message that a topic takes which refuses long ones.
+const NOT_LONG: usize = super::clients::LONG_NOTES / 2;
+/// No message is so short.
+const NONE: usize = 1;
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +28,10 @@ pub enum Nemesis {
     Partition(&'static str, &'static str),
     /// A rolling restart of this app, as `kubectl rollout restart` does it.
     Restart(&'static str),
-    /// The database ends sessions within transactions, most often those that have written an event and are about to commit.
+    /// The database ends sessions as they commit what they have written of an event, so that the commit fails.
     EndSessions,
+    /// A topic takes no messages with more bytes than this; of all else the broker goes on as before.
+    Refuse(&'static str, usize),
 }
 
 const BACKEND: &str = "backend-service";
@@ -35,7 +40,7 @@ const NOTIFICATION: &str = "notification-service";
 
 impl Nemesis {
     /// All that a run lets loose.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::KillPod(BACKEND),
         Self::KillPod(CONSUMER),
         Self::KillPod(NOTIFICATION),
@@ -52,29 +57,71 @@ impl Nemesis {
         Self::Partition(CONSUMER, "postgres"),
         Self::Restart(BACKEND),
         Self::EndSessions,
+        Self::Refuse("task-events", NOT_LONG),
+        Self::Refuse("reminders-dead", NONE),
     ];
 
-    /// Does it; what is frozen or cut off is so for `hold`.
-    pub(super) async fn strike(self, ground: &Ground, hold: Duration) -> anyhow::Result<()> {
+    /// Does it.
+    pub(super) async fn strike(self, ground: &Ground, pace: &Pace) -> anyhow::Result<()> {
         match self {
-            Self::EndSessions => end_sessions(ground, hold).await,
-            _ => ground.strike(self, hold).await,
+            Self::EndSessions => end_sessions(ground, pace.hold).await,
+            Self::Refuse(topic, bytes) => refuse(ground, topic, bytes, pace.hold).await,
+            // Then reminders are on their way while their tasks are moved.
+            Self::Freeze(NOTIFICATION, _) => ground.strike(self, pace.tick).await,
+            _ => ground.strike(self, pace.hold).await,
         }
     }
 }
 
-/// Without the relay's, which holds its transaction for as long as the broker takes and would never get through.
+/// By a trigger that waits for the commit and knows when its time is over, so that it need not be removed: that would wait
+/// for whoever writes. The relay only marks events and is left alone: it commits after the broker has answered, and would
+/// publish the same again and again.
 async fn end_sessions(ground: &Ground, hold: Duration) -> anyhow::Result<()> {
-    const END: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-        WHERE usename = current_user AND pid <> pg_backend_pid() AND state = 'idle in transaction'
-          AND (query LIKE 'INSERT INTO outbox%' OR (query LIKE 'INSERT INTO%' AND random() < 0.3))";
-    // The database may be on its way back.
-    let Ok((mut database, _forward)) = ground.database().await else { return Ok(()) };
-    let begun = Instant::now();
-    while begun.elapsed() < hold {
-        sqlx::query(END).execute(&mut database).await?;
-        sleep(LOOK).await;
+    const TABLES: [&str; 3] = ["outbox", "inbox", "notifications"];
+    let seconds = hold.as_secs();
+    let dice = format!(
+        "DO $do$ BEGIN EXECUTE format($format$
+            CREATE OR REPLACE FUNCTION chaos_end_session() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN
+                IF random() < 0.3 AND clock_timestamp() < %L THEN
+                    PERFORM pg_terminate_backend(pg_backend_pid());
+                    PERFORM pg_sleep(1);
+                END IF;
+                RETURN NULL;
+            END $body$ $format$, clock_timestamp() + interval '{seconds} seconds'); END $do$"
+    );
+    let (mut database, _forward) =
+        until("the database answers", BACK, async || Ok(Some(ground.database().await?))).await?;
+    sqlx::raw_sql(AssertSqlSafe(dice)).execute(&mut database).await?;
+    for table in TABLES {
+        let there =
+            "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'chaos_end_session' AND tgrelid = $1::regclass)";
+        if sqlx::query_scalar(there).bind(table).fetch_one(&mut database).await? {
+            continue;
+        }
+        let trigger = format!(
+            "CREATE CONSTRAINT TRIGGER chaos_end_session AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION chaos_end_session()"
+        );
+        sqlx::raw_sql(AssertSqlSafe(trigger)).execute(&mut database).await?;
     }
+    sleep(hold).await;
+    Ok(())
+}
+
+async fn refuse(ground: &Ground, topic: &str, bytes: usize, hold: Duration) -> anyhow::Result<()> {
+    const ALTER: &str = "export KAFKA_HEAP_OPTS=-Xmx128m
+        exec /opt/kafka/bin/kafka-run-class.sh kafka.admin.ConfigCommand --bootstrap-server $0 --entity-type topics --entity-name $1 --alter \"$2\" \"$3\"";
+    const SETTING: &str = "max.message.bytes";
+    let setting = format!("{SETTING}={bytes}");
+    let alter = async |how, what| {
+        until("the broker changes a topic", BACK, async || {
+            Ok(Some(ground.in_broker(ALTER, &[topic, how, what]).await?))
+        })
+        .await
+    };
+    alter("--add-config", &setting).await?;
+    sleep(hold).await;
+    alter("--delete-config", SETTING).await?;
     Ok(())
 }
 
@@ -86,7 +133,8 @@ impl fmt::Display for Nemesis {
             Self::Freeze(app, process) => write!(f, "{process} of {app} freezes"),
             Self::Partition(from, to) => write!(f, "{from} is cut off from {to}"),
             Self::Restart(app) => write!(f, "{app} is restarted"),
-            Self::EndSessions => write!(f, "sessions of the database end within transactions"),
+            Self::EndSessions => write!(f, "sessions of the database end as they commit"),
+            Self::Refuse(topic, bytes) => write!(f, "{topic} takes no messages of more than {bytes} bytes"),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    facts::{Facts, StoredTask},
+    facts::{Facts, PublishedEvent, StoredTask},
     history::{History, Outcome, Request},
 };
 
@@ -25,6 +25,8 @@ pub enum Violation {
     Unfounded(String),
     /// The events of a task were published in another order than they happened.
     Disordered(String),
+    /// The consumer of an event has acknowledged it, so that it does not come again, and has not handled it.
+    Dropped(String),
     /// An event had no effect.
     NoEffect(String),
     /// An event took effect more than once.
@@ -50,6 +52,7 @@ impl Violation {
             Self::Unpublished(which) => ("stored and not published", which),
             Self::Unfounded(which) => ("published and not stored", which),
             Self::Disordered(which) => ("published out of order", which),
+            Self::Dropped(which) => ("acknowledged to the broker and not handled", which),
             Self::NoEffect(which) => ("without effect", which),
             Self::DoubleEffect(which) => ("with effect more than once", which),
             Self::Stale(which) => ("with effect though it was out of date", which),
@@ -73,6 +76,7 @@ pub fn violations(history: &History, facts: &Facts) -> Vec<Violation> {
     effects(history, facts, &mut found);
     publication(history, facts, &mut found);
     order(facts, &mut found);
+    consumption(facts, &mut found);
     if facts.waiting > 0 {
         found.push(Violation::Waiting(format!("{} events", facts.waiting)));
     }
@@ -151,6 +155,14 @@ fn effects(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
             found.push(Violation::DoubleEffect(which()));
         }
     }
+    let mut told: BTreeMap<Uuid, usize> = BTreeMap::new();
+    for reminder in facts.outbox.iter().filter_map(|event| event.reminder) {
+        *told.entry(reminder).or_default() += 1;
+    }
+    let again = told.into_iter().filter(|(_, events)| *events > 1);
+    found.extend(
+        again.map(|(id, events)| Violation::DoubleEffect(format!("a tick for reminder {id} ({events} events)"))),
+    );
     found.extend(facts.stale.iter().map(|task| Violation::Stale(format!("reminder of {task}"))));
     let forgotten = history.foreign().impossible.into_iter().filter(|event| !facts.dead.contains(event));
     found.extend(forgotten.map(|event| Violation::Forgotten(format!("event {event}"))));
@@ -201,6 +213,17 @@ fn order(facts: &Facts, found: &mut Vec<Violation>) {
         }
         *before = *sequence;
     }
+}
+
+/// What a consumer has acknowledged to the broker is handled or kept as a dead letter.
+fn consumption(facts: &Facts, found: &mut Vec<Violation>) {
+    let is_acknowledged = |event: &&PublishedEvent| {
+        facts.acknowledged.get(&(event.topic.clone(), event.partition)).is_some_and(|end| event.offset < *end)
+    };
+    let dropped = facts.published.iter().filter(is_acknowledged).map(|event| event.id);
+    let dropped: BTreeSet<Uuid> =
+        dropped.filter(|id| !facts.handled.contains(id) && !facts.dead.contains(id)).collect();
+    found.extend(dropped.into_iter().map(|id| Violation::Dropped(format!("event {id}"))));
 }
 
 #[cfg(test)]

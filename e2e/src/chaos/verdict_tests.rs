@@ -24,7 +24,7 @@ fn task(id: Uuid, title: &str, version: i64, spawned_by: Option<Uuid>) -> Stored
 }
 
 fn event(id: Uuid, sequence: i64, task: Uuid) -> StoredEvent {
-    StoredEvent { id, sequence, topic: "task-events".to_owned(), task }
+    StoredEvent { id, sequence, topic: "task-events".to_owned(), task, reminder: None }
 }
 
 /// A task that was made and completed, its next occurrence, one that was reminded of, and one that somebody else reminded
@@ -45,7 +45,14 @@ fn right() -> (History, Facts) {
     let published = outbox
         .iter()
         .chain(&of_others)
-        .map(|event| PublishedEvent { id: event.id, topic: event.topic.clone(), partition: 0, task: event.task })
+        .zip(0..)
+        .map(|(event, offset)| PublishedEvent {
+            id: event.id,
+            topic: event.topic.clone(),
+            partition: 0,
+            offset,
+            task: event.task,
+        })
         .collect();
     let facts = Facts {
         tasks: vec![
@@ -58,6 +65,8 @@ fn right() -> (History, Facts) {
         published,
         notifications: HashMap::from([(REMINDER, 1), (OF_OTHERS, 1)]),
         dead: HashSet::from([IMPOSSIBLE]),
+        handled: HashSet::from([CREATED, COMPLETED, SPAWNED, REMINDED, TOLD]),
+        acknowledged: HashMap::from([(("task-events".to_owned(), 0), 6)]),
         ..Facts::default()
     };
     (history, facts)
@@ -70,6 +79,16 @@ fn a_run_in_which_all_went_well_has_no_violation() {
     // At least once: the same event again is no mistake of the publisher.
     facts.published.push(facts.published[0].clone());
     assert_eq!(violations(&history, &facts), []);
+}
+
+#[test]
+fn what_has_not_been_acknowledged_to_the_broker_may_still_be_handled() {
+    let (history, mut facts) = right();
+    facts.handled.remove(&TOLD);
+    facts.acknowledged.insert(("task-events".to_owned(), 0), 4);
+    assert_eq!(violations(&history, &facts), []);
+    facts.acknowledged.insert(("task-events".to_owned(), 0), 5);
+    assert_eq!(violations(&history, &facts).len(), 1);
 }
 
 #[test]
@@ -159,7 +178,17 @@ fn each_way_to_go_wrong_is_found() {
 
 #[test]
 fn each_way_to_go_wrong_with_reminders_and_events_of_others_is_found() {
-    let wrong: [Wrong; 7] = [
+    let wrong: [Wrong; 9] = [
+        (
+            "acknowledged to the broker before the commit",
+            |_, facts| facts.handled.retain(|id| *id != CREATED),
+            |found| matches!(found, Violation::Dropped(_)),
+        ),
+        (
+            "a reminder that is claimed by each tick",
+            |_, facts| facts.outbox.iter_mut().take(2).for_each(|event| event.reminder = Some(REMINDER)),
+            |found| matches!(found, Violation::DoubleEffect(_)),
+        ),
         (
             "a reminder of somebody else shown twice",
             |_, facts| *facts.notifications.entry(OF_OTHERS).or_default() += 1,

@@ -46,13 +46,19 @@ impl LocalPlatform {
     /// Renders an empty spec with the operator of this checkout.
     pub async fn render(cluster: &Cluster) -> anyhow::Result<Rendered> {
         let settings = cluster.settings();
+        let page = images::page();
+        anyhow::ensure!(
+            page.join("index.html").is_file(),
+            "the page has not been built: `cargo xtask up` does it, or `npm ci && npm run build` in {}",
+            page.parent().unwrap_or(&page).display()
+        );
         // Where Dapr's images are pulled, its programs are not there yet.
         cluster.tools().ensure(&[Tool::Dapr], &Progress::new(settings.cache())).await?;
         let rendered = Rendered { cluster: cluster.clone(), folder: tempfile::tempdir()? };
         let file = rendered.folder.path().join("platform.yaml");
         std::fs::write(&file, PLATFORM)?;
         let render = Command::new(images::programs(settings).join("todo-operator")).arg("render").arg("-f").arg(file);
-        render.arg("--local").arg(rendered.path()).arg("--web-root").arg(images::page()).run().await?;
+        render.arg("--local").arg(rendered.path()).arg("--web-root").arg(page).run().await?;
         Ok(rendered)
     }
 

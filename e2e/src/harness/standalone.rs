@@ -170,7 +170,7 @@ impl Standalone {
                 async move {
                     match ended {
                         // Waiting any longer would be in vain.
-                        Some(name) => Ok(Some(Err(anyhow::anyhow!("{name} has ended")))),
+                        Some(why) => Ok(Some(Err(anyhow::anyhow!("{why}")))),
                         None => Ok(Some(Ok(sidecar.get("/v1.0/healthz").await?.expect(204).map(drop)?))),
                     }
                 }
@@ -186,9 +186,12 @@ impl Standalone {
         process.and_then(|process| process.child.id()).with_context(|| format!("{name} does not run"))
     }
 
+    /// Which process has ended, and what it said of it.
     fn ended(&mut self) -> Option<String> {
         let ended = |process: &mut Process| !matches!(process.child.try_wait(), Ok(None));
-        self.processes.iter_mut().find_map(|process| ended(process).then(|| process.name.clone()))
+        let name = self.processes.iter_mut().find_map(|process| ended(process).then(|| process.name.clone()))?;
+        let log = std::fs::read_to_string(self.log(&name)).unwrap_or_default();
+        Some(format!("{name} has ended: {}", complaint(&log).unwrap_or("without a word")))
     }
 
     /// The last lines of all logs, for a person who wants to know why a scenario failed.
@@ -203,6 +206,12 @@ impl Standalone {
         }
         text
     }
+}
+
+/// The first line of a log that tells of an error, or else the last one.
+fn complaint(log: &str) -> Option<&str> {
+    let is_error = |line: &&str| line.to_lowercase().contains("error") || line.to_lowercase().contains("fatal");
+    log.lines().find(is_error).or_else(|| log.lines().rfind(|line| !line.trim().is_empty()))
 }
 
 /// Its ports beside the first are those that `dapr init` publishes.

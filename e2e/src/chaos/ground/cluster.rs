@@ -45,7 +45,7 @@ pub(super) async fn strike(nemesis: Nemesis, namespace: &Namespace, hold: Durati
             let api = namespace.api::<Deployment>();
             api.patch(app, &PatchParams::default(), &Patch::Merge(patch)).await?;
         }
-        Nemesis::EndSessions => anyhow::bail!("sessions are ended by the database itself"),
+        Nemesis::EndSessions | Nemesis::Refuse(..) => anyhow::bail!("{nemesis}: this is not done by the cluster"),
     }
     Ok(())
 }

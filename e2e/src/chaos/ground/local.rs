@@ -45,7 +45,9 @@ pub(super) async fn strike(nemesis: Nemesis, platform: &Mutex<LocalPlatform>, ho
             signal(&name, Signal::CONT).await;
         }
         Nemesis::Restart(app) => signal(app, Signal::TERM).await,
-        Nemesis::Partition(..) | Nemesis::EndSessions => anyhow::bail!("this cannot be done to processes: {nemesis}"),
+        Nemesis::Partition(..) | Nemesis::EndSessions | Nemesis::Refuse(..) => {
+            anyhow::bail!("this cannot be done to processes: {nemesis}")
+        }
     }
     Ok(())
 }

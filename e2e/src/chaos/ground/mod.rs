@@ -26,6 +26,8 @@ pub(super) struct Pace {
     pub(super) calm: Duration,
     /// How long something stays frozen or cut off.
     pub(super) hold: Duration,
+    /// How long reminders are held up, if there are to be some: they are looked for every 15 s.
+    pub(super) tick: Duration,
     /// How long everything may take to get through after the last fault.
     pub(super) drained: Duration,
 }
@@ -51,14 +53,15 @@ impl Ground {
 
     /// Pods take longer to come back than processes.
     pub(super) fn pace(&self) -> Pace {
-        let seconds = |calm, hold, drained| Pace {
+        let seconds = |calm, hold, tick, drained| Pace {
             calm: Duration::from_secs(calm),
             hold: Duration::from_secs(hold),
+            tick: Duration::from_secs(tick),
             drained: Duration::from_secs(drained),
         };
         match self {
-            Self::Cluster(_) => seconds(8, 10, 180),
-            Self::Local(_) => seconds(2, 4, 60),
+            Self::Cluster(_) => seconds(8, 10, 10, 180),
+            Self::Local(_) => seconds(2, 4, 18, 60),
         }
     }
 
