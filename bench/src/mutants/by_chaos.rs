@@ -14,10 +14,10 @@ use crate::chaos;
 
 /// What runs without a patch, for `--filter`.
 const UNCHANGED: &str = "unchanged";
-/// What has to do with events; the page passes on what others say, and is built once.
-const SERVICES: [&str; 3] = ["todo-backend", "todo-notification", "todo-recurring-task"];
-const PAGE: &str = "todo-frontend";
+/// All together, as what they depend on is built for all of them alike.
+const SERVICES: [&str; 4] = ["todo-backend", "todo-notification", "todo-recurring-task", "todo-frontend"];
 
+/// Of two mutants, one runs while the other is built.
 pub(super) async fn all(
     copy: &Copy,
     cluster: &Cluster,
@@ -25,32 +25,74 @@ pub(super) async fn all(
     arguments: &Arguments,
 ) -> anyhow::Result<()> {
     let seed = arguments.seed.unwrap_or_else(rand::random);
-    build(copy, &[PAGE]).await?;
+    let (hidden, visible): (Vec<_>, Vec<_>) = mutants.iter().partition(|mutant| mutant.unseen.is_some());
+    let without = UNCHANGED.contains(&arguments.filter).then_some(None);
+    let mut order = without.into_iter().chain(visible.into_iter().map(Some));
     println!("Faults, seed {seed}:\n| mutant | what the judge said | seconds | of the build |\n|---|---|---|---|");
-    if UNCHANGED.contains(&arguments.filter) {
-        let judged = Judged::of(copy, cluster, seed).await?;
-        println!("| none | {judged}");
-        let all: Vec<_> = judged.violations.iter().map(ToString::to_string).collect();
-        anyhow::ensure!(all.is_empty(), "without a mutant, too, there are violations: {}", all.join("; "));
+    for mutant in hidden {
+        println!("| {} | not asked: {} | | |", mutant.what, mutant.unseen.as_deref().unwrap_or_default());
     }
     let mut missed = 0;
-    for mutant in mutants {
-        if let Some(why) = &mutant.unseen {
-            println!("| {} | not asked: {why} | | |", mutant.what);
-            continue;
-        }
-        copy.patch(mutant, &[]).await?;
-        let judged = Judged::of(copy, cluster, seed).await;
-        copy.patch(mutant, &["--reverse"]).await?;
-        missed += u32::from(!judged.as_ref().is_ok_and(Judged::is_noticed));
-        match judged {
-            Ok(judged) => println!("| {} | {judged}", mutant.what),
+    let mut next = Built::next(copy, &mut order).await?;
+    while let Some(built) = next {
+        let (judged, after) = tokio::join!(built.judge(cluster, seed), Built::next(copy, &mut order));
+        next = after?;
+        let what = built.mutant.map_or("none", |mutant| &mutant.what);
+        let is_noticed = judged.as_ref().is_ok_and(Judged::is_noticed);
+        match &judged {
+            Ok(judged) => println!("| {what} | {judged} | {} |", built.lasted.as_secs()),
             // The others are worth a run all the same.
-            Err(error) => println!("| {} | **no run**: {error:#} | | |", mutant.what),
+            Err(error) => println!("| {what} | **no run**: {error:#} | | |"),
+        }
+        if built.mutant.is_some() {
+            missed += u32::from(!is_noticed);
+        } else {
+            let all: Vec<_> = judged?.violations.iter().map(ToString::to_string).collect();
+            anyhow::ensure!(all.is_empty(), "without a mutant, too, there are violations: {}", all.join("; "));
         }
     }
     anyhow::ensure!(missed == 0, "{missed} mutants were not noticed");
     Ok(())
+}
+
+/// Programs of a mutant, or of the services as they are.
+struct Built<'a> {
+    mutant: Option<&'a Mutant>,
+    programs: tempfile::TempDir,
+    lasted: Duration,
+}
+
+impl<'a> Built<'a> {
+    async fn next(copy: &Copy, order: &mut impl Iterator<Item = Option<&'a Mutant>>) -> anyhow::Result<Option<Self>> {
+        match order.next() {
+            Some(mutant) => Self::of(copy, mutant).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn of(copy: &Copy, mutant: Option<&'a Mutant>) -> anyhow::Result<Self> {
+        let begun = Instant::now();
+        if let Some(mutant) = mutant {
+            copy.patch(mutant, &[]).await?;
+        }
+        let built = build(copy).await;
+        if let Some(mutant) = mutant {
+            copy.patch(mutant, &["--reverse"]).await?;
+        }
+        built?;
+        // Those of the next one take their place.
+        let programs = tempfile::tempdir()?;
+        for name in SERVICES {
+            std::fs::copy(target().join("debug").join(name), programs.path().join(name))?;
+        }
+        Ok(Self { mutant, programs, lasted: begun.elapsed() })
+    }
+
+    async fn judge(&self, cluster: &Cluster, seed: u64) -> anyhow::Result<Judged> {
+        let begun = Instant::now();
+        let report = chaos::local(cluster, Some(self.programs.path()), seed, 1).await?;
+        Ok(Judged { violations: report.violations(), lasted: begun.elapsed() })
+    }
 }
 
 /// What came of a run.
@@ -58,19 +100,9 @@ struct Judged {
     violations: Vec<Violation>,
     /// How long it took with its start.
     lasted: Duration,
-    /// How long the services took to build.
-    built: Duration,
 }
 
 impl Judged {
-    async fn of(copy: &Copy, cluster: &Cluster, seed: u64) -> anyhow::Result<Self> {
-        let begun = Instant::now();
-        build(copy, &SERVICES).await?;
-        let built = begun.elapsed();
-        let report = chaos::local(cluster, Some(&target().join("debug")), seed, 1).await?;
-        Ok(Self { violations: report.violations(), lasted: begun.elapsed().saturating_sub(built), built })
-    }
-
     /// That something came late is not enough: a slow machine is reason enough for it.
     fn is_noticed(&self) -> bool {
         self.violations.iter().any(|violation| !matches!(violation, Violation::Waiting(_)))
@@ -79,16 +111,16 @@ impl Judged {
 
 impl fmt::Display for Judged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} | {} | {} |", in_short(&self.violations), self.lasted.as_secs(), self.built.as_secs())
+        write!(f, "{} | {}", in_short(&self.violations), self.lasted.as_secs())
     }
 }
 
 /// Without debug information, which takes longer to write than the code.
-async fn build(copy: &Copy, packages: &[&str]) -> anyhow::Result<()> {
-    let packages = packages.iter().flat_map(|package| ["--package", package]);
-    let mut build = copy.cargo(&["build", "--locked", "--quiet"]);
-    let built = build.args(packages).env("CARGO_PROFILE_DEV_DEBUG", "0").status().await?;
-    anyhow::ensure!(built.success(), "the services do not compile");
+async fn build(copy: &Copy) -> anyhow::Result<()> {
+    let packages = SERVICES.iter().flat_map(|package| ["--package", package]);
+    let mut cargo = copy.cargo(&["build", "--locked", "--quiet"]);
+    let status = cargo.args(packages).env("CARGO_PROFILE_DEV_DEBUG", "0").status().await?;
+    anyhow::ensure!(status.success(), "the services do not compile");
     Ok(())
 }
 
