@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use todo_e2e::faults::{self, Action, Ground, Lived};
+use todo_e2e::faults::{self, Ground, Life, Lived};
 
 /// How much goes wrong.
 #[derive(Debug, clap::Args)]
@@ -11,6 +11,9 @@ pub(crate) struct Arguments {
     /// Every fault of every request, instead of each fault of each kind of object once.
     #[arg(long)]
     whole: bool,
+    /// Platforms whose Kafka and PostgreSQL other operators run.
+    #[arg(long)]
+    managed: bool,
     /// For the same sample again.
     #[arg(long)]
     seed: Option<u64>,
@@ -20,8 +23,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let ground = Ground::start().await?;
-    let course = ground.walk(0).await?.undisturbed(&Action::ALL).await?;
+    let life = if arguments.managed { Life::Managed } else { Life::Plain };
+    let ground = Ground::start_for(life).await?;
+    let course = ground.walk(0).await?.undisturbed(life.actions()).await?;
     let seed = arguments.seed.unwrap_or_else(rand::random);
     let plans = if arguments.whole { faults::whole(&course) } else { faults::sample(&course, seed) };
     let begun = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::{
     Api, Client,
     api::{DeleteParams, DynamicObject, Patch, PatchParams},
@@ -15,6 +15,36 @@ use todo_crds::platform::TodoPlatform;
 pub(super) const PLATFORM: &str = "todo";
 /// Who does it.
 const PERSON: &str = "person";
+/// What is edited by hand.
+const EDITED: &str = "frontend-service";
+
+/// What a platform is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Life {
+    /// As many of Kubernetes' own kinds as possible, with a Kafka that is there.
+    #[default]
+    Plain,
+    /// As many kinds of others as possible, whose operators are not here.
+    Managed,
+}
+
+impl Life {
+    /// Folders of kinds that others define.
+    pub(super) const fn kinds(self) -> &'static [&'static str] {
+        match self {
+            Self::Plain => &[],
+            Self::Managed => &["strimzi", "cloud-native-pg", "prometheus-operator"],
+        }
+    }
+
+    /// What people do in it.
+    pub const fn actions(self) -> &'static [Action] {
+        match self {
+            Self::Plain => &Action::ALL,
+            Self::Managed => &[Action::Create, Action::Update, Action::Delete],
+        }
+    }
+}
 
 /// A thing that a person does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,11 +53,11 @@ pub enum Action {
     Create,
     /// Changes what all sidecars read, and takes the ingress away.
     Update,
-    /// Wants more pods of a service.
+    /// Wants more pods of a service, and leaves those of another to an autoscaler.
     Scale,
-    /// Changes a password.
+    /// Changes a password, and a Service by hand so that an apply alone cannot put it right.
     Rotate,
-    /// Wants another version of the services.
+    /// Wants another version of the services, and the autoscaler away.
     Upgrade,
     /// Deletes the platform.
     Delete,
@@ -37,8 +67,13 @@ impl Action {
     /// All, in the order of a platform's life.
     pub const ALL: [Self; 6] = [Self::Create, Self::Update, Self::Scale, Self::Rotate, Self::Upgrade, Self::Delete];
 
-    /// Does it.
+    /// Does it in a plain life.
     pub async fn perform(self, client: &Client, namespace: &str) -> anyhow::Result<()> {
+        self.perform_in(Life::Plain, client, namespace).await
+    }
+
+    /// Does it.
+    pub async fn perform_in(self, life: Life, client: &Client, namespace: &str) -> anyhow::Result<()> {
         let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
         let params = PatchParams::apply(PERSON).force();
         let secret = async |name: &str, key: &str, value: &str| {
@@ -48,25 +83,32 @@ impl Action {
             secrets.patch(name, &params, &Patch::Apply(body)).await
         };
         match self {
-            Self::Create => {
+            Self::Create if life == Life::Plain => {
                 secret("kafka-username", "username", "todo").await?;
                 secret("kafka-password", "password", "one").await?;
             }
             Self::Rotate => {
                 secret("kafka-password", "password", "another").await?;
+                let services: Api<Service> = Api::namespaced(client.clone(), namespace);
+                let edited = json!({"spec": {"ports": [{"name": "http", "port": 81, "targetPort": "http"}]}});
+                let params = PatchParams { field_manager: Some(PERSON.to_owned()), ..PatchParams::default() };
+                services.patch(EDITED, &params, &Patch::Merge(edited)).await?;
                 return Ok(());
             }
             Self::Delete => {
                 platforms(client, namespace).delete(PLATFORM, &DeleteParams::background()).await?;
                 return Ok(());
             }
-            Self::Update | Self::Scale | Self::Upgrade => {}
+            Self::Create | Self::Update | Self::Scale | Self::Upgrade => {}
         }
         let platform = json!({
             "apiVersion": "todoplatform.dev/v1alpha1",
             "kind": "TodoPlatform",
             "metadata": {"name": PLATFORM},
-            "spec": self.spec(),
+            "spec": match life {
+                Life::Plain => self.spec(),
+                Life::Managed => self.managed(),
+            },
         });
         let params = PatchParams { field_validation: Some(kube::api::ValidationDirective::Strict), ..params.clone() };
         platforms(client, namespace).patch(PLATFORM, &params, &Patch::Apply(platform)).await?;
@@ -91,6 +133,7 @@ impl Action {
             "services": {
                 "backend": {"autoscaling": {"minReplicas": 2, "maxReplicas": 4}},
                 "notification": {"replicas": 1},
+                "recurringTask": {"replicas": 1},
             },
             "ingress": {"host": "todo.example.com"},
         });
@@ -99,10 +142,29 @@ impl Action {
             spec.as_object_mut().map(|spec| spec.remove("ingress"));
         }
         if self >= Self::Scale {
-            spec["services"]["notification"]["replicas"] = json!(2);
+            spec["services"]["notification"] = json!({"autoscaling": {"minReplicas": 2, "maxReplicas": 3}});
+            spec["services"]["recurringTask"]["replicas"] = json!(2);
         }
         if self >= Self::Upgrade {
             spec["version"] = json!("0.2.0");
+            spec["services"]["notification"] = json!({"replicas": 2});
+        }
+        spec
+    }
+
+    /// The spec after it, if others run Kafka and PostgreSQL.
+    fn managed(self) -> Value {
+        let mut spec = json!({
+            "version": "0.1.0",
+            "deletionPolicy": "Delete",
+            "kafka": {"strimzi": {"replicas": 1}},
+            "postgres": {"cloudNativePg": {"instances": 1}},
+            "monitoring": {"serviceMonitor": {}, "prometheusRule": {}, "dashboard": {}},
+        });
+        if self >= Self::Update {
+            spec["kafka"]["strimzi"]["replicas"] = json!(2);
+            spec["postgres"]["cloudNativePg"]["instances"] = json!(2);
+            spec.as_object_mut().map(|spec| spec.remove("monitoring"));
         }
         spec
     }

@@ -21,14 +21,16 @@ const OF_WRITES: [Fault; 6] =
 /// What can happen to a watch.
 const OF_WATCHES: [Fault; 4] =
     [Fault::DropEvent, Fault::DelayEvent(Duration::from_secs(2)), Fault::Freeze, Fault::Gone];
+/// Writes of one object in one action that faults happen to: an object may take several, one after the other.
+const IN_A_ROW: usize = 3;
 /// Faults of one action in a sample.
 const TOGETHER: usize = 3;
 
 /// What an action asked for and left when nothing went wrong.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stage {
-    /// What was written, without the namespace.
-    pub(super) writes: BTreeSet<Target>,
+    /// What was written, without the namespace, and how often.
+    pub(super) writes: BTreeMap<Target, usize>,
     /// What was there afterwards.
     pub(super) end: Snapshot,
     /// How often pods would have been replaced.
@@ -49,26 +51,40 @@ pub struct Cell {
     pub action: Action,
     /// To this request.
     pub on: Target,
+    /// After so many others of the kind.
+    pub after: usize,
     /// In this way.
     pub fault: Fault,
+}
+
+impl Course {
+    /// The kinds of what was written in it.
+    pub fn resources(&self) -> BTreeSet<&str> {
+        self.stages.values().flat_map(|stage| stage.writes.keys()).map(|target| target.resource.as_str()).collect()
+    }
 }
 
 impl Cell {
     pub(super) fn rule(&self, namespace: &str) -> Rule {
         let on = Target { namespace: namespace.to_owned(), ..self.on.clone() };
-        if self.fault == Fault::Freeze { Rule::always(on, self.fault) } else { Rule::once(on, self.fault) }
+        match self.fault {
+            Fault::Freeze => Rule::always(on, self.fault),
+            fault => Rule::once_after(self.after, on, fault),
+        }
     }
 
     /// Whether it has to happen. A watch may have no event just then; and what is only on the way need not be told if all
-    /// is well again before the operator is, which another fault of the same action may have held up.
+    /// is well again before the operator is, which another fault of the same action may have held up. One write may do where
+    /// there were several.
     pub(super) fn is_sure(&self) -> bool {
-        !self.fault.is_of_watches() && self.on.subresource != "status"
+        !self.fault.is_of_watches() && self.on.subresource != "status" && self.after == 0
     }
 }
 
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}: {}", self.action, self.on, self.fault)
+        let after = if self.after == 0 { String::new() } else { format!(" after {}", self.after) };
+        write!(f, "{:?}: {}{after}: {}", self.action, self.on, self.fault)
     }
 }
 
@@ -79,12 +95,14 @@ pub type Plan = Vec<Cell>;
 fn cells(course: &Course) -> Vec<Cell> {
     let mut cells = BTreeSet::new();
     for (action, stage) in &course.stages {
-        for write in &stage.writes {
-            cells.extend(OF_WRITES.map(|fault| Cell { action: *action, on: write.clone(), fault }));
+        for (write, times) in &stage.writes {
+            for after in 0..(*times).min(IN_A_ROW) {
+                cells.extend(OF_WRITES.map(|fault| Cell { action: *action, on: write.clone(), after, fault }));
+            }
             let watch = Target { verb: "watch", resource: write.resource.clone(), ..Target::default() };
             // Secrets are not watched.
             if write.resource != "secrets" {
-                cells.extend(OF_WATCHES.map(|fault| Cell { action: *action, on: watch.clone(), fault }));
+                cells.extend(OF_WATCHES.map(|fault| Cell { action: *action, on: watch.clone(), after: 0, fault }));
             }
         }
     }
@@ -99,9 +117,14 @@ pub fn whole(course: &Course) -> Vec<Plan> {
 /// Each fault of each kind of object once, chosen by `seed`: first the action, each as likely, and then the object. Most writes
 /// are the first action's, and chosen among all of them, nearly all faults would be its own, and lives hold few of one action.
 pub fn sample(course: &Course, seed: u64) -> Vec<Plan> {
+    sample_of(course, |_| true, seed)
+}
+
+/// The same for some kinds of objects.
+pub fn sample_of(course: &Course, is_meant: impl Fn(&str) -> bool, seed: u64) -> Vec<Plan> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut groups: BTreeMap<(String, Fault), ByAction<Vec<Cell>>> = BTreeMap::new();
-    for cell in cells(course) {
+    for cell in cells(course).into_iter().filter(|cell| is_meant(&cell.on.resource)) {
         let group = groups.entry((cell.on.resource.clone(), cell.fault)).or_default();
         group.entry(cell.action).or_default().push(cell);
     }
@@ -141,16 +164,17 @@ mod tests {
             name: name.to_owned(),
             ..Target::default()
         };
-        let stage = |writes: &[Target]| Stage { writes: writes.iter().cloned().collect(), ..Stage::default() };
-        let create = stage(&[write("services", "a"), write("services", "b"), write("secrets", "s")]);
-        Course { stages: [(Action::Create, create), (Action::Scale, stage(&[write("services", "a")]))].into() }
+        let stage = |writes: &[(Target, usize)]| Stage { writes: writes.iter().cloned().collect(), ..Stage::default() };
+        let create = stage(&[(write("services", "a"), 1), (write("services", "b"), 2), (write("secrets", "s"), 1)]);
+        let scale = stage(&[(write("services", "a"), 1)]);
+        Course { stages: [(Action::Create, create), (Action::Scale, scale)].into() }
     }
 
     #[test]
     fn the_whole_has_every_fault_of_every_request_alone_in_its_action() {
         let plans = whole(&course());
         let all: Vec<_> = plans.iter().flatten().collect();
-        assert_eq!(all.len(), 4 * OF_WRITES.len() + 2 * OF_WATCHES.len());
+        assert_eq!(all.len(), 5 * OF_WRITES.len() + 2 * OF_WATCHES.len());
         assert!(plans.iter().all(|plan| plan.iter().filter(|cell| cell.action == Action::Create).count() <= 1));
     }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use todo_crds::platform::TodoPlatform;
 
-use super::{Kinds, Player, Snapshot, Walk, actions::PLATFORM};
+use super::{Kinds, Life, Player, Snapshot, Walk, actions::PLATFORM};
 use crate::{control_plane::ControlPlane, harness::until, proxy::Proxy};
 
 /// How long everything may take to be as it should.
@@ -32,12 +32,21 @@ pub struct Ground {
     pub plane: ControlPlane,
     /// Files of operators.
     pub folder: TempDir,
+    life: Life,
 }
 
 impl Ground {
     /// Starts all of it.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_for(Life::Plain).await
+    }
+
+    /// Starts all of it, with the kinds that such lives need.
+    pub async fn start_for(life: Life) -> anyhow::Result<Self> {
         let plane = ControlPlane::start().await?;
+        for kinds in life.kinds() {
+            plane.install_kinds(kinds).await?;
+        }
         let client = plane.client();
         Ok(Self {
             kinds: Kinds::of(&client).await?,
@@ -45,6 +54,7 @@ impl Ground {
             client,
             plane,
             folder: tempfile::tempdir()?,
+            life,
         })
     }
 
@@ -52,7 +62,8 @@ impl Ground {
     pub async fn walk(&self, number: usize) -> anyhow::Result<Walk<'_>> {
         let namespace = format!("walk-{number:04}");
         self.plane.namespace(&namespace).await?;
-        Ok(Walk { client: &self.client, kinds: &self.kinds, folder: self.folder.path(), namespace })
+        let (client, kinds, folder) = (&self.client, &self.kinds, self.folder.path());
+        Ok(Walk { client, kinds, folder, namespace, life: self.life })
     }
 
     /// A way for an operator to the API server.

@@ -12,12 +12,12 @@ mod rollouts;
 mod snapshot;
 mod walk;
 
-pub use actions::Action;
-pub use cells::{Cell, Course, Plan, sample, whole};
+pub use actions::{Action, Life};
+pub use cells::{Cell, Course, Plan, sample, sample_of, whole};
 pub use ground::{APPS, Ground, SETTLED};
 pub use leaves::{Changed, Leaf};
 pub use lives::{Lived, TOGETHER};
 pub use operator::{Operator, Options};
 pub use player::Player;
 pub use snapshot::{Kinds, Snapshot};
-pub use walk::{Walk, Walked};
+pub use walk::{Followed, Walk, Walked};

@@ -1,12 +1,12 @@
 //! The life of one platform, with something that goes wrong, compared step by step with one in which nothing does.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use anyhow::Context;
 use kube::Client;
 
 use super::{
-    Action, Cell, Course, Kinds, Operator, Options, Plan, SETTLED, Snapshot,
+    Action, Cell, Course, Kinds, Life, Operator, Options, Plan, SETTLED, Snapshot,
     cells::Stage,
     rollouts::{Counts, Rollouts},
 };
@@ -38,6 +38,8 @@ pub struct Walk<'a> {
     pub folder: &'a Path,
     /// The namespace, which exists.
     pub namespace: String,
+    /// Of what kind.
+    pub life: Life,
 }
 
 /// What became of a walk.
@@ -50,14 +52,20 @@ pub struct Walked {
 }
 
 impl Walk<'_> {
+    /// Does what a person does.
+    pub async fn perform(&self, action: Action) -> anyhow::Result<()> {
+        action.perform_in(self.life, self.client, &self.namespace).await
+    }
+
     /// Goes through these actions with nothing wrong, and notes what happens.
     pub async fn undisturbed(&self, actions: &[Action]) -> anyhow::Result<Course> {
         let mut proxy = Proxy::start(self.client.clone()).await?;
         let operator = self.operator(&mut proxy)?;
-        let (rollouts, mut course) = (Rollouts::watch(self.client, &self.namespace), Course::default());
+        let rollouts = Rollouts::watch(self.client, &self.namespace);
+        let mut course = Course::default();
         for &action in actions {
             let (begun, replaced) = (std::time::Instant::now(), rollouts.counts());
-            action.perform(self.client, &self.namespace).await?;
+            self.perform(action).await?;
             let what = format!("{action:?} is over");
             let settled = until(&what, SETTLED, || async {
                 let ledger = proxy.ledger();
@@ -69,7 +77,10 @@ impl Walk<'_> {
             });
             let end = settled.await.with_context(|| operator.last_words(LINES))?;
             let without_namespace = |target: &Target| Target { namespace: String::new(), ..target.clone() };
-            let writes = proxy.ledger().since(begun).work().map(|entry| without_namespace(&entry.target)).collect();
+            let mut writes = BTreeMap::<Target, usize>::new();
+            for entry in proxy.ledger().since(begun).work() {
+                *writes.entry(without_namespace(&entry.target)).or_default() += 1;
+            }
             course.stages.insert(action, Stage { writes, end, rollouts: rollouts.since(&replaced) });
         }
         Ok(course)
@@ -86,7 +97,7 @@ impl Walk<'_> {
             let cells: Vec<&Cell> = plan.iter().filter(|cell| cell.action == *action).collect();
             proxy.set(cells.iter().map(|cell| cell.rule(&self.namespace)).collect());
             let (begun, replaced) = (std::time::Instant::now(), rollouts.counts());
-            action.perform(self.client, &self.namespace).await?;
+            self.perform(*action).await?;
             let step = async {
                 if cells.iter().any(|cell| cell.fault == Fault::Freeze) {
                     tokio::time::sleep(FROZEN).await;
@@ -148,7 +159,7 @@ impl Walk<'_> {
         let ledger = proxy.ledger().since(begun);
         let needless = ledger.work().map(|entry| &entry.target).find(|target| {
             let target = Target { namespace: String::new(), ..(*target).clone() };
-            target.verb == "delete" && !stage.writes.contains(&target)
+            target.verb == "delete" && !stage.writes.contains_key(&target)
         });
         anyhow::ensure!(
             needless.is_none(),
@@ -158,10 +169,10 @@ impl Walk<'_> {
         Ok(end)
     }
 
-    /// Waits until everything is as after `action` in `course`.
-    pub async fn reaches(&self, action: Action, course: &Course, proxy: &Proxy) -> anyhow::Result<Snapshot> {
-        let stage = course.stages.get(&action).context("not in the course")?;
-        self.reaches_end(stage, proxy).await
+    /// A look at how it goes on from now.
+    pub fn followed<'a>(&'a self, course: &'a Course) -> Followed<'a> {
+        let rollouts = Rollouts::watch(self.client, &self.namespace);
+        Followed { walk: self, course, rollouts, replaced: Counts::new(), before: Snapshot::default() }
     }
 
     async fn reaches_end(&self, stage: &Stage, proxy: &Proxy) -> anyhow::Result<Snapshot> {
@@ -181,6 +192,33 @@ impl Walk<'_> {
             Ok(Some(now))
         });
         reached.await.with_context(ledger)
+    }
+}
+
+/// A life whose actions are compared one after the other with those of an undisturbed one.
+pub struct Followed<'a> {
+    walk: &'a Walk<'a>,
+    course: &'a Course,
+    rollouts: Rollouts,
+    /// How often pods had been replaced before the action that is under way.
+    replaced: Counts,
+    /// What was there before it.
+    before: Snapshot,
+}
+
+impl Followed<'_> {
+    /// Waits until everything is as after `action` in the course, and looks that nothing was made anew and no pods were
+    /// replaced on the way there without need.
+    pub async fn reaches(&mut self, action: Action, proxy: &Proxy) -> anyhow::Result<()> {
+        let stage = self.course.stages.get(&action).context("not in the course")?;
+        let end = self.walk.reaches_end(stage, proxy).await?;
+        let anew = end.made_anew(&self.before);
+        anyhow::ensure!(anew.is_empty(), "made anew without need in {action:?}: {}", anew.join(" "));
+        let replaced = self.rollouts.since(&self.replaced);
+        is_not_more(&replaced, &stage.rollouts)
+            .with_context(|| format!("pods are replaced without need in {action:?}"))?;
+        (self.before, self.replaced) = (end, self.rollouts.counts());
+        Ok(())
     }
 }
 

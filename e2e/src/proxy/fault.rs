@@ -62,17 +62,24 @@ pub struct Rule {
     pub fault: Fault,
     /// How often.
     pub times: usize,
+    /// How many such requests are left alone before.
+    pub after: usize,
 }
 
 impl Rule {
     /// A fault that happens once.
     pub fn once(on: Target, fault: Fault) -> Self {
-        Self { on, fault, times: 1 }
+        Self { on, fault, times: 1, after: 0 }
+    }
+
+    /// A fault that happens once, to such a request that comes after so many others.
+    pub fn once_after(after: usize, on: Target, fault: Fault) -> Self {
+        Self { after, ..Self::once(on, fault) }
     }
 
     /// A fault that happens until it is taken back.
     pub fn always(on: Target, fault: Fault) -> Self {
-        Self { on, fault, times: usize::MAX }
+        Self { on, fault, times: usize::MAX, after: 0 }
     }
 
     fn concerns(&self, target: &Target) -> bool {
@@ -111,6 +118,10 @@ impl Rules {
         let fits =
             |rule: &&mut Rule| rule.times > 0 && rule.fault.is_of_watches() == of_watches && rule.concerns(target);
         let rule = self.rules.iter_mut().find(fits)?;
+        if rule.after > 0 {
+            rule.after -= 1;
+            return None;
+        }
         rule.times -= 1;
         let fault = rule.fault;
         let happened = (target.clone(), fault);
@@ -140,5 +151,13 @@ mod tests {
         assert_eq!(rules.take(&write("a"), false), Some(Fault::CutAfter));
         assert_eq!(rules.take(&write("a"), false), None);
         assert_eq!(rules.happened(), [(write("a"), Fault::CutAfter)]);
+    }
+
+    #[test]
+    fn a_fault_of_a_later_request_leaves_those_before_it_alone() {
+        let write = Target { verb: "patch", resource: "services".to_owned(), ..Target::default() };
+        let mut rules = Rules::default();
+        rules.set(vec![Rule::once_after(1, write.clone(), Fault::CutAfter)]);
+        assert_eq!([(); 3].map(|()| rules.take(&write, false)), [None, Some(Fault::CutAfter), None]);
     }
 }

@@ -42,13 +42,14 @@ async fn a_standby_goes_on_where_a_killed_leader_ended_and_a_clean_stop_gives_th
     let first = Operator::start(&mut first_proxy, folder, Some(namespace), "first")?;
     is_led_by(&ground, namespace, "first").await?;
     let second = Operator::start(&mut second_proxy, folder, Some(namespace), "second")?;
-    Action::Create.perform(&ground.client, namespace).await?;
-    walk.reaches(Action::Create, course, &first_proxy).await?;
+    let mut followed = walk.followed(course);
+    walk.perform(Action::Create).await?;
+    followed.reaches(Action::Create, &first_proxy).await?;
     anyhow::ensure!(second_proxy.ledger().work().next().is_none(), "a standby wrote:\n{}", second_proxy.ledger());
 
     first.kill().await?;
-    Action::Update.perform(&ground.client, namespace).await?;
-    walk.reaches(Action::Update, course, &second_proxy).await?;
+    walk.perform(Action::Update).await?;
+    followed.reaches(Action::Update, &second_proxy).await?;
     anyhow::ensure!(second_proxy.ledger().work().next().is_some(), "the standby wrote nothing");
 
     second.stop().await?;
@@ -56,8 +57,8 @@ async fn a_standby_goes_on_where_a_killed_leader_ended_and_a_clean_stop_gives_th
     anyhow::ensure!(holder.is_empty(), "{holder} still holds the Lease after it ended");
     let mut third_proxy = ground.proxy().await?;
     let _third = Operator::start(&mut third_proxy, folder, Some(namespace), "third")?;
-    Action::Scale.perform(&ground.client, namespace).await?;
-    walk.reaches(Action::Scale, course, &third_proxy).await?;
+    walk.perform(Action::Scale).await?;
+    followed.reaches(Action::Scale, &third_proxy).await?;
     Ok(())
 }
 
@@ -71,13 +72,15 @@ async fn two_that_both_believe_to_lead_leave_what_one_leaves() -> anyhow::Result
     let _first = Operator::start(&mut first_proxy, folder, Some(namespace), "first")?;
     is_led_by(&ground, namespace, "first").await?;
     let _second = Operator::start(&mut second_proxy, folder, Some(namespace), "second")?;
+    let mut followed = walk.followed(course);
     for (action, leader) in actions.into_iter().zip(["second", "first", "second"]) {
         // Taken from the one that leads, which learns of it only when it looks again.
         let taken = json!({"spec": {"holderIdentity": leader}});
         lease(&ground, namespace).patch(LEASE, &PatchParams::default(), &Patch::Merge(taken)).await?;
-        action.perform(&ground.client, namespace).await?;
-        walk.reaches(action, course, &first_proxy).await?;
-        walk.reaches(action, course, &second_proxy).await?;
+        walk.perform(action).await?;
+        for proxy in [&first_proxy, &second_proxy] {
+            followed.reaches(action, proxy).await?;
+        }
     }
     for (replica, proxy) in [("first", &first_proxy), ("second", &second_proxy)] {
         anyhow::ensure!(proxy.ledger().work().next().is_some(), "{replica} never wrote");
@@ -92,10 +95,11 @@ async fn an_api_server_that_is_killed_during_each_change_costs_nothing_but_time(
     let walk = ground.walk(1).await?;
     let mut proxy = ground.proxy().await?;
     let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(&walk.namespace), "operator")?;
+    let mut followed = walk.followed(course);
     for action in actions {
-        action.perform(&ground.client, &walk.namespace).await?;
+        walk.perform(action).await?;
         ground.plane.restart_api_server().await?;
-        walk.reaches(action, course, &proxy).await?;
+        followed.reaches(action, &proxy).await?;
     }
     Ok(())
 }
