@@ -159,7 +159,7 @@ impl Action {
             "deletionPolicy": "Delete",
             "kafka": {"strimzi": {"replicas": 1}},
             "postgres": {"cloudNativePg": {"instances": 1}},
-            "monitoring": {"serviceMonitor": {}, "prometheusRule": {}, "dashboard": {}},
+            "monitoring": {"serviceMonitor": {}, "prometheusRule": {}},
         });
         if self >= Self::Update {
             spec["kafka"]["strimzi"]["replicas"] = json!(2);
