@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use todo_e2e::faults::{Changed, Ground, Leaf};
+use todo_e2e::faults::{Changed, Ground, Leaf, Life};
 
 /// How much is tried.
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let ground = Ground::start().await?;
+    let ground = Ground::start_for(Life::Managed).await?;
     let schema = ground.spec_schema().await?;
     let seed = arguments.seed.unwrap_or_else(rand::random);
     let leaves = match arguments.fields {
@@ -26,9 +26,12 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     println!("{} fields, seed {seed}", leaves.len());
     let begun = Instant::now();
-    let Changed { refused, taken, wrong } = ground.change(&leaves, &schema).await?;
+    let Changed { refused, taken, never_taken, wrong } = ground.change(&leaves, &schema).await?;
     for wrong in &wrong {
         println!("\n{wrong}");
+    }
+    if !never_taken.is_empty() {
+        println!("no value was taken for {}", never_taken.join(", "));
     }
     let took = begun.elapsed();
     println!("{refused} values refused with words, {taken} taken and taken back, {} wrong; {took:.0?}", wrong.len());

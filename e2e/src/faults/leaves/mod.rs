@@ -1,8 +1,11 @@
 //! Each field of the spec changed and changed back: what is refused is refused with words, and what is taken can be taken
 //! back, after which all is as it was.
 
+mod bases;
 mod schema;
 mod values;
+
+use std::time::Duration;
 
 use anyhow::Context;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -27,7 +30,11 @@ const TOGETHER: usize = 6;
 /// Stays when nobody asks for it any more, as data does: browsers that have subscribed know these keys and no others.
 const KEPT: &str = "Secret/web-push-keys should not be there";
 /// Can only grow, so what is taken cannot be taken back. Both are among the cases of the rules.
-const GROWS: &str = "spec.postgres.embedded.storage.size";
+const GROWS: &str = "storage.size";
+/// How long nothing is written when a platform is made. Its broker has been asked for by then.
+const QUIET: Duration = Duration::from_secs(5);
+/// The same where the broker is one that cannot be found, which takes longer.
+const LONG_QUIET: Duration = Duration::from_secs(12);
 /// Tries of a write that somebody else's write is faster than.
 const TRIES: usize = 20;
 
@@ -38,6 +45,8 @@ pub struct Changed {
     pub refused: usize,
     /// Values that were taken, and taken back.
     pub taken: usize,
+    /// Fields of which no value was taken.
+    pub never_taken: Vec<String>,
     /// What was wrong, each with its field and value.
     pub wrong: Vec<String>,
 }
@@ -46,6 +55,7 @@ impl Changed {
     fn add(&mut self, other: Self) {
         self.refused += other.refused;
         self.taken += other.taken;
+        self.never_taken.extend(other.never_taken);
         self.wrong.extend(other.wrong);
     }
 }
@@ -65,8 +75,12 @@ impl Ground {
         let operator = Operator::start(&mut proxy, self.folder.path(), None, "operator")?;
         let share = leaves.len().div_ceil(TOGETHER).max(1);
         let (proxy, operator) = (&proxy, &operator);
-        let shares = stream::iter(leaves.chunks(share).enumerate()).map(async |(number, leaves)| {
-            let trial = Trial { walk: self.walk(number).await?, schema };
+        let mut leaves: Vec<_> = leaves.iter().map(|leaf| (bases::of(&leaf.to_string()), leaf)).collect();
+        leaves.sort_by_key(|(base, _)| base.to_string());
+        let shares = leaves.chunk_by(|(one, _), (other, _)| one == other).flat_map(|group| group.chunks(share));
+        let shares = stream::iter(shares.enumerate()).map(async |(number, leaves)| {
+            let trial = Trial { walk: self.walk(number).await?, schema, base: leaves[0].0.clone() };
+            let leaves = leaves.iter().map(|(_, leaf)| *leaf);
             trial.all(leaves, proxy).await.with_context(|| operator.last_words(10))
         });
         let mut changed = Changed::default();
@@ -82,19 +96,26 @@ impl Ground {
 struct Trial<'a> {
     walk: Walk<'a>,
     schema: &'a Value,
+    /// The spec that is changed.
+    base: Value,
 }
 
 impl Trial<'_> {
-    async fn all(&self, leaves: &[Leaf], proxy: &Proxy) -> anyhow::Result<Changed> {
+    async fn all(&self, leaves: impl Iterator<Item = &Leaf>, proxy: &Proxy) -> anyhow::Result<Changed> {
         let namespace = &self.walk.namespace;
         let platform: DynamicObject = serde_json::from_value(json!({
             "apiVersion": "todoplatform.dev/v1alpha1", "kind": "TodoPlatform",
-            "metadata": {"name": PLATFORM}, "spec": base(),
+            "metadata": {"name": PLATFORM}, "spec": self.base,
         }))?;
         self.api().create(&PostParams::default(), &platform).await?;
         let at_first = until(&format!("all of {namespace} is made"), SETTLED, || async {
             let (now, quiet) = (self.now().await?, proxy.ledger().in_namespace(namespace).quiet_for());
-            Ok((is_made(&now) && quiet > std::time::Duration::from_secs(5)).then_some(now))
+            let is_made = if bases::makes_services(&self.base) {
+                is_made(&now) && quiet > QUIET
+            } else {
+                now.keys().nth(1).is_some() && quiet > LONG_QUIET
+            };
+            Ok(is_made.then_some(now))
         })
         .await?;
         let mut changed = Changed::default();
@@ -108,18 +129,20 @@ impl Trial<'_> {
     async fn one(&self, leaf: &Leaf, at_first: &Snapshot) -> anyhow::Result<Changed> {
         let mut changed = Changed::default();
         let (meant, hostile) = values::of(&leaf.schema);
+        let mut is_ever_taken = false;
         for values in [meant, hostile] {
             let mut is_taken = false;
             for value in values {
-                let spec = leaf.set(&base(), self.schema, &value);
-                if spec == base() {
+                let spec = leaf.set(&self.base, self.schema, &value);
+                if spec == self.base {
                     continue;
                 }
                 let short: String = value.to_string().chars().take(60).collect();
                 match self.write(&spec, true).await? {
                     Err(words) if words.contains("spec") => changed.refused += 1,
                     Err(words) => changed.wrong.push(format!("{leaf} = {short}: refused with {words:?}")),
-                    Ok(()) if is_taken || leaf.to_string() == GROWS => {}
+                    Ok(()) if is_taken => {}
+                    Ok(()) if leaf.to_string().ends_with(GROWS) => is_taken = true,
                     Ok(()) => {
                         is_taken = true;
                         match self.there_and_back(&spec, at_first).await {
@@ -133,12 +156,16 @@ impl Trial<'_> {
                     }
                 }
             }
+            is_ever_taken |= is_taken;
+        }
+        if !is_ever_taken {
+            changed.never_taken.push(leaf.to_string());
         }
         Ok(changed)
     }
 
     async fn there_and_back(&self, spec: &Value, at_first: &Snapshot) -> anyhow::Result<()> {
-        for spec in [spec, &base()] {
+        for spec in [spec, &self.base] {
             self.write(spec, false).await?.map_err(anyhow::Error::msg)?;
             until("the operator has seen the change", SETTLED, || async {
                 let platform = self.api().get(PLATFORM).await?;
@@ -184,9 +211,4 @@ impl Trial<'_> {
     fn api(&self) -> Api<DynamicObject> {
         platforms(self.walk.client, &self.walk.namespace)
     }
-}
-
-/// The spec that is changed. It has what is needed for its services to be made where nothing runs.
-fn base() -> Value {
-    json!({"kafka": {"external": {"brokers": ["127.0.0.1:9"]}}, "deletionPolicy": "Delete"})
 }
