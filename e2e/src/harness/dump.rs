@@ -48,17 +48,28 @@ async fn pods(client: &Client, namespace: &str, text: &mut String) -> kube::Resu
                 "{}: ready={} restarts={} {state}",
                 container.name, container.ready, container.restart_count
             );
-            let logs = LogParams {
-                container: Some(container.name.clone()),
-                tail_lines: Some(LOG_LINES),
-                ..LogParams::default()
-            };
-            for line in api.logs(&name, &logs).await.unwrap_or_default().lines() {
-                let _ = writeln!(text, "    {}", line.chars().take(300).collect::<String>());
+            // Why a container was started again is said in the life before.
+            if container.restart_count > 0 {
+                let _ = writeln!(text, "  last life before:");
+                last_lines(&api, &name, &container.name, true, text).await;
+                let _ = writeln!(text, "  this life:");
             }
+            last_lines(&api, &name, &container.name, false, text).await;
         }
     }
     Ok(())
+}
+
+async fn last_lines(api: &Api<Pod>, pod: &str, container: &str, previous: bool, text: &mut String) {
+    let logs = LogParams {
+        container: Some(container.to_owned()),
+        tail_lines: Some(LOG_LINES),
+        previous,
+        ..LogParams::default()
+    };
+    for line in api.logs(pod, &logs).await.unwrap_or_default().lines() {
+        let _ = writeln!(text, "    {}", line.chars().take(300).collect::<String>());
+    }
 }
 
 async fn events(client: &Client, namespace: &str, text: &mut String) -> kube::Result<()> {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
-    core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount},
+    core::v1::{ConfigMap, Event, PersistentVolumeClaim, Secret, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
     rbac::v1::Role,
 };
@@ -57,6 +57,13 @@ async fn only_is_left(namespace: &Namespace, expected: &[&str]) -> anyhow::Resul
     .await
 }
 
+/// What was told of data that an earlier platform left.
+async fn taken_over(namespace: &Namespace) -> anyhow::Result<BTreeSet<String>> {
+    let events = namespace.api::<Event>().list(&ListParams::default()).await?;
+    let told = events.into_iter().filter(|event| event.reason.as_deref() == Some("DataTakenOver"));
+    Ok(told.filter_map(|event| event.message).collect())
+}
+
 #[tokio::test]
 async fn deleting_a_platform_leaves_its_data_alone_and_applying_it_again_finds_the_tasks() {
     Namespace::with("retain", async |namespace| {
@@ -64,6 +71,7 @@ async fn deleting_a_platform_leaves_its_data_alone_and_applying_it_again_finds_t
         let platform = Platform::apply(&namespace, "todo", spec.clone()).await?;
         platform.ready().await?;
         add_task(&platform.page().await?, json!({"user_id": "ada", "title": "survive"})).await?;
+        assert_eq!(taken_over(&namespace).await?, BTreeSet::new(), "there was nothing before this platform");
 
         platform.delete().await?;
         let data = [
@@ -80,6 +88,8 @@ async fn deleting_a_platform_leaves_its_data_alone_and_applying_it_again_finds_t
         let found = tasks(&platform.page().await?, "ada").await?;
         assert_eq!(found.len(), 1);
         assert_eq!(found[0]["title"], "survive");
+        let told = format!("an earlier TodoPlatform todo left {}; they are used again", data.join(", "));
+        assert_eq!(taken_over(&namespace).await?, BTreeSet::from([told]));
 
         // A change of mind about the data takes effect on what is there.
         let spec = json!({"services": {"backend": {"replicas": 1}}, "deletionPolicy": "Delete"});

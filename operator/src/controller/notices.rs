@@ -1,6 +1,6 @@
 //! What is worth an event: transitions, and what a person should know although it is no condition. Pure.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::Value;
 use todo_crds::platform::condition;
 
@@ -50,8 +50,15 @@ pub(super) fn of_conflicts(conflicts: &[(Key, FieldConflict)]) -> Vec<Notice> {
         .collect()
 }
 
-/// Data of an earlier platform of this name that is taken over.
-pub(super) fn of_takeover(desired: &Desired, live: &Live, identity: &Identity) -> Option<Notice> {
+/// Data of an earlier platform of this name that is taken over. What is not older than the platform was made for it by a
+/// pass before this one.
+pub(super) fn of_takeover(
+    desired: &Desired,
+    live: &Live,
+    identity: &Identity,
+    created: Option<&Time>,
+) -> Option<Notice> {
+    let created = created?;
     let mut taken: Vec<String> = desired
         .objects
         .iter()
@@ -62,7 +69,10 @@ pub(super) fn of_takeover(desired: &Desired, live: &Live, identity: &Identity) -
                 "Secret" => live.secrets.get(&key.name).map(|secret| &secret.metadata),
                 _ => live.objects.get(key).map(|object| &object.metadata),
             };
-            metadata.is_some_and(|metadata| is_labelled(identity, metadata) && metadata.owner_references.is_none())
+            metadata.is_some_and(|metadata| {
+                let is_older = metadata.creation_timestamp.as_ref().is_some_and(|data| data.0 < created.0);
+                is_older && is_labelled(identity, metadata) && metadata.owner_references.is_none()
+            })
         })
         .map(|key| key.to_string())
         .collect();
@@ -97,9 +107,19 @@ fn group(component: &Value) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+    use k8s_openapi::{
+        apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+        jiff::Timestamp,
+    };
+    use serde_json::json;
 
     use super::*;
+    use crate::{
+        build,
+        names::platform_label,
+        plan::LiveSecret,
+        resolve::{Found, Settings, validate},
+    };
 
     fn condition(type_: &str, status: &str, reason: &str) -> Condition {
         Condition {
@@ -128,5 +148,35 @@ mod tests {
             let found: Vec<_> = of_conditions(&before, &after).into_iter().map(|notice| notice.reason).collect();
             assert_eq!(found, reasons);
         }
+    }
+
+    #[test]
+    fn only_data_that_is_older_than_the_platform_was_left_by_an_earlier_one() {
+        let platform = json!({
+            "apiVersion": "todoplatform.dev/v1alpha1", "kind": "TodoPlatform",
+            "metadata": {"name": "todo", "namespace": "ns", "uid": "uid"},
+            "spec": {"auth": {"mode": "disabled"}},
+        });
+        let platform = serde_json::from_value(platform).unwrap();
+        let desired = build::desired(&validate(&platform, &Settings::default(), &Found::default()).unwrap());
+        let identity = Identity { namespace: "ns".to_owned(), name: "todo".to_owned(), uid: "uid".to_owned() };
+        let at = |second| Time(Timestamp::from_second(second).unwrap());
+        let secret = |second, owner_references| LiveSecret {
+            metadata: ObjectMeta {
+                labels: Some([(platform_label(), "todo".to_owned())].into()),
+                creation_timestamp: Some(at(second)),
+                owner_references,
+                ..ObjectMeta::default()
+            },
+            ..LiveSecret::default()
+        };
+        let told = |secret| {
+            let live = Live { secrets: [(names::KAFKA_PASSWORD_SECRET.to_owned(), secret)].into(), ..Live::default() };
+            of_takeover(&desired, &live, &identity, Some(&at(100))).map(|notice| notice.note)
+        };
+        let left = "an earlier TodoPlatform todo left Secret/kafka-password; they are used again";
+        assert_eq!(told(secret(99, None)).as_deref(), Some(left));
+        assert_eq!(told(secret(100, None)), None, "made by the pass before");
+        assert_eq!(told(secret(99, Some(vec![OwnerReference::default()]))), None, "it goes with its owner");
     }
 }

@@ -79,7 +79,8 @@ fn planned(platform: &TodoPlatform, inputs: &settled::Inputs<'_>, identity: &Ide
     let desired = step("build").in_scope(|| build::desired(&inputs.dereferenced.resolved));
     let plan = step("plan").in_scope(|| plan::plan(&desired, live, identity, inputs.gates));
     let is_new = platform.status.as_ref().is_none_or(|status| status.observed_generation.is_none());
-    let takeover = is_new.then(|| notices::of_takeover(&desired, live, identity)).flatten();
+    let created = platform.metadata.creation_timestamp.as_ref().filter(|_| is_new);
+    let takeover = notices::of_takeover(&desired, live, identity, created);
     (plan, News { takeover, replay: notices::of_consumer_group(&desired, live) })
 }
 

@@ -67,7 +67,7 @@ impl fmt::Display for Key {
 /// Metadata of a Secret. Its values never leave the module that reads them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LiveSecret {
-    /// Name, UID, labels and owner references.
+    /// Name, UID, when it was made, labels and owner references.
     pub metadata: kube::core::ObjectMeta,
     /// The keys that it has, and that are not empty.
     pub keys: BTreeSet<String>,

@@ -35,6 +35,7 @@ fn metadata(all: &ObjectMeta) -> ObjectMeta {
         uid: all.uid.clone(),
         resource_version: all.resource_version.clone(),
         generation: all.generation,
+        creation_timestamp: all.creation_timestamp.clone(),
         deletion_timestamp: all.deletion_timestamp.clone(),
         owner_references: all.owner_references.clone(),
         labels: only(all.labels.as_ref(), &[platform_label()]),
@@ -71,6 +72,7 @@ mod tests {
             "kind": "Deployment",
             "metadata": {
                 "name": "backend-service", "namespace": "todo", "uid": "1", "resourceVersion": "2", "generation": 3,
+                "creationTimestamp": "2026-01-02T03:04:05Z",
                 "labels": {platform_label(): "todo", "app": "backend-service"},
                 "annotations": {desired_hash_annotation(): "h", "deployment.kubernetes.io/revision": "1"},
                 "finalizers": ["x"],
@@ -89,6 +91,7 @@ mod tests {
             "kind": "Deployment",
             "metadata": {
                 "name": "backend-service", "namespace": "todo", "uid": "1", "resourceVersion": "2", "generation": 3,
+                "creationTimestamp": "2026-01-02T03:04:05Z",
                 "labels": {platform_label(): "todo"},
                 "annotations": {desired_hash_annotation(): "h"},
             },
