@@ -8,6 +8,7 @@ mod conflict;
 mod conversation;
 mod dead_letters;
 mod drift;
+mod encrypted;
 mod everyday;
 mod external;
 mod local;
