@@ -158,18 +158,19 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let health = Health { missing: missing(operator.watches()), waiting, metrics, leadership };
     health::serve(args.management_address, health, stop.clone()).await?;
 
-    // Only then is the lease given back: until the last pass has ended this replica may still write.
     let passes = operator.run(stop.clone());
     tokio::pin!(passes);
     tokio::select! {
-        () = &mut passes => {}
-        () = async { stop.cancelled().await; tokio::time::sleep(SHUTDOWN).await } => {
-            warn!("passes did not end within {SHUTDOWN:?}");
+        () = &mut passes => {
+            // Only then is the lease given back: until the last pass has ended this replica may still write.
+            end_of_lease.cancel();
+            if let Err(error) = campaign.await {
+                warn!(%error, "the election did not end well");
+            }
         }
-    }
-    end_of_lease.cancel();
-    if let Err(error) = campaign.await {
-        warn!(%error, "the election did not end well");
+        () = async { stop.cancelled().await; tokio::time::sleep(SHUTDOWN).await } => {
+            warn!("passes did not end within {SHUTDOWN:?}; the lease runs out by itself");
+        }
     }
     if let Some(traces) = traces {
         traces.end().await;

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::{
     dereference::Dereferenced,
-    plan::{Gates, Live},
+    plan::{Gates, Live, LiveSecret},
 };
 
 /// All that a plan of one platform is made from, besides what is the same as long as the operator runs.
@@ -37,21 +37,25 @@ impl Settled {
 }
 
 impl Inputs<'_> {
-    /// Of objects, their resource versions say whether they have changed.
+    /// Of objects, their resource versions say whether they have changed. Everything is named, so that what a plan may be made
+    /// from one day cannot be forgotten here.
     fn fingerprint(&self) -> u64 {
+        let Self { generation, dereferenced, live, gates } = self;
+        // What is missing is among the gates; all else of the platform follows from its generation and from digests.
+        let Dereferenced { resolved, secrets, missing: _ } = dereferenced;
+        // What is not verified is looked at, and then nothing is settled. The Secrets are those above.
+        let Live { objects, verified: _, resources, secrets: _ } = live;
         let mut hasher = DefaultHasher::new();
-        self.generation.hash(&mut hasher);
-        self.dereferenced.resolved.digests.hash(&mut hasher);
-        for (name, secret) in &self.dereferenced.secrets {
-            (name, &secret.metadata.resource_version, &secret.keys).hash(&mut hasher);
+        (generation, &resolved.digests, gates).hash(&mut hasher);
+        for (name, LiveSecret { metadata, keys }) in secrets {
+            (name, &metadata.resource_version, keys).hash(&mut hasher);
         }
-        for (key, object) in &self.live.objects {
+        for (key, object) in objects {
             (key, &object.metadata.resource_version).hash(&mut hasher);
         }
-        for kind in self.live.resources.keys() {
+        for kind in resources.keys() {
             kind.hash(&mut hasher);
         }
-        self.gates.hash(&mut hasher);
         hasher.finish()
     }
 }
@@ -66,7 +70,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        plan::{Key, LiveSecret},
+        plan::Key,
         resolve::{Found, SecretRef, Settings, validate},
     };
 
