@@ -16,8 +16,15 @@ use super::{Action, Snapshot, actions::ByAction, rollouts::Counts};
 use crate::proxy::{Fault, Rule, Target};
 
 /// What can happen to a write.
-const OF_WRITES: [Fault; 6] =
-    [Fault::KillBefore, Fault::KillAfter, Fault::Refuse(409), Fault::Refuse(500), Fault::Refuse(422), Fault::CutAfter];
+const OF_WRITES: [Fault; 7] = [
+    Fault::KillBefore,
+    Fault::KillAfter,
+    Fault::Refuse(409),
+    Fault::Refuse(500),
+    Fault::Refuse(422),
+    Fault::CutAfter,
+    Fault::HangAfter,
+];
 /// What can happen to a watch.
 const OF_WATCHES: [Fault; 4] =
     [Fault::DropEvent, Fault::DelayEvent(Duration::from_secs(2)), Fault::Freeze, Fault::Gone];

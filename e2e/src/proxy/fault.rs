@@ -13,6 +13,8 @@ pub enum Fault {
     CutBefore,
     /// Passed on; the connection is cut before the answer. The client cannot know whether it happened.
     CutAfter,
+    /// Passed on, and never answered, until the client gives up. It cannot know either.
+    HangAfter,
     /// Passed on after this time.
     Delay(Duration),
     /// The client is killed just before it is passed on.
@@ -41,7 +43,8 @@ impl fmt::Display for Fault {
         match self {
             Self::Refuse(code) => write!(f, "{code}"),
             Self::CutBefore => write!(f, "cut before"),
-            Self::CutAfter => write!(f, "no answer after commit"),
+            Self::CutAfter => write!(f, "cut after commit"),
+            Self::HangAfter => write!(f, "no answer after commit"),
             Self::Delay(time) => write!(f, "delayed by {time:?}"),
             Self::KillBefore => write!(f, "killed before"),
             Self::KillAfter => write!(f, "killed after"),

@@ -160,6 +160,7 @@ impl State {
         self.answered(entry, None, Some(status));
         match fault {
             Some(Fault::CutAfter) => return Err(Cut::Wanted),
+            Some(Fault::HangAfter) => std::future::pending().await,
             Some(Fault::KillAfter) => return Err(self.kill().await),
             _ => {}
         }
