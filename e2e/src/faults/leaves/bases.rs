@@ -1,24 +1,50 @@
-//! The specs that fields are changed in. Of Kafka and of PostgreSQL there is one of several, and what belongs to another cannot
-//! be set beside it.
+//! The specs that fields are changed in. Of Kafka and of PostgreSQL there is one of several, and some fields need others beside
+//! them.
 
 use serde_json::{Value, json};
 
 /// The spec in which a field can be set, by the field's name.
 pub(super) fn of(leaf: &str) -> Value {
     let is_under = |part: &str| leaf.starts_with(part);
-    let connection = json!({"secretKeyRef": {"name": "postgres-connection", "key": "connection-string"}});
-    let kafka = match leaf {
-        _ if is_under("spec.kafka.embedded.") => json!({"embedded": {}}),
-        _ if is_under("spec.kafka.strimzi.") => json!({"strimzi": {}}),
-        // Nobody listens there. The services are made all the same.
-        _ => json!({"external": {"brokers": ["127.0.0.1:9"]}}),
-    };
-    let postgres = match leaf {
-        _ if is_under("spec.postgres.cloudNativePg.") => json!({"cloudNativePg": {}}),
-        _ if is_under("spec.postgres.external.") => json!({"external": {"connectionString": connection}}),
+    let mut spec = json!({"kafka": kafka(leaf), "postgres": postgres(leaf), "deletionPolicy": "Delete"});
+    if is_under("spec.dapr.tracing.") {
+        spec["dapr"] = json!({"tracing": {"endpoint": "http://collector.example:4318"}});
+    } else if is_under("spec.notifications.email.") {
+        let (username, password) = (secret("username"), secret("password"));
+        let smtp =
+            json!({"host": "smtp.example.com", "from": "todo@example.com", "username": username, "password": password});
+        spec["notifications"] = json!({"email": {"smtp": smtp}});
+    } else if is_under("spec.notifications.webPush.") {
+        spec["notifications"] = json!({"webPush": {"subject": "mailto:admin@example.com"}});
+    }
+    spec
+}
+
+fn kafka(leaf: &str) -> Value {
+    // Nobody listens there. The services are made all the same.
+    let brokers = json!(["127.0.0.1:9"]);
+    match leaf {
+        _ if leaf.starts_with("spec.kafka.embedded.") => json!({"embedded": {}}),
+        _ if leaf.starts_with("spec.kafka.strimzi.") => json!({"strimzi": {}}),
+        _ if leaf.starts_with("spec.kafka.external.auth.mtls.") => {
+            let mtls = json!({"certificate": secret("certificate"), "key": secret("key")});
+            json!({"external": {"brokers": brokers, "tls": {}, "auth": {"mtls": mtls}}})
+        }
+        _ => json!({"external": {"brokers": brokers}}),
+    }
+}
+
+fn postgres(leaf: &str) -> Value {
+    match leaf {
+        _ if leaf.starts_with("spec.postgres.cloudNativePg.") => json!({"cloudNativePg": {}}),
+        _ if leaf.starts_with("spec.postgres.external.") => json!({"external": {"connectionString": secret("uri")}}),
         _ => json!({"embedded": {}}),
-    };
-    json!({"kafka": kafka, "postgres": postgres, "deletionPolicy": "Delete"})
+    }
+}
+
+/// One that is not there.
+fn secret(key: &str) -> Value {
+    json!({"secretKeyRef": {"name": "absent", "key": key}})
 }
 
 /// Whether the services of a platform of this spec are made where nothing runs.
@@ -37,6 +63,6 @@ mod tests {
         assert!(
             spec["kafka"]["strimzi"].is_object() && spec["postgres"]["embedded"].is_object() && !makes_services(&spec)
         );
-        assert!(of("spec.postgres.external.caSecretRef.name")["postgres"]["external"].is_object());
+        assert!(of("spec.postgres.external.connectionString.secretKeyRef.name")["postgres"]["external"].is_object());
     }
 }

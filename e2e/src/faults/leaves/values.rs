@@ -5,11 +5,14 @@ use serde_json::{Value, json};
 use super::schema::limit;
 
 /// Texts that some field takes.
-const TEXTS: [&str; 10] = [
+const TEXTS: [&str; 13] = [
     "leaf",
     "Leaf_0",
     "90s",
+    "20s",
     "7Gi",
+    "70Gi",
+    "leaf.example:9092",
     "250m",
     "0 * * * *",
     "https://leaf.example:8443/path",
