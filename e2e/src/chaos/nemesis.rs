@@ -10,6 +10,8 @@ use crate::harness::until;
 
 /// What a nemesis needs may be on its way back from the fault before.
 const BACK: Duration = Duration::from_secs(30);
+/// Kafka's programs take some seconds each to start, and many on a busy machine.
+const CHANGED: Duration = Duration::from_mins(2);
 /// Longest message that a topic takes which refuses long ones.
 const NOT_LONG: usize = super::clients::LONG_NOTES / 2;
 /// No message is so short.
@@ -114,7 +116,7 @@ async fn refuse(ground: &Ground, topic: &str, bytes: usize, hold: Duration) -> a
     const SETTING: &str = "max.message.bytes";
     let setting = format!("{SETTING}={bytes}");
     let alter = async |how, what| {
-        until("the broker changes a topic", BACK, async || {
+        until("the broker changes a topic", CHANGED, async || {
             Ok(Some(ground.in_broker(ALTER, &[topic, how, what]).await?))
         })
         .await
