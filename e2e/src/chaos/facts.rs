@@ -191,7 +191,7 @@ fn parts(line: &str) -> Option<(u32, i64, &str)> {
 async fn acknowledged(ground: &Ground) -> anyhow::Result<HashMap<(String, u32), i64>> {
     const DESCRIBE: &str = "export KAFKA_HEAP_OPTS=-Xmx128m
         exec /opt/kafka/bin/kafka-run-class.sh org.apache.kafka.tools.consumer.group.ConsumerGroupCommand \
-          --bootstrap-server $0 --describe --all-groups";
+          --bootstrap-server $0 --describe --all-groups --timeout 60000";
     let text = ground.in_broker(DESCRIBE, &[]).await?;
     Ok(text.lines().filter_map(committed).collect())
 }
