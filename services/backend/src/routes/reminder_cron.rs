@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
 use todo_common::{
+    database::answered,
     events::{REMINDERS, ReminderEvent},
     outbox,
     problem::{Json, Problem},
@@ -56,13 +57,9 @@ pub(crate) async fn run(app: App) {
 pub(super) async fn send_due(app: &App) -> Result<usize, Problem> {
     let mut count = 0;
     loop {
-        let mut transaction = app.database.begin().await?;
-        let due = claim(&mut transaction, app.reminder_window).await?;
-        let events: Result<Vec<_>, Problem> = due.iter().map(Claimed::entry).collect();
-        outbox::enqueue_all(&mut transaction, REMINDERS, &events?).await?;
-        app.database.commit(transaction).await?;
-        count += due.len();
-        if due.len() < usize::try_from(BATCH).unwrap_or(usize::MAX) {
+        let sent = answered(send_batch(app)).await?;
+        count += sent;
+        if sent < usize::try_from(BATCH).unwrap_or(usize::MAX) {
             break;
         }
     }
@@ -71,6 +68,15 @@ pub(super) async fn send_due(app: &App) -> Result<usize, Problem> {
     }
     metrics::counter!("reminders_claimed_total").increment(count as u64);
     Ok(count)
+}
+
+async fn send_batch(app: &App) -> Result<usize, Problem> {
+    let mut transaction = app.database.begin().await?;
+    let due = claim(&mut transaction, app.reminder_window).await?;
+    let events: Result<Vec<_>, Problem> = due.iter().map(Claimed::entry).collect();
+    outbox::enqueue_all(&mut transaction, REMINDERS, &events?).await?;
+    app.database.commit(transaction).await?;
+    Ok(due.len())
 }
 
 /// A reminder that is due, with what the event says of its task.

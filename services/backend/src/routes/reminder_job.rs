@@ -8,7 +8,7 @@ use axum::{Json, Router, extract::State, routing::post};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use todo_common::problem::Problem;
+use todo_common::{database::answered, problem::Problem};
 
 use super::reminder_cron::send_due;
 use crate::app::App;
@@ -34,7 +34,7 @@ pub(crate) async fn run(app: App) {
         let mut set = None;
         loop {
             // A problem is in the log already; until the next look there are ticks.
-            if let Ok(next) = next(&pool).await.map_err(Problem::from)
+            if let Ok(next) = answered(next(&pool)).await.map_err(Problem::from)
                 && next != set
             {
                 set = set_job(&app, next).await;

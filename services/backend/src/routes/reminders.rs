@@ -82,7 +82,7 @@ async fn list(State(app): State<App>, Path(id): Path<Uuid>, caller: Caller) -> R
     responses(
         (status = 201, description = "All reminders by now", body = Reminders),
         (status = 404, description = "This user has no such task"),
-        (status = 409, description = "The task has another version by now"),
+        (status = 412, description = "The task has another version by now"),
     )
 )]
 async fn add(
@@ -114,7 +114,7 @@ async fn add(
     responses(
         (status = 200, description = "All reminders by now", body = Reminders),
         (status = 404, description = "This user has no such task"),
-        (status = 409, description = "The task has another version by now"),
+        (status = 412, description = "The task has another version by now"),
     )
 )]
 async fn replace(

@@ -36,7 +36,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
 #[expect(dead_code, reason = "it describes what `expected_version` reads")]
 pub(super) struct IfMatch {
     /// The `etag` of the task as it was read: the change is refused when it has another by now.
-    #[param(rename = "if-match", pattern = r#"^(\*|(W/)?"[0-9]{1,18}")$"#, required = false)]
+    #[param(rename = "if-match", pattern = r#"^(\*|"[0-9]{1,18}")$"#, required = false)]
     if_match: String,
 }
 
@@ -87,7 +87,7 @@ async fn read(State(app): State<App>, Path(id): Path<Uuid>, caller: Caller) -> R
     responses(
         (status = 200, description = "The task", body = Task, headers(("etag" = String, description = "Its version, for `if-match`"))),
         (status = 404, description = "This user has no such task"),
-        (status = 409, description = "The task has another version by now"),
+        (status = 412, description = "The task has another version by now"),
     )
 )]
 async fn update(
@@ -114,7 +114,7 @@ async fn update(
     responses(
         (status = 200, description = "The task", body = Task, headers(("etag" = String, description = "Its version, for `if-match`"))),
         (status = 404, description = "This user has no such task"),
-        (status = 409, description = "The task has another version by now"),
+        (status = 412, description = "The task has another version by now"),
     )
 )]
 async fn replace(
@@ -141,7 +141,7 @@ async fn replace(
     responses(
         (status = 200, description = "The task", body = Task, headers(("etag" = String, description = "Its version, for `if-match`"))),
         (status = 404, description = "This user has no such task"),
-        (status = 409, description = "The task has another version by now"),
+        (status = 412, description = "The task has another version by now"),
     )
 )]
 async fn complete(
@@ -170,7 +170,7 @@ async fn complete(
     responses(
         (status = 200, description = "The task", body = Task, headers(("etag" = String, description = "Its version, for `if-match`"))),
         (status = 404, description = "This user has no such task"),
-        (status = 409, description = "The task has another version by now"),
+        (status = 412, description = "The task has another version by now"),
     )
 )]
 async fn reopen(
@@ -196,7 +196,7 @@ async fn reopen(
     responses(
         (status = 204, description = "It is deleted"),
         (status = 404, description = "This user has no such task"),
-        (status = 409, description = "The task has another version by now"),
+        (status = 412, description = "The task has another version by now"),
     )
 )]
 async fn remove(
@@ -238,6 +238,9 @@ fn shown(task: Task) -> impl IntoResponse {
     (AppendHeaders([(ETAG, format!("\"{}\"", task.version))]), Json(task))
 }
 
+/// A version that no task has. A weak tag does not say of which version it is, and so is not equal to any (RFC 9110, 13.1.1).
+const OF_NONE: i64 = 0;
+
 /// The version that the caller saw. `*` and no header mean any.
 pub(super) fn expected_version(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     let Some(value) = headers.get(IF_MATCH) else { return Ok(None) };
@@ -245,8 +248,10 @@ pub(super) fn expected_version(headers: &HeaderMap) -> Result<Option<i64>, Probl
     if text == "*" {
         return Ok(None);
     }
-    let tag = text.strip_prefix("W/").unwrap_or(text);
-    let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag);
+    if text.starts_with("W/") {
+        return Ok(Some(OF_NONE));
+    }
+    let version = text.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(text);
     version
         .parse()
         .map(Some)
@@ -280,9 +285,9 @@ mod tests {
     #[test]
     fn an_etag_is_a_version_in_quotes() {
         assert_eq!(version("\"3\""), Ok(Some(3)));
-        assert_eq!(version("W/\"3\""), Ok(Some(3)));
         assert_eq!(version("*"), Ok(None));
         assert_eq!(expected_version(&HeaderMap::new()), Ok(None));
+        assert_eq!(version("W/\"3\""), Ok(Some(OF_NONE)));
         assert!(version("\"abc\"").is_err());
         assert!(version("\"1\", \"2\"").is_err());
     }

@@ -23,7 +23,7 @@ async fn a_created_task_has_a_location_and_an_etag_and_is_listed() {
 }
 
 #[tokio::test]
-async fn a_stale_etag_is_a_conflict() {
+async fn a_stale_etag_is_refused_and_a_weak_one_is_never_of_now() {
     with_backend(async |backend| {
         let id = backend.create(json!({"user_id": "ada", "title": "a"})).await;
         let path = format!("/api/tasks/{id}");
@@ -31,7 +31,12 @@ async fn a_stale_etag_is_a_conflict() {
         let first = backend.send_with(Method::PATCH, &path, &[("if-match", "\"1\"")], titled("b")).await;
         assert_eq!((first.status, first.header("etag")), (StatusCode::OK, "\"2\""));
         let second = backend.send_with(Method::PATCH, &path, &[("if-match", "\"1\"")], titled("c")).await;
-        assert_eq!(second.status, StatusCode::CONFLICT);
+        assert_eq!(second.status, StatusCode::PRECONDITION_FAILED);
+        let weak = backend.send_with(Method::PATCH, &path, &[("if-match", "W/\"2\"")], titled("c")).await;
+        assert_eq!(
+            (weak.status, &weak.body["type"]),
+            (StatusCode::PRECONDITION_FAILED, &json!("urn:todoplatform:problem:stale"))
+        );
     })
     .await;
 }

@@ -110,7 +110,9 @@ async fn page(app: &App, user: &UserId, cursor: Option<String>) -> Result<Page<T
         ..TaskFilter::default()
     };
     let mut connection = app.database.pool()?.acquire().await?;
-    Ok(tasks::list(&mut connection, user, &filter).await?)
+    let mut page = tasks::list(&mut connection, user, &filter).await?;
+    tasks::count_from_here(&mut connection, &mut page.items).await?;
+    Ok(page)
 }
 
 /// `{"items":[…]}`, in parts.

@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use todo_common::{
     idempotency::IdempotencyKey,
     problem::{FieldError, Json, Problem, Query},
-    tasks::{Importable, ImportedTask, TaskError},
+    tasks::{self, Importable, ImportedTask, TaskError},
 };
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -76,15 +76,13 @@ async fn import(
     Query(query): Query<ImportQuery>,
     Uploaded { caller, content_type, body }: Uploaded,
 ) -> Result<Response, Problem> {
-    let tasks = check(read(&content_type, &body)?)?;
+    let new = check(read(&content_type, &body)?)?;
     if query.dry_run {
-        return Ok(Json(Imported { count: tasks.len(), ids: Vec::new(), dry_run: true }).into_response());
+        return Ok(Json(Imported { count: new.len(), ids: Vec::new(), dry_run: true }).into_response());
     }
     let create = async |connection: &mut PgConnection| {
-        let mut ids = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            ids.push(task.create(connection, &caller.user).await?.id);
-        }
+        let created = tasks::import(connection, &caller.user, new).await?;
+        let ids: Vec<Uuid> = created.iter().map(|task| task.id).collect();
         Ok((StatusCode::CREATED, Json(Imported { count: ids.len(), ids, dry_run: false })))
     };
     caller.write(&app, create).await

@@ -1,21 +1,13 @@
-use std::time::Duration;
-
 use sqlx::{
-    Connection, Executor, PgPool,
+    PgPool,
     migrate::{MigrateError, Migrator},
-    postgres::PgPoolOptions,
 };
 
-use super::{ClaimError, State, claim, options};
+use super::{ClaimError, State, claim, options, pool};
 use crate::{Sensitive, config::Settings, dapr};
 
 /// Component by which a service reads Secrets.
 const SECRET_STORE: &str = "kubernetes-secrets";
-/// Connections of one service; four services and the sidecars share PostgreSQL's default of 100.
-const MAX_CONNECTIONS: u32 = 12;
-pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
-/// A connection that was used so short a while ago is taken for one that works.
-pub(super) const FRESH: Duration = Duration::from_secs(1);
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
@@ -72,27 +64,7 @@ impl ConnectError {
 pub async fn connect(settings: &Settings, dapr: &dapr::Client) -> Result<PgPool, ConnectError> {
     let text = connection_string(settings, dapr).await?;
     let options = options::parse(text.expose()).map_err(ConnectError::ConnectionString)?;
-    let pool = PgPoolOptions::new()
-        .max_connections(MAX_CONNECTIONS)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        // Not at each use: that is a round trip more for each request.
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for >= FRESH {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .after_connect(|connection, _| {
-            // Not as start-up parameters: poolers between refuse those that they do not know.
-            Box::pin(async move {
-                let limits = "SET statement_timeout = '15s'; SET lock_timeout = '10s'; \
-                              SET idle_in_transaction_session_timeout = '30s'";
-                connection.execute(limits).await.map(drop)
-            })
-        })
+    let pool = pool::options()
         .connect_with(options.application_name(settings.service))
         .await
         .map_err(ConnectError::Connect)?;

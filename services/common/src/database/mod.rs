@@ -1,8 +1,10 @@
 //! The one database of a platform: connecting, migrating, claiming, and a handle that is there before the pool is.
 
+mod answered;
 mod claim;
 mod connect;
 mod options;
+mod pool;
 mod reads;
 
 use std::{sync::Arc, time::Duration};
@@ -11,8 +13,12 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use answered::answered;
 pub use claim::{ClaimError, claim};
 pub use connect::{ConnectError, connect, migrate};
+pub(crate) use pool::note_read_only;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use pool::options as pool_options;
 use reads::Reads;
 
 use crate::{

@@ -6,22 +6,31 @@ use std::{
     time::Instant,
 };
 
-use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::{
     sync::Semaphore,
     time::{sleep, timeout},
 };
 
-use super::connect::{ACQUIRE_TIMEOUT, FRESH};
+use super::pool::{ACQUIRE_TIMEOUT, FRESH, leads_to_read_only, unless_silent};
 
 /// Reads at the same time: about half of the pool, so that writes find a connection however many reads wait.
 const PLACES: usize = 5;
+
+/// A connection that reads have from the pool.
+#[derive(Debug)]
+struct Lent {
+    connection: PoolConnection<Postgres>,
+    /// When the pool gave it.
+    since: Instant,
+    used: Instant,
+}
 
 /// Connections between two reads.
 #[derive(Debug, Default)]
 struct Waiting {
     /// The last used last.
-    connections: Vec<(Instant, PoolConnection<Postgres>)>,
+    connections: Vec<Lent>,
     /// Whether [`give_back`] is under way.
     is_watched: bool,
 }
@@ -48,27 +57,27 @@ impl Reads {
     ) -> Result<T, E> {
         let place = timeout(ACQUIRE_TIMEOUT, self.places.acquire()).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
         let _place = place.map_err(|_| sqlx::Error::PoolClosed)?;
-        let mut connection = match self.take() {
-            Some(connection) => connection,
-            None => pool.acquire().await?,
+        let (mut connection, since) = match self.take() {
+            Some(lent) => (lent.connection, lent.since),
+            None => (pool.acquire().await?, Instant::now()),
         };
         let result = read(&mut connection).await;
         // One that failed, or was given up on the way, goes back by the pool's test.
         if result.is_ok() {
-            self.keep(connection);
+            self.keep(Lent { connection, since, used: Instant::now() });
         }
         result
     }
 
-    fn take(&self) -> Option<PoolConnection<Postgres>> {
-        let (used, connection) = lock(&self.waiting).connections.pop()?;
+    fn take(&self) -> Option<Lent> {
+        let lent = lock(&self.waiting).connections.pop()?;
         // This one is the last used: if it is too old, all are.
-        (used.elapsed() < FRESH).then_some(connection)
+        (lent.used.elapsed() < FRESH && !leads_to_read_only(lent.since.elapsed())).then_some(lent)
     }
 
-    fn keep(&self, connection: PoolConnection<Postgres>) {
+    fn keep(&self, lent: Lent) {
         let mut waiting = lock(&self.waiting);
-        waiting.connections.push((Instant::now(), connection));
+        waiting.connections.push(lent);
         if !std::mem::replace(&mut waiting.is_watched, true) {
             tokio::spawn(give_back(Arc::downgrade(&self.waiting)));
         }
@@ -80,8 +89,17 @@ async fn give_back(waiting: Weak<Mutex<Waiting>>) {
     loop {
         sleep(FRESH).await;
         let Some(waiting) = waiting.upgrade() else { return };
+        let unused: Vec<Lent> = {
+            let mut waiting = lock(&waiting);
+            waiting.connections.extract_if(.., |lent| lent.used.elapsed() >= FRESH).collect()
+        };
+        for Lent { mut connection, .. } in unused {
+            // The pool's own test would wait for one that is silent for ever.
+            if unless_silent(connection.ping()).await.is_err() {
+                connection.close_on_drop();
+            }
+        }
         let mut waiting = lock(&waiting);
-        waiting.connections.retain(|(used, _)| used.elapsed() < FRESH);
         waiting.is_watched = !waiting.connections.is_empty();
         if !waiting.is_watched {
             return;

@@ -10,6 +10,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::database::answered;
+
 /// Channel of LISTEN/NOTIFY. The payload names the process that has told it.
 const CHANNEL: &str = "outbox";
 /// Pause before the next try to listen.
@@ -41,7 +43,7 @@ impl News {
         loop {
             self.to_pass_on.notified().await;
             let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(self.process.to_string());
-            if let Err(error) = notify.execute(pool).await {
+            if let Err(error) = answered(notify.execute(pool)).await {
                 tracing::debug!(%error, "the relays were not woken; their timers will do");
             }
         }

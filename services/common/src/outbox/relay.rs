@@ -11,7 +11,7 @@ use metrics::{counter, gauge};
 use sqlx::{PgPool, Postgres, Transaction};
 use tokio::{
     sync::{Mutex, Notify},
-    time::{sleep, timeout},
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{OutboxEvent, claim, news::Waiter};
 use crate::{
     dapr,
-    database::Database,
+    database::{Database, answered},
     events::PUBSUB,
     telemetry::{
         spans::{Span, SpanKind},
@@ -38,8 +38,6 @@ const CALL_BYTES: usize = 1024 * 1024;
 const TIMER: Duration = Duration::from_millis(500);
 /// Pause after a round in which nothing worked.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Longest round: longer than a batch may take, for a database whose host is gone without a word.
-const ROUND_LIMIT: Duration = Duration::from_secs(30);
 const MEASURING: Duration = Duration::from_secs(5);
 /// A longer backlog is not counted to its end.
 const MEASURED: i64 = 10_000;
@@ -106,23 +104,19 @@ struct Turn {
 async fn publish_all(pool: &PgPool, publisher: &impl Publish, turn: &Turn, stop: &CancellationToken) {
     let mut limit = BATCH;
     while !stop.is_cancelled() {
-        let pause = match timeout(ROUND_LIMIT, next(pool, publisher, limit, turn, stop)).await {
-            Ok(Ok(Round { failed: 1.., published: 0 })) => {
+        let pause = match answered(next(pool, publisher, limit, turn, stop)).await {
+            Ok(Round { failed: 1.., published: 0 }) => {
                 // One event is enough to find out that the broker is back, and the others need not wait for another try then.
                 limit = 1;
                 Some(PAUSE)
             }
-            Ok(Ok(Round { published: 1.., .. })) => {
+            Ok(Round { published: 1.., .. }) => {
                 limit = BATCH;
                 None
             }
-            Ok(Ok(Round { .. })) => None,
-            Ok(Err(error)) => {
+            Ok(Round { .. }) => None,
+            Err(error) => {
                 tracing::warn!(%error, "the relay cannot use the database");
-                Some(PAUSE)
-            }
-            Err(_) => {
-                tracing::warn!("the relay gets no answer from the database");
                 Some(PAUSE)
             }
         };
@@ -252,14 +246,14 @@ fn calls(events: &[OutboxEvent]) -> Vec<Vec<&OutboxEvent>> {
 /// How many events wait (of the oldest [`MEASURED`]), and since when. The canary's do not count.
 async fn measure(pool: &PgPool) {
     loop {
-        let waiting: Result<(i64, f64), _> = sqlx::query_as(
+        let measured = sqlx::query_as(
             "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8
              FROM (SELECT created_at, payload FROM outbox WHERE published_at IS NULL ORDER BY seq LIMIT $1) AS waiting
              WHERE payload ->> 'user_id' IS DISTINCT FROM '$canary'",
         )
         .bind(MEASURED)
-        .fetch_one(pool)
-        .await;
+        .fetch_one(pool);
+        let waiting: Result<(i64, f64), sqlx::Error> = answered(measured).await;
         if let Ok((events, age)) = waiting {
             #[expect(clippy::cast_precision_loss, reason = "2^52 events do not fit into the database")]
             gauge!("outbox_waiting_events").set(events as f64);
@@ -272,7 +266,7 @@ async fn measure(pool: &PgPool) {
 /// Removes what was published a while ago; until then it helps to find out what happened.
 async fn clean(pool: &PgPool) {
     loop {
-        match purge_published(pool).await {
+        match answered(purge_published(pool)).await {
             Ok(1000..) => continue,
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "published events were not removed from the outbox"),

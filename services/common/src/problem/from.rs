@@ -1,10 +1,13 @@
 //! How the errors of the modules below look to a caller. What is inside of a 5xx is logged here and nowhere else.
 
-use super::Problem;
-use crate::{dapr, tasks::TaskError};
+use super::{FieldError, Problem};
+use crate::{dapr, database, tasks::TaskError};
 
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
+        if has_code(&error, |code| code == READ_ONLY) {
+            database::note_read_only();
+        }
         if database_is_away(&error) {
             tracing::warn!(%error, "the database is away");
             return Self::unavailable("the database is away");
@@ -18,12 +21,22 @@ impl From<sqlx::Error> for Problem {
 pub(crate) fn database_is_away(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
-        // 08: connection, 40: serialization and deadlock, 53: resources, 55P03: lock timeout, 57: operator intervention, time-outs.
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class)) || code == "55P03"
+        _ => has_code(error, |code| {
+            AWAY_CLASSES.iter().any(|class| code.starts_with(class)) || AWAY_CODES.contains(&code)
         }),
-        _ => false,
     }
+}
+
+/// 08: connection, 28: the password, which was changed and comes anew with the next pod, 40: serialization and deadlock, 53:
+/// resources, 57: operator intervention, time-outs.
+const AWAY_CLASSES: [&str; 5] = ["08", "28", "40", "53", "57"];
+/// After a failover it is another server that takes writes; a transaction that was idle for too long; a lock that was not had in
+/// time.
+const AWAY_CODES: [&str; 3] = [READ_ONLY, "25P03", "55P03"];
+const READ_ONLY: &str = "25006";
+
+fn has_code(error: &sqlx::Error, is_one: impl FnOnce(&str) -> bool) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| is_one(&code)))
 }
 
 impl From<TaskError> for Problem {
@@ -32,8 +45,9 @@ impl From<TaskError> for Problem {
             TaskError::Invalid(errors) => Self::invalid(errors),
             TaskError::NotFound => Self::not_found("this user has no such task"),
             TaskError::Conflict { current } => {
-                Self::conflict(format!("the task has version {current} by now: read it and try again"))
+                Self::stale(format!("the task has version {current} by now: read it and try again"))
             }
+            TaskError::Series(error) => Self::invalid(vec![FieldError::new("recurrence", error.to_string())]),
             TaskError::Database(error) => error.into(),
         }
     }

@@ -3,6 +3,8 @@
 mod extract;
 mod from;
 
+use std::time::Duration;
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -20,6 +22,7 @@ pub struct Problem {
     title: &'static str,
     detail: Option<String>,
     errors: Vec<FieldError>,
+    retry_after: Option<Duration>,
 }
 
 /// A mistake in one field of the request.
@@ -41,7 +44,7 @@ impl FieldError {
 impl Problem {
     /// A problem with a stable `kind` (the end of its `type` URN) and a title that is the same for all of that kind.
     pub const fn new(status: StatusCode, kind: &'static str, title: &'static str) -> Self {
-        Self { status, kind, title, detail: None, errors: Vec::new() }
+        Self { status, kind, title, detail: None, errors: Vec::new(), retry_after: None }
     }
 
     /// What is special about this one.
@@ -55,6 +58,13 @@ impl Problem {
     #[must_use]
     pub fn errors(mut self, errors: Vec<FieldError>) -> Self {
         self.errors = errors;
+        self
+    }
+
+    /// When to ask again.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
         self
     }
 
@@ -81,6 +91,11 @@ impl Problem {
     /// 409: somebody else was first.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", "It has been changed meanwhile").detail(detail)
+    }
+
+    /// 412: it is not what the caller has seen.
+    pub fn stale(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "stale", "It has been changed meanwhile").detail(detail)
     }
 
     /// 413: more than is taken.
@@ -162,8 +177,10 @@ impl IntoResponse for Problem {
         let mut response = (self.status, axum::Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let is_away = self.status == StatusCode::SERVICE_UNAVAILABLE;
+        if let Some(wait) = self.retry_after.or(is_away.then_some(Duration::from_secs(1))) {
+            // Rounded up: who comes too early is refused again.
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
         }
         response
     }

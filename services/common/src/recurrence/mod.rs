@@ -7,7 +7,7 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 use uuid::Uuid;
 
@@ -42,6 +42,57 @@ pub struct Series<'a> {
     pub zone: Tz,
 }
 
+/// It cannot be told where a series goes on: nothing is found among as many dates as are looked at. That is not its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it cannot be told where the series goes on")]
+pub struct GaveUp;
+
+/// An occurrence in its series.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// How the series repeats.
+    pub recurrence: &'a Recurrence,
+    /// Due time or day from which the rule counts.
+    pub start: Due,
+    /// The occurrence's key.
+    pub key: Option<&'a str>,
+    /// When it is due, which may be another time than its place in the series says.
+    pub due: Due,
+    /// The user's zone.
+    pub zone: Tz,
+}
+
+impl Place<'_> {
+    /// The civil time of its place in the series.
+    fn civil(&self) -> NaiveDateTime {
+        let of_key = |key: &str| {
+            let day = || key.parse::<NaiveDate>().ok().map(|day| day.and_time(NaiveTime::MIN));
+            key.parse::<NaiveDateTime>().ok().or_else(day)
+        };
+        // Where the rule counts from it, it is the first, whatever it was before.
+        let by_key = if self.start == self.due { None } else { self.key.and_then(of_key) };
+        by_key.unwrap_or_else(|| self.due.civil(self.zone))
+    }
+
+    /// What is left of the number of dates of a rule when it counts from `due` on, where this occurrence is or is moved to.
+    fn left(&self, rule: &rule::Rule, due: Due, zone: Tz) -> Option<u32> {
+        rule.left(self.start.civil(self.zone), self.civil(), self.zone, (due.civil(zone), zone))
+    }
+}
+
+/// Whether a rule counts its dates.
+pub fn is_counted(recurrence: &Recurrence) -> bool {
+    matches!(recurrence, Recurrence::Rrule(text) if rule::Rule::parse(text).is_ok_and(|rule| rule.count().is_some()))
+}
+
+/// A rule that counts its dates, with what is left of them from `due` on, where the occurrence is or is moved to. Nothing if none
+/// is left.
+pub fn left_from(place: &Place<'_>, due: Due, zone: Tz) -> Option<Recurrence> {
+    let Recurrence::Rrule(text) = place.recurrence else { return None };
+    let left = place.left(&rule::Rule::parse(text).ok()?, due, zone)?;
+    Some(Recurrence::Rrule(rule::with_count(text, left)))
+}
+
 /// Checks what a user wrote; the error is what to tell.
 pub fn validate(recurrence: &Recurrence, start: Option<Due>, zone: Tz) -> Result<(), String> {
     match recurrence {
@@ -51,19 +102,28 @@ pub fn validate(recurrence: &Recurrence, start: Option<Due>, zone: Tz) -> Result
             let rule = rule::Rule::parse(text)?;
             let start =
                 start.ok_or("a rule needs due_at or due_date to count from; after_completion_days needs neither")?;
-            let dates = rule.dates(start.civil(zone), zone)?;
-            if dates.take(1).count() == 0 { Err("the rule has no date at all".to_owned()) } else { Ok(()) }
+            if rule.count().is_some_and(|count| count > rule::MOST_COUNTED) {
+                return Err(format!("COUNT is at most {}; a longer series ends with UNTIL", rule::MOST_COUNTED));
+            }
+            let start = start.civil(zone);
+            if rule.dates(start, start, zone)?.next().is_none() {
+                return Err("the rule has no date at all".to_owned());
+            }
+            Ok(())
         }
     }
 }
 
-/// A rule as calendars take it (RFC 5545), counted from `due` on, which is a date of the series that begins at `start`. Nothing where
-/// the standard has no words for it.
-pub fn rule_from(recurrence: &Recurrence, start: Due, due: Due, zone: Tz) -> Option<String> {
-    match recurrence {
-        Recurrence::Rrule(text) => rule::Rule::parse(text).ok()?.counted_from(start.civil(zone), due, zone),
-        Recurrence::AfterCompletionDays(_) => None,
-    }
+/// A rule as calendars take it (RFC 5545), counted from this occurrence on. Nothing where the standard has no words for it, and
+/// where no date is left.
+pub fn rule_from(place: &Place<'_>) -> Option<String> {
+    let Recurrence::Rrule(text) = place.recurrence else { return None };
+    let rule = rule::Rule::parse(text).ok()?;
+    let left = match rule.count() {
+        Some(_) => Some(place.left(&rule, place.due, place.zone)?),
+        None => None,
+    };
+    Some(rule.in_full(place.start.civil(place.zone), left, place.due, place.zone))
 }
 
 /// The key of the first occurrence.
@@ -72,21 +132,25 @@ pub fn first_key(due: Option<Due>, zone: Tz) -> String {
 }
 
 /// The next date after a completion, or nothing when the rule has ended.
-pub fn next_occurrence(series: &Series<'_>, completed_at: DateTime<Utc>) -> Option<Occurrence> {
-    upcoming(series, completed_at).next()
+pub fn next_occurrence(series: &Series<'_>, completed_at: DateTime<Utc>) -> Result<Option<Occurrence>, GaveUp> {
+    upcoming(series, completed_at).next().transpose()
 }
 
 /// The next dates, counted as far as they are asked for. They are in the future of both the due time and the completion:
-/// what was missed is not made up for.
+/// what was missed is not made up for. An error is the last one.
 pub(crate) fn upcoming<'a>(series: &Series<'a>, completed_at: DateTime<Utc>) -> Upcoming<'a> {
     match series.recurrence {
-        Recurrence::AfterCompletionDays(days) => Box::new(after_days(series, completed_at, *days).into_iter()),
-        Recurrence::Rrule(text) => Box::new(after_rule(*series, completed_at, text).into_iter().flatten()),
+        Recurrence::AfterCompletionDays(days) => Box::new(after_days(series, completed_at, *days).map(Ok).into_iter()),
+        Recurrence::Rrule(text) => match after_rule(*series, completed_at, text) {
+            Some(dates) => Box::new(dates),
+            // It was read when it was written.
+            None => Box::new(std::iter::once(Err(GaveUp))),
+        },
     }
 }
 
 /// Dates of a series.
-pub(crate) type Upcoming<'a> = Box<dyn Iterator<Item = Occurrence> + Send + 'a>;
+pub(crate) type Upcoming<'a> = Box<dyn Iterator<Item = Result<Occurrence, GaveUp>> + Send + 'a>;
 
 fn after_days(series: &Series<'_>, completed_at: DateTime<Utc>, days: u16) -> Option<Occurrence> {
     let day = completed_at.with_timezone(&series.zone).date_naive().checked_add_days(Days::new(days.into()))?;
@@ -102,16 +166,22 @@ fn after_rule<'a>(
     series: Series<'a>,
     completed_at: DateTime<Utc>,
     text: &str,
-) -> Option<impl Iterator<Item = Occurrence> + Send + use<'a>> {
+) -> Option<impl Iterator<Item = Result<Occurrence, GaveUp>> + Send + use<'a>> {
     let due = series.due.or(series.start)?;
     let start = series.start.unwrap_or(due);
     let zone = series.zone;
-    let dates = rule::Rule::parse(text).ok()?.dates(start.civil(zone), zone).ok()?;
+    let after = due.instant(zone).max(completed_at).with_timezone(&zone).naive_local();
+    // No clock was ever moved by more than a day.
+    let near = after.checked_sub_days(Days::new(2)).unwrap_or(after);
+    let dates = rule::Rule::parse(text).ok()?.dates(start.civil(zone), near, zone).ok()?;
     let occurrences = dates
-        .map(move |civil| due.moved_to(civil, zone))
-        .skip_while(move |next| !is_later(*next, due, completed_at, zone))
-        .map(move |due| Occurrence { key: key(due, zone), due })
-        .take(CANDIDATES);
+        .map(move |civil| civil.map(|civil| due.moved_to(civil, zone)))
+        .skip_while(move |next| next.is_ok_and(|next| !is_later(next, due, completed_at, zone)))
+        .enumerate()
+        .map(move |(number, next)| {
+            let next = if number < CANDIDATES { next } else { Err(GaveUp) };
+            next.map(|due| Occurrence { key: key(due, zone), due })
+        });
     Some(occurrences)
 }
 

@@ -130,7 +130,7 @@ impl Case {
                 due: Some(due),
                 zone: self.zone,
             };
-            let next = next_occurrence(&series, *completed_at).map(|next| next.due);
+            let next = next_occurrence(&series, *completed_at).unwrap().map(|next| next.due);
             found.push(next);
             let Some(next) = next else { break };
             due = next;
@@ -277,6 +277,25 @@ fn thousands_of_rules_are_due_when_dateutil_says() {
 #[test]
 fn rules_of_month_ends_and_leap_days_are_due_when_dateutil_says_where_clocks_change_at_midnight() {
     agree(MONTH_END_CASES, Case::at_month_end);
+}
+
+#[test]
+fn a_search_that_begins_near_finds_what_one_from_the_start_finds() {
+    let mut dice = Dice::new(SEED);
+    for number in 0..400 {
+        let case = if number % 2 == 0 { Case::new(&mut dice) } else { Case::at_month_end(&mut dice) };
+        let Recurrence::Rrule(text) = &case.recurrence else { continue };
+        let text: Vec<&str> =
+            text.split(';').filter(|part| !part.starts_with("COUNT") && !part.starts_with("UNTIL")).collect();
+        let rule = rule::Rule::parse(&text.join(";")).unwrap();
+        let start = case.start.civil(case.zone);
+        let near = start + TimeDelta::minutes(dice.between(0, 6 * 365 * 24 * 60));
+        let found = |from| {
+            let dates = rule.dates(start, from, case.zone).unwrap().map(Result::unwrap);
+            dates.skip_while(|date| *date < near).take(5).collect::<Vec<_>>()
+        };
+        assert_eq!(found(near), found(start), "{text:?} from {start} near {near}");
+    }
 }
 
 fn agree(count: usize, case: fn(&mut Dice) -> Case) {

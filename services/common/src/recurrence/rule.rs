@@ -1,9 +1,10 @@
 //! RFC 5545 rules, read and counted in civil time. The crate `rrule` counts in UTC here, where no clock ever changes.
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
 use rrule::{Frequency, RRule, RRuleSet, Unvalidated};
 
+use super::GaveUp;
 use crate::tasks::{Due, to_instant};
 
 /// Longest rule, in bytes.
@@ -12,11 +13,13 @@ const LIMIT: usize = 500;
 const LAST_YEAR: i32 = 2200;
 /// Times on one day; without a limit, a rule of a few hundred characters has a date for each second.
 const TIMES_A_DAY: usize = 24;
-/// Dates that are looked at from the start on; a series ends with them. Every day from 1970 to 2200 is less than half of it.
+/// Most dates that a rule may count. They are counted from the first one on, at each completion; a longer series ends at a time.
+pub(super) const MOST_COUNTED: u32 = 1000;
+/// Dates that are looked at before it is given up.
 const STEPS: usize = 200_000;
 
 /// A rule, and its end, which is kept apart because `rrule` would compare it with civil times.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rule {
     rule: RRule<Unvalidated>,
     until: Option<Until>,
@@ -36,8 +39,7 @@ impl Rule {
         if text.len() > LIMIT || text.chars().any(char::is_control) {
             return Err(format!("a rule is one line of at most {LIMIT} characters"));
         }
-        let text = text.trim().to_ascii_uppercase();
-        let text = text.strip_prefix("RRULE:").unwrap_or(&text);
+        let text = plain(text);
         let (ends, parts): (Vec<&str>, Vec<&str>) =
             text.split(';').filter(|part| !part.is_empty()).partition(|part| part.starts_with("UNTIL="));
         let until = ends.first().map(|end| Until::parse(end.trim_start_matches("UNTIL="))).transpose()?;
@@ -53,38 +55,116 @@ impl Rule {
         }
     }
 
-    /// All dates from `start` on, in order, [`STEPS`] at most.
-    pub(super) fn dates(
-        self,
-        start: NaiveDateTime,
-        zone: Tz,
-    ) -> Result<impl Iterator<Item = NaiveDateTime> + Send + use<>, String> {
-        let until = self.until;
-        let civil_start = start.and_utc().with_timezone(&rrule::Tz::UTC);
-        let rule = at_month_end(self.rule, start).validate(civil_start).map_err(|error| error.to_string())?;
-        // Limited: a rule that has no date, such as 30 February, is searched for a while and not for ever.
-        let dates = RRuleSet::new(civil_start).rrule(rule).limit();
-        Ok(dates
-            .into_iter()
-            .take(STEPS)
-            .map(|date| date.naive_utc())
-            .take_while(move |date| date.year() <= LAST_YEAR && until.is_none_or(|until| until.allows(*date, zone))))
+    /// How many dates it has, if it counts them.
+    pub(super) fn count(&self) -> Option<u32> {
+        self.rule.get_count()
     }
 
-    /// The rule in full, as if the series began at `due`: with what is left of its number of dates, and with an end of the same kind
-    /// as `due`.
-    pub(super) fn counted_from(self, start: NaiveDateTime, due: Due, zone: Tz) -> Option<String> {
+    /// The dates of the series that begins at `start`, in order: all from `near` on, and perhaps some before that. An error is
+    /// the last one.
+    pub(super) fn dates(
+        &self,
+        start: NaiveDateTime,
+        near: NaiveDateTime,
+        zone: Tz,
+    ) -> Result<impl Iterator<Item = Result<NaiveDateTime, GaveUp>> + Send + use<>, String> {
         let until = self.until;
-        let mut rule = at_month_end(self.rule.clone(), start);
-        if let Some(count) = rule.get_count() {
-            let first = due.civil(zone);
-            let passed = self.dates(start, zone).ok()?.take_while(|date| *date < first).count();
-            let left = count.checked_sub(u32::try_from(passed).ok()?).filter(|left| *left > 0)?;
-            rule = rule.count(left);
-        }
-        let end = until.map(|until| format!(";UNTIL={}", until.of_kind(due, zone))).unwrap_or_default();
-        Some(format!("{rule}{end}"))
+        let start = whole_second(start);
+        let rule = at_month_end(self.rule.clone(), start);
+        // What is counted has to be counted from its beginning.
+        let begin = if rule.get_count().is_some() { start } else { period_before(&rule, start, near) };
+        // What it takes from the start, such as the time of day, it has now.
+        let rule = rule.validate(as_utc(start)).map_err(|error| error.to_string())?;
+        // Limited: a rule that has no date, such as 30 February, is searched for a while and not for ever.
+        let dates = RRuleSet::new(as_utc(begin)).rrule(rule).limit();
+        Ok(dates
+            .into_iter()
+            .map(|date| date.naive_utc())
+            .take_while(move |date| date.year() <= LAST_YEAR && until.is_none_or(|until| until.allows(*date, zone)))
+            .enumerate()
+            .map(|(number, date)| if number < STEPS { Ok(date) } else { Err(GaveUp) }))
     }
+
+    /// How many of the dates that are counted are left from `due` on. `due` is where the occurrence is (now) that has the place
+    /// `place` in the series that begins at `start`: it counts as one of them where it is a date of the rule. Nothing if none
+    /// is left, or if it does not count.
+    pub(super) fn left(
+        &self,
+        start: NaiveDateTime,
+        place: NaiveDateTime,
+        place_zone: Tz,
+        (due, zone): (NaiveDateTime, Tz),
+    ) -> Option<u32> {
+        let mut passed = 0;
+        for date in self.dates(start, start, place_zone).ok()? {
+            if date.ok()? > place {
+                break;
+            }
+            passed += 1;
+        }
+        let follow = self.count()?.checked_sub(passed)?;
+        let is_date = self.dates(due, due, zone).ok()?.next() == Some(Ok(whole_second(due)));
+        Some(follow + u32::from(is_date)).filter(|left| *left > 0)
+    }
+
+    /// The rule in full, as if the series began at `due`: with what is `left` of its number of dates, and with an end of the same
+    /// kind as `due`.
+    pub(super) fn in_full(self, start: NaiveDateTime, left: Option<u32>, due: Due, zone: Tz) -> String {
+        let rule = at_month_end(self.rule, start);
+        let rule = left.into_iter().fold(rule, RRule::count);
+        let end = self.until.map(|until| format!(";UNTIL={}", until.of_kind(due, zone))).unwrap_or_default();
+        format!("{rule}{end}")
+    }
+}
+
+/// The rule that a user wrote, in capitals and without what may stand before it.
+fn plain(text: &str) -> String {
+    let text = text.trim().to_ascii_uppercase();
+    text.strip_prefix("RRULE:").map(ToOwned::to_owned).unwrap_or(text)
+}
+
+/// The same rule with another number of dates.
+pub(super) fn with_count(text: &str, count: u32) -> String {
+    let part = |part: &str| if part.starts_with("COUNT=") { format!("COUNT={count}") } else { part.to_owned() };
+    plain(text).split(';').map(part).collect::<Vec<_>>().join(";")
+}
+
+/// Rules count no parts of a second: by one, a start would be after its own date.
+fn whole_second(civil: NaiveDateTime) -> NaiveDateTime {
+    civil.with_nanosecond(0).unwrap_or(civil)
+}
+
+fn as_utc(civil: NaiveDateTime) -> DateTime<rrule::Tz> {
+    civil.and_utc().with_timezone(&rrule::Tz::UTC)
+}
+
+/// The beginning of the last day, week, month or year before `near` in which the rule can have dates: from there on it has the
+/// same ones as from `start` on, which may be centuries before.
+fn period_before(rule: &RRule<Unvalidated>, start: NaiveDateTime, near: NaiveDateTime) -> NaiveDateTime {
+    let (first, near) = (start.date(), near.date());
+    let interval = i64::from(rule.get_interval()).max(1);
+    let whole = |periods: i64| u32::try_from(periods / interval * interval).ok().filter(|passed| *passed > 0);
+    let day = match rule.get_freq() {
+        Frequency::Daily => {
+            let passed = whole((near - first).num_days());
+            passed.and_then(|days| first.checked_add_days(Days::new(days.into())))
+        }
+        Frequency::Weekly => {
+            let first = first.week(rule.get_week_start()).first_day();
+            let passed = whole((near - first).num_days().div_euclid(7));
+            passed.and_then(|weeks| first.checked_add_days(Days::new(u64::from(weeks) * 7)))
+        }
+        Frequency::Monthly => {
+            let months = |day: NaiveDate| i64::from(day.year()) * 12 + i64::from(day.month0());
+            let passed = whole(months(near) - months(first));
+            passed.and_then(|passed| first.with_day(1)?.checked_add_months(Months::new(passed)))
+        }
+        _ => {
+            let passed = whole(i64::from(near.year()) - i64::from(first.year()));
+            passed.and_then(|years| first.with_ordinal(1)?.checked_add_months(Months::new(years.checked_mul(12)?)))
+        }
+    };
+    day.map_or(start, |day| day.and_time(NaiveTime::MIN))
 }
 
 /// Makes "monthly from the 31st" mean the last day of shorter months, and "yearly from 29 February" 28 February in most
@@ -122,8 +202,7 @@ impl Until {
 
     /// As the standard has it: a day where the series has days, and UTC where it has times.
     fn of_kind(self, due: Due, zone: Tz) -> String {
-        let end_of =
-            |day: NaiveDate| day.checked_add_days(Days::new(1)).unwrap_or(day).and_time(chrono::NaiveTime::MIN);
+        let end_of = |day: NaiveDate| day.checked_add_days(Days::new(1)).unwrap_or(day).and_time(NaiveTime::MIN);
         let instant = match self {
             Self::Day(day) => to_instant(end_of(day), zone) - TimeDelta::seconds(1),
             Self::Civil(time) => to_instant(time, zone),

@@ -23,7 +23,7 @@ fn punctual(rule: &str, start: Due, zone: Tz, count: usize) -> Vec<Due> {
     let mut dates = vec![start];
     while dates.len() < count {
         let series = Series { recurrence: &recurrence, start: Some(start), task_id: Uuid::nil(), due: Some(due), zone };
-        match next_occurrence(&series, due.instant(zone)) {
+        match next_occurrence(&series, due.instant(zone)).unwrap() {
             Some(next) => due = next.due,
             None => break,
         }
@@ -35,7 +35,7 @@ fn punctual(rule: &str, start: Due, zone: Tz, count: usize) -> Vec<Due> {
 fn next(rule: &str, due: Due, zone: Tz, completed_at: &str) -> Option<Due> {
     let recurrence = Recurrence::Rrule(rule.to_owned());
     let series = Series { recurrence: &recurrence, start: Some(due), task_id: Uuid::nil(), due: Some(due), zone };
-    next_occurrence(&series, utc(completed_at)).map(|next| next.due)
+    next_occurrence(&series, utc(completed_at)).unwrap().map(|next| next.due)
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn after_completion_counts_from_the_users_day() {
     let recurrence = Recurrence::AfterCompletionDays(3);
     let after = |due, zone, completed_at: &str| {
         let series = Series { recurrence: &recurrence, start: due, task_id: Uuid::nil(), due, zone };
-        next_occurrence(&series, utc(completed_at)).unwrap().due
+        next_occurrence(&series, utc(completed_at)).unwrap().unwrap().due
     };
     assert_eq!(after(None, UTC, "2026-03-05 10:00"), day("2026-03-08"));
     assert_eq!(after(Some(day("2026-02-01")), New_York, "2026-03-05 02:00"), day("2026-03-07"));
@@ -160,10 +160,8 @@ fn a_rule_has_at_most_24_times_a_day() {
 }
 
 #[test]
-fn a_start_long_ago_does_not_make_endless_steps() {
-    let hours = (0..24).map(|hour| hour.to_string()).collect::<Vec<_>>().join(",");
-    let crowded = format!("FREQ=DAILY;BYHOUR={hours}");
-    assert_eq!(next(&crowded, at("1970-01-01 00:00"), UTC, "2026-03-02 10:00"), None, "the series has ended");
+fn a_series_that_began_long_ago_goes_on() {
+    assert_eq!(next(&crowded(), at("1970-01-01 00:00"), UTC, "2199-03-02 10:00"), Some(at("2199-03-02 11:00")));
     assert_eq!(next("FREQ=DAILY", day("1970-01-01"), UTC, "2150-03-02 10:00"), Some(day("2150-03-03")));
 }
 
@@ -173,13 +171,16 @@ fn keys_are_the_dates_and_one_completion_has_one_key() {
     assert_eq!(first_key(Some(day("2026-03-29")), Berlin), "2026-03-29");
     let recurrence = Recurrence::AfterCompletionDays(1);
     let series = Series { recurrence: &recurrence, start: None, task_id: Uuid::nil(), due: None, zone: UTC };
-    let key = |completed_at| next_occurrence(&series, utc(completed_at)).unwrap().key;
+    let key = |completed_at| next_occurrence(&series, utc(completed_at)).unwrap().unwrap().key;
     assert_eq!(key("2026-03-05 10:00"), key("2026-03-09 10:00"));
 }
 
 #[test]
 fn a_calendar_gets_what_is_left_of_a_rule() {
-    let from = |rule: &str, start, due, zone| rule_from(&Recurrence::Rrule(rule.to_owned()), start, due, zone).unwrap();
+    let from = |rule: &str, start, due, zone| {
+        let recurrence = Recurrence::Rrule(rule.to_owned());
+        rule_from(&Place { recurrence: &recurrence, start, key: Some(&key(due, zone)), due, zone }).unwrap()
+    };
     let daily = from("FREQ=DAILY;COUNT=5", day("2026-03-02"), day("2026-03-04"), UTC);
     assert_eq!(daily, "FREQ=DAILY;COUNT=3");
     let monthly = from("FREQ=MONTHLY", day("2026-01-31"), day("2026-02-28"), UTC);
@@ -192,4 +193,61 @@ fn a_calendar_gets_what_is_left_of_a_rule() {
     assert_eq!(from("FREQ=DAILY;UNTIL=20260304T100000", start, start, Berlin), "FREQ=DAILY;UNTIL=20260304T090000Z");
     let days = from("FREQ=DAILY;UNTIL=20260304T233000Z", day("2026-03-02"), day("2026-03-02"), Berlin);
     assert_eq!(days, "FREQ=DAILY;UNTIL=20260305");
+}
+
+/// A date at each hour.
+fn crowded() -> String {
+    let hours = (0..24).map(|hour| hour.to_string()).collect::<Vec<_>>().join(",");
+    format!("FREQ=DAILY;BYHOUR={hours}")
+}
+
+#[test]
+fn a_rule_counts_a_thousand_dates_at_most() {
+    let told = |rule: &str| validate(&Recurrence::Rrule(rule.to_owned()), Some(day("2026-03-02")), UTC);
+    assert_eq!(told("FREQ=DAILY;COUNT=1000"), Ok(()));
+    assert!(told("FREQ=DAILY;COUNT=1001").is_err_and(|words| words.contains("UNTIL")));
+}
+
+#[test]
+fn where_more_dates_lie_before_than_are_looked_at_the_series_has_not_ended() {
+    // Written before there was a limit.
+    let recurrence = Recurrence::Rrule(format!("{};COUNT=400000", crowded()));
+    let start = Some(at("1970-01-01 00:00"));
+    let series = Series { recurrence: &recurrence, start, task_id: Uuid::nil(), due: start, zone: UTC };
+    assert_eq!(next_occurrence(&series, utc("2026-03-02 10:00")), Err(GaveUp));
+    assert!(next_occurrence(&series, utc("1980-03-02 10:00")).unwrap().is_some());
+}
+
+/// What is left when the occurrence with this place is moved.
+fn left(rule: &str, start: Due, place: Due, due: Due, to: Due) -> Option<String> {
+    let recurrence = Recurrence::Rrule(rule.to_owned());
+    let place = Place { recurrence: &recurrence, start, key: Some(&key(place, UTC)), due, zone: UTC };
+    match left_from(&place, to, UTC)? {
+        Recurrence::Rrule(rule) => Some(rule),
+        other @ Recurrence::AfterCompletionDays(_) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_occurrence_that_is_moved_counts_once() {
+    let start = at("2026-03-02 09:00");
+    let third = at("2026-03-04 09:00");
+    let daily = |rule, to| left(rule, start, third, third, at(to));
+    assert_eq!(daily("FREQ=DAILY;COUNT=3", "2026-03-04 10:00").as_deref(), Some("FREQ=DAILY;COUNT=1"));
+    assert_eq!(daily("rrule:count=5;freq=daily", "2026-03-01 08:00").as_deref(), Some("COUNT=3;FREQ=DAILY"));
+    assert_eq!(daily("FREQ=DAILY;COUNT=5", "2026-03-20 08:00").as_deref(), Some("FREQ=DAILY;COUNT=3"));
+    let again = left("FREQ=DAILY;COUNT=3", at("2026-03-20 08:00"), third, at("2026-03-20 08:00"), start);
+    assert_eq!(again.as_deref(), Some("FREQ=DAILY;COUNT=3"), "it is the first of those that are left");
+}
+
+#[test]
+fn one_that_is_moved_to_where_the_rule_has_no_date_counts_as_well() {
+    let mondays = |count, to| {
+        let (start, second) = (day("2026-03-02"), day("2026-03-09"));
+        left(&format!("FREQ=WEEKLY;BYDAY=MO;COUNT={count}"), start, second, second, day(to))
+    };
+    assert_eq!(mondays(3, "2026-03-10").as_deref(), Some("FREQ=WEEKLY;BYDAY=MO;COUNT=1"));
+    assert_eq!(mondays(2, "2026-03-10"), None, "nothing follows");
+    assert_eq!(mondays(2, "2026-03-08"), None, "its own place is no date that follows");
+    assert_eq!(mondays(2, "2026-03-16").as_deref(), Some("FREQ=WEEKLY;BYDAY=MO;COUNT=1"));
 }

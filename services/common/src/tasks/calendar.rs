@@ -22,8 +22,7 @@ pub struct DueTask {
 impl DueTask {
     fn of(row: Row) -> Option<Self> {
         let (due, zone) = (row.task.due()?, zone_of(&row.task));
-        let start = row.series_start.unwrap_or(due);
-        let rule = row.task.recurrence.as_ref().and_then(|rule| recurrence::rule_from(rule, start, due, zone));
+        let rule = row.place().and_then(|place| recurrence::rule_from(&place));
         Some(Self { task: row.task, due, zone, rule })
     }
 }

@@ -1,4 +1,4 @@
-use crate::problem::FieldError;
+use crate::{problem::FieldError, recurrence::GaveUp};
 
 /// Why a task was not read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,9 @@ pub enum TaskError {
         /// Its version.
         current: i64,
     },
+    /// A series of which it cannot be told where it goes on.
+    #[error(transparent)]
+    Series(#[from] GaveUp),
     /// The database.
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),

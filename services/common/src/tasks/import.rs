@@ -13,7 +13,7 @@ use super::{
     row::{self, Row},
     write::now,
 };
-use crate::{events::EventType, problem::FieldError};
+use crate::{events::EventType, problem::FieldError, telemetry::trace_context};
 
 /// A task as an export has it. What only the platform decides, such as its id, is not taken over.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -59,19 +59,34 @@ impl ImportedTask {
 }
 
 impl Importable {
-    /// Creates it. Reminders whose time has passed are not told, and a completed task makes no next occurrence.
-    pub async fn create(self, connection: &mut PgConnection, user: &UserId) -> Result<Task, TaskError> {
-        let mut row = Row::new(Uuid::now_v7(), user, self.draft, now());
+    fn into_row(self, user: &UserId, created_at: DateTime<Utc>) -> Row {
+        let mut row = Row::new(Uuid::now_v7(), user, self.draft, created_at);
         if let Some(at) = self.completed_at {
             row.task.status = Status::Completed;
             row.task.completed_at = Some(at);
         }
-        // The series is named after the new task: its place cannot be taken.
-        row::insert(&mut *connection, &[&row]).await?;
-        if row.task.completed_at.is_none() {
-            reminders::schedule(&mut *connection, &row.task, Some(row.task.created_at)).await?;
-        }
-        event::record(connection, EventType::Created, &row.task).await?;
-        Ok(row.task)
+        row
     }
+}
+
+/// Creates them, in a few statements for all, and gives them in their order. Reminders whose time has passed are not told, and a
+/// completed task makes no next occurrence.
+pub async fn import(
+    connection: &mut PgConnection,
+    user: &UserId,
+    imported: Vec<Importable>,
+) -> Result<Vec<Task>, TaskError> {
+    let created_at = now();
+    let rows: Vec<Row> = imported.into_iter().map(|task| task.into_row(user, created_at)).collect();
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    // A series is named after its new task: its place cannot be taken.
+    row::insert(&mut *connection, &rows.iter().collect::<Vec<_>>()).await?;
+    let open = rows.iter().map(|row| &row.task).filter(|task| task.completed_at.is_none());
+    reminders::schedule_all(&mut *connection, open, Some(created_at)).await?;
+    let trace = trace_context::current();
+    let changes = rows.iter().map(|row| (&row.task, trace.as_deref()));
+    event::record_all(connection, EventType::Created, changes).await?;
+    Ok(rows.into_iter().map(|row| row.task).collect())
 }

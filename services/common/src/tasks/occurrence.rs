@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     events::EventType,
-    recurrence::{self, Occurrence, Series, Upcoming},
+    recurrence::{self, GaveUp, Occurrence, Series, Upcoming},
     telemetry::trace_context,
 };
 
@@ -74,7 +74,7 @@ pub async fn create_successors(
         let mut proposed: BTreeMap<Uuid, (Row, Wanting<'_>)> = BTreeMap::new();
         for mut place in wanting.drain(..) {
             let completed = &place.completed.task;
-            match place.next(|id| proposed.contains_key(&id)) {
+            match place.next(|id| proposed.contains_key(&id))? {
                 Next::None => drop(successors.insert(completed.id, Successor::NotRecurring)),
                 Next::Undone(mut row) => {
                     let back = bring_back(&mut *connection, &mut row, EventType::Created);
@@ -135,21 +135,22 @@ impl<'a> Wanting<'a> {
 
     /// The next date that is not taken by another one, because the user has moved occurrences about: such a date is passed
     /// over. Those that are written together with this one are not in the table yet.
-    fn next(&mut self, is_taken: impl Fn(Uuid) -> bool) -> Next {
+    fn next(&mut self, is_taken: impl Fn(Uuid) -> bool) -> Result<Next, GaveUp> {
         for occurrence in &mut self.upcoming {
+            let occurrence = occurrence?;
             let key = Some(&occurrence.key);
             if let Some(place) = self.undone.iter().position(|row| row.occurrence_key.as_ref() == key) {
                 let mut undone = self.undone.swap_remove(place);
                 undone.fill(successor_draft(&self.completed.task, occurrence.due));
                 undone.series_start = self.completed.series_start;
-                return Next::Undone(Box::new(undone));
+                return Ok(Next::Undone(Box::new(undone)));
             }
             let next = successor(self.completed, self.series_id, occurrence, now());
             if !is_taken(next.task.id) {
-                return Next::New(Box::new(next));
+                return Ok(Next::New(Box::new(next)));
             }
         }
-        Next::None
+        Ok(Next::None)
     }
 }
 

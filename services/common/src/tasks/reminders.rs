@@ -45,33 +45,29 @@ pub(super) async fn schedule_all(
 
 /// Makes the rows match a changed task. Those that stay keep whether they were claimed, so they are not told again.
 pub(super) async fn reschedule(connection: &mut PgConnection, task: &Task) -> Result<(), sqlx::Error> {
-    let times = Draft::of(task).reminder_times();
-    remove(connection, task.id, "remind_at <> ALL ($2)", Some(&times)).await?;
+    // With the notifications that wait for their time because of them.
+    sqlx::query(
+        "WITH removed AS (DELETE FROM task_reminders WHERE task_id = $1 AND remind_at <> ALL ($2) RETURNING id)
+         DELETE FROM notifications USING removed
+         WHERE reminder_id = removed.id AND visible_at > clock_timestamp()",
+    )
+    .bind(task.id)
+    .bind(Draft::of(task).reminder_times())
+    .execute(&mut *connection)
+    .await?;
     schedule(connection, task, None).await
 }
 
 /// Takes back what was not shown yet, of a task that is completed or deleted.
 pub(super) async fn retract(connection: &mut PgConnection, task_id: Uuid) -> Result<(), sqlx::Error> {
-    remove(connection, task_id, "(claimed_at IS NULL OR remind_at > clock_timestamp())", None).await
-}
-
-/// Removes reminders and the notifications that wait for their time because of them.
-async fn remove(
-    connection: &mut PgConnection,
-    task_id: Uuid,
-    which: &'static str,
-    times: Option<&[DateTime<Utc>]>,
-) -> Result<(), sqlx::Error> {
-    let statement = format!(
-        "WITH removed AS (DELETE FROM task_reminders WHERE task_id = $1 AND {which} RETURNING id)
+    sqlx::query(
+        "WITH removed AS (DELETE FROM task_reminders
+             WHERE task_id = $1 AND (claimed_at IS NULL OR remind_at > clock_timestamp()) RETURNING id)
          DELETE FROM notifications USING removed
-         WHERE reminder_id = removed.id AND visible_at > clock_timestamp()"
-    );
-    // Both texts that come here are written in this file.
-    let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(task_id);
-    let query = match times {
-        Some(times) => query.bind(times.to_vec()),
-        None => query,
-    };
-    query.execute(connection).await.map(drop)
+         WHERE reminder_id = removed.id AND visible_at > clock_timestamp()",
+    )
+    .bind(task_id)
+    .execute(connection)
+    .await
+    .map(drop)
 }

@@ -10,7 +10,7 @@ use super::{
     Due, Priority, Status, Task, TaskError, UserId,
     draft::{Draft, zone_of},
 };
-use crate::recurrence;
+use crate::recurrence::{self, Place};
 
 /// A task with what the API does not show.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +74,32 @@ impl Row {
         draft.zone.name().clone_into(&mut self.task.time_zone);
         self.task.recurrence = draft.recurrence;
         self.task.reminders = draft.reminders;
+    }
+
+    /// Takes over what a user has changed. Where an occurrence is moved of a rule that counts its dates, these are not counted
+    /// anew: the rule says from then on what is left of them.
+    pub(super) fn change(&mut self, mut draft: Draft) {
+        let is_moved = self.task.recurrence == draft.recurrence
+            && (self.task.due(), zone_of(&self.task)) != (draft.due, draft.zone)
+            && draft.recurrence.as_ref().is_some_and(recurrence::is_counted);
+        let (Some(place), Some(due), true) = (self.place(), draft.due, is_moved) else { return self.fill(draft) };
+        let left = recurrence::left_from(&place, due, draft.zone);
+        let start = self.series_start;
+        let is_last = left.is_none();
+        draft.recurrence = left.or(draft.recurrence);
+        self.fill(draft);
+        if is_last {
+            // Nothing follows it, wherever it is.
+            self.series_start = start;
+        }
+    }
+
+    /// Where it stands in its series, if it repeats from a due time or day on.
+    pub(super) fn place(&self) -> Option<Place<'_>> {
+        let due = self.task.due()?;
+        let start = self.series_start.unwrap_or(due);
+        let key = self.occurrence_key.as_deref();
+        Some(Place { recurrence: self.task.recurrence.as_ref()?, start, key, due, zone: zone_of(&self.task) })
     }
 
     /// Counts a change.

@@ -51,7 +51,7 @@ pub async fn update(
     if before == after {
         return Ok(row.task);
     }
-    row.fill(after);
+    row.change(after);
     row.touch(now());
     row.update(&mut *connection).await?;
     if row.task.completed_at.is_none() && before.reminder_times() != Draft::of(&row.task).reminder_times() {

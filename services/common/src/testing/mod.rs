@@ -3,6 +3,7 @@
 mod bulk;
 mod contract;
 mod dice;
+mod line;
 mod statements;
 
 use std::{future::Future, panic::AssertUnwindSafe};
@@ -17,6 +18,7 @@ use uuid::Uuid;
 pub use bulk::{bulk, statuses};
 pub use contract::keeps_its_contract;
 pub use dice::Dice;
+pub use line::Line;
 pub use statements::statements;
 
 use crate::{

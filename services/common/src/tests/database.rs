@@ -9,7 +9,7 @@ use crate::{
     database::{self, ClaimError, Database},
     dead_letters,
     problem::Problem,
-    testing::{settings, with_database},
+    testing::{Line, settings, with_database},
 };
 
 #[tokio::test]
@@ -91,6 +91,99 @@ async fn a_read_whose_connection_was_ended_says_that_the_database_is_away_and_th
         sqlx::query("SELECT pg_terminate_backend($1, 5000)").bind(ended).execute(&pool).await.unwrap();
         assert_eq!(database.read(process).await.unwrap_err().status().as_u16(), 503);
         assert_ne!(database.read(process).await.unwrap(), ended);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn connections_that_died_without_a_word_hold_up_nothing() {
+    with_database(|pool| async move {
+        let line = Line::to(&pool).await;
+        let pool = line.pool();
+        let database = Database::ready(pool.clone());
+        let most = pool.options().get_max_connections();
+        database.read(process).await.unwrap();
+        let mut transactions = Vec::new();
+        for _ in 1..most {
+            transactions.push(pool.begin().await.unwrap());
+        }
+        line.die();
+        let hang = transactions.into_iter().map(async |mut transaction| {
+            timeout(Duration::from_millis(200), process(&mut transaction)).await.unwrap_err();
+        });
+        join_all(hang).await;
+        let again = async {
+            let mut all = Vec::new();
+            while all.len() < most as usize {
+                if let Ok(transaction) = pool.begin().await {
+                    all.push(transaction);
+                }
+            }
+        };
+        timeout(Duration::from_mins(1), again).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_died_without_a_word_is_replaced_while_a_request_waits() {
+    with_database(|pool| async move {
+        let line = Line::to(&pool).await;
+        let pool = line.pool();
+        drop(pool.acquire().await.unwrap());
+        sleep(Duration::from_millis(1200)).await;
+        line.die();
+        Database::ready(pool).begin().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn after_a_server_took_no_writes_its_connections_are_not_used_again() {
+    with_database(|pool| async move {
+        let pool = Line::to(&pool).await.pool();
+        let database = Database::ready(pool.clone());
+        // As a standby does, or a primary that has become one.
+        sqlx::query("SET default_transaction_read_only = on").execute(&pool).await.unwrap();
+        while pool.num_idle() == 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        let write = async || -> Result<(), Problem> {
+            let mut transaction = database.begin().await?;
+            sqlx::query("DELETE FROM inbox").execute(&mut *transaction).await?;
+            database.commit(transaction).await
+        };
+        assert_eq!(write().await.unwrap_err().status().as_u16(), 503);
+        write().await.unwrap();
+        // Nor does a read have the connection of the one before.
+        let first = database.read(process).await.unwrap();
+        let another = async {
+            while database.read(process).await.unwrap() == first {
+                database::note_read_only();
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(Duration::from_mins(1), another).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_server_says_of_itself_is_away_and_what_it_says_of_a_statement_is_not() {
+    with_database(|pool| async move {
+        let told = async |code: &str| -> Problem {
+            let statement = format!("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&pool).await.unwrap_err().into()
+        };
+        for code in [
+            "08006", "25P03", "28P01", "40001", "40P01", "53100", "53200", "53300", "55P03", "57014", "57P01", "57P02",
+            "57P03", "57P04", "57P05",
+        ] {
+            assert!(told(code).await.is_away(), "{code}");
+        }
+        for code in ["22021", "23505", "25001", "42601"] {
+            assert!(!told(code).await.is_away(), "{code}");
+        }
     })
     .await;
 }

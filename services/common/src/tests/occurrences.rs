@@ -264,3 +264,105 @@ async fn many_completions_take_no_more_statements_than_one() {
     })
     .await;
 }
+
+/// Completes an occurrence, and gives the next one's due time, if there is one.
+async fn follow(c: &mut PgConnection, id: Uuid) -> Option<Task> {
+    tasks::complete(&mut *c, &ada(), id, None).await.unwrap();
+    match tasks::create_successor(c, id).await.unwrap() {
+        Successor::Created(task) => Some(*task),
+        Successor::NotRecurring => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn moved(c: &mut PgConnection, task: &Task, by: TimeDelta) -> Task {
+    let patch = TaskPatch { due_at: Some(task.due_at.map(|due| due + by)), ..TaskPatch::default() };
+    tasks::update(c, &ada(), task.id, None, patch).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_rule_that_counts_ends_after_its_dates_however_they_are_moved() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let rule = Some(Recurrence::Rrule("FREQ=DAILY;COUNT=3".to_owned()));
+        let due = Utc::now() + TimeDelta::hours(1);
+        let new = NewTask { due_date: None, due_at: Some(due), recurrence: rule.clone(), ..daily() };
+        for (first, second, third) in [(0, 0, 1), (1, 0, 0), (0, 30, 1), (2, -1, 2)] {
+            let task = tasks::create(&mut c, &ada(), new.clone()).await.unwrap();
+            let task = moved(&mut c, &task, TimeDelta::hours(first)).await;
+            let next = follow(&mut c, task.id).await.unwrap();
+            let next = moved(&mut c, &next, TimeDelta::hours(second)).await;
+            let last = follow(&mut c, next.id).await.unwrap();
+            let last = moved(&mut c, &last, TimeDelta::hours(third)).await;
+            assert_eq!(follow(&mut c, last.id).await, None, "moved by {first}, {second} and {third} hours");
+        }
+        // Only a new rule is counted anew.
+        let task = tasks::create(&mut c, &ada(), new).await.unwrap();
+        let next = follow(&mut c, task.id).await.unwrap();
+        let patch = TaskPatch {
+            recurrence: Some(Some(Recurrence::Rrule("FREQ=DAILY;COUNT=2".to_owned()))),
+            ..TaskPatch::default()
+        };
+        tasks::update(&mut c, &ada(), next.id, None, patch).await.unwrap();
+        let last = follow(&mut c, next.id).await.unwrap();
+        assert_eq!(follow(&mut c, last.id).await, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_takes_over_tasks_counts_what_is_left() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let counted = |count| Some(Recurrence::Rrule(format!("FREQ=DAILY;COUNT={count}")));
+        let task = tasks::create(&mut c, &ada(), NewTask { recurrence: counted(3), ..daily() }).await.unwrap();
+        tasks::create(&mut c, &ada(), daily()).await.unwrap();
+        let next = follow(&mut c, task.id).await.unwrap();
+        let filter = TaskFilter { status: StatusFilter::All, ..TaskFilter::default() };
+        let mut listed = tasks::list(&mut c, &ada(), &filter).await.unwrap().items;
+        tasks::count_from_here(&mut c, &mut listed).await.unwrap();
+        let rule_of = |id: Uuid| listed.iter().find(|task| task.id == id).unwrap().recurrence.clone();
+        assert_eq!((rule_of(task.id), rule_of(next.id)), (counted(3), counted(2)));
+        assert!(listed.iter().any(|task| task.recurrence == daily().recurrence));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_series_of_which_it_cannot_be_told_where_it_goes_on_is_not_said_to_have_ended() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let task = completed(&mut c, daily()).await;
+        let rule = "UPDATE tasks SET recurrence = '{\"rrule\": \"FREQ=FORTNIGHTLY\"}' WHERE id = $1";
+        sqlx::query(rule).bind(task.id).execute(&mut *c).await.unwrap();
+        let told = tasks::create_successor(&mut c, task.id).await;
+        assert!(matches!(told, Err(tasks::TaskError::Series(_))), "{told:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_imported_tasks_take_no_more_statements_than_one() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let mut counts = Vec::new();
+        for number in [1, 50] {
+            let task = tasks::ImportedTask {
+                task: NewTask { due_date: None, due_at: Some(Utc::now()), ..daily() },
+                ..tasks::ImportedTask::default()
+            };
+            let new: Vec<_> = (0..number).map(|_| task.clone().check().unwrap()).collect();
+            let import = async {
+                let ids: Vec<Uuid> =
+                    tasks::import(&mut c, &ada(), new).await.unwrap().into_iter().map(|task| task.id).collect();
+                assert!(ids.len() == number && ids.is_sorted());
+            };
+            counts.push(statements(import).await);
+        }
+        // One for each of tasks, reminders and events.
+        assert_eq!(counts, [3, 3]);
+        assert_eq!(count(&pool, "tasks").await, 51);
+        assert_eq!(event_types(&pool).await, [EventType::Created; 51]);
+    })
+    .await;
+}

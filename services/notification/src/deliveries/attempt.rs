@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use metrics::{Counter, counter};
 use sqlx::PgPool;
+use todo_common::database::answered;
 use tokio::time::timeout;
 
 use super::{State, backoff, claim, claim::Claimed};
@@ -78,7 +79,7 @@ pub(super) async fn run(pool: &PgPool, senders: &Senders, claimed: Claimed) {
         }
         transaction.commit().await
     };
-    if let Err(error) = marked.await {
+    if let Err(error) = answered::<_, sqlx::Error>(marked).await {
         tracing::warn!(%error, delivery_id = %id, "what became of a delivery could not be marked; it will be tried again");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use metrics::gauge;
 use sqlx::PgPool;
-use todo_common::database::Database;
+use todo_common::database::{Database, answered};
 use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +34,7 @@ pub(crate) async fn run(database: Database, senders: Senders, stop: Cancellation
 async fn send_all(pool: &PgPool, senders: &Senders, stop: &CancellationToken) {
     let mut under_way = JoinSet::new();
     while !stop.is_cancelled() {
-        if let Err(error) = start(pool, senders, &mut under_way).await {
+        if let Err(error) = answered(start(pool, senders, &mut under_way)).await {
             tracing::warn!(%error, "deliveries cannot be claimed");
         }
         tokio::select! {
@@ -72,7 +72,7 @@ pub(crate) async fn round(pool: &PgPool, senders: &Senders) {
 async fn measure(pool: &PgPool) {
     loop {
         let due = "SELECT count(*) FROM (SELECT FROM deliveries WHERE state = 'waiting' AND next_attempt_at <= now() LIMIT 10000) AS due";
-        if let Ok(due) = sqlx::query_scalar::<_, i64>(due).fetch_one(pool).await {
+        if let Ok(due) = answered(sqlx::query_scalar::<_, i64>(due).fetch_one(pool)).await {
             #[expect(clippy::cast_precision_loss, reason = "it is 10000 at most")]
             gauge!("notification_deliveries_due").set(due as f64);
         }
@@ -82,7 +82,7 @@ async fn measure(pool: &PgPool) {
 
 async fn clean(pool: &PgPool) {
     loop {
-        match purge(pool).await {
+        match answered(purge(pool)).await {
             Ok(removed) if removed >= PART.unsigned_abs() => continue,
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "old notifications and deliveries were not removed"),

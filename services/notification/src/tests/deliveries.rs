@@ -1,12 +1,16 @@
 //! What becomes of deliveries.
 
+use std::time::Duration;
+
 use chrono::Utc;
 use serde_json::{Value, json};
 use todo_common::{
     database::Database,
     tasks::{self, TaskPatch, UserId},
-    testing::with_database,
+    testing::{Line, with_database},
 };
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     app, call, event, minutes,
@@ -245,6 +249,34 @@ async fn what_is_old_is_removed_and_what_waits_is_not() {
         assert_eq!(dispatcher::purge(&pool).await.unwrap(), 2);
         assert_eq!(service.deliveries().await, [Value::Null; 0]);
         assert_eq!(dispatcher::purge(&pool).await.unwrap(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_whose_host_is_gone_without_a_word_holds_up_deliveries_for_half_a_minute_and_not_for_ever() {
+    with_database(|pool| async move {
+        let receiver = Receiver::start().await;
+        let service = Service::with_webhooks(&pool, &receiver);
+        service.add_webhook(&receiver.url("/a")).await;
+        let line = Line::to(&pool).await;
+        let database = Database::ready(line.pool());
+        let dispatcher = tokio::spawn(dispatcher::run(database, service.senders.clone(), CancellationToken::new()));
+        // The line dies while the dispatcher waits for an answer.
+        let mut others = pool.begin().await.unwrap();
+        sqlx::query("LOCK TABLE deliveries").execute(&mut *others).await.unwrap();
+        sleep(Duration::from_secs(3)).await;
+        line.die();
+        others.rollback().await.unwrap();
+        sleep(Duration::from_millis(500)).await;
+        service.notify("push").await;
+        let comes = async {
+            while receiver.ids().is_empty() {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(Duration::from_secs(45), comes).await.unwrap();
+        dispatcher.abort();
     })
     .await;
 }
