@@ -112,37 +112,45 @@ pub async fn write<T: IntoResponse>(
         database.commit(transaction).await?;
         return Ok(answer);
     };
-    match at_first(&mut transaction, user, once, work).await {
-        Ok(answer) => {
-            database.commit(transaction).await?;
-            Ok(answer)
-        }
-        Err(instead) => {
-            // Now, and not some time after it is dropped: until then the key is under way. If it fails, the connection is gone, and
-            // the lock with it.
-            let _ = transaction.rollback().await;
-            instead.map_err(|problem| *problem)
-        }
+    let first = at_first(&mut transaction, user, once, work).await;
+    if let Ok(First::Done(_)) = first {
+        database.commit(transaction).await?;
+    } else {
+        // Now, and not some time after it is dropped: until then the key is under way. If it fails, the connection is gone, and
+        // the lock with it.
+        let _ = transaction.rollback().await;
     }
+    first.map(|(First::Done(answer) | First::Replay(answer))| answer)
 }
 
-/// Does `work` and keeps its answer. The error is what to answer instead: the answer from before, or why there is none.
+/// What became of a request that is to be done once.
+enum First {
+    /// It was done now.
+    Done(Response),
+    /// It was done before: the answer from then.
+    Replay(Response),
+}
+
+/// What is kept of an answer instead of its body, because there is something in it that is told once. An extension of the answer.
+#[derive(Clone, Debug)]
+pub struct KeptBody(pub Bytes);
+
+/// Does `work` and keeps its answer, unless that was done before.
 async fn at_first<T: IntoResponse>(
     connection: &mut PgConnection,
     user: &UserId,
     once: &Once,
     work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Problem>,
-) -> Result<Response, Result<Response, Box<Problem>>> {
-    let failed = |problem: Problem| Err(Box::new(problem));
-    if let Some(answer) = find(&mut *connection, user, once).await.map_err(failed)? {
-        return Err(Ok(answer));
+) -> Result<First, Problem> {
+    if let Some(answer) = find(&mut *connection, user, once).await? {
+        return Ok(First::Replay(answer));
     }
-    let (parts, body) = work(&mut *connection).await.map_err(failed)?.into_response().into_parts();
+    let (parts, body) = work(&mut *connection).await?.into_response().into_parts();
     // Our own answers, in memory already.
-    let body = to_bytes(body, usize::MAX).await.map_err(|_| failed(Problem::internal()))?;
-    let kept = keep(connection, user, once, parts.status, &parts.headers, &body).await;
-    kept.map_err(|error| failed(error.into()))?;
-    Ok((parts.status, parts.headers, body).into_response())
+    let body = to_bytes(body, usize::MAX).await.map_err(|_| Problem::internal())?;
+    let kept = parts.extensions.get().map_or(&body, |KeptBody(instead)| instead);
+    keep(connection, user, once, parts.status, &parts.headers, kept).await?;
+    Ok(First::Done((parts.status, parts.headers, body).into_response()))
 }
 
 /// A row of `idempotency_keys`.

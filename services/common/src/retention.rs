@@ -5,13 +5,15 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tokio::time::sleep;
 
+use crate::database::answered;
+
 /// Pause between two rounds.
 const CLEANING: Duration = Duration::from_mins(10);
 /// Rows of one statement, so that none holds locks for long.
 const AT_ONCE: u64 = 1000;
 
 /// What goes, each statement [`AT_ONCE`] rows at most.
-const OLD: [(&str, &str); 4] = [
+const OLD: [(&str, &str); 5] = [
     // Older than any redelivery: the broker keeps events for seven days.
     (
         "inbox",
@@ -43,6 +45,13 @@ const OLD: [(&str, &str); 4] = [
          (SELECT user_id, key FROM idempotency_keys WHERE created_at < now() - interval '24 hours'
           ORDER BY created_at LIMIT 1000 FOR UPDATE SKIP LOCKED)",
     ),
+    // They are not counted any more.
+    (
+        "confirmation_codes",
+        "DELETE FROM confirmation_codes WHERE id IN
+         (SELECT id FROM confirmation_codes WHERE sent_at < now() - interval '24 hours'
+          ORDER BY sent_at LIMIT 1000 FOR UPDATE SKIP LOCKED)",
+    ),
 ];
 
 /// Removes old rows until it is dropped.
@@ -59,7 +68,7 @@ pub(crate) async fn keep_clean(pool: &PgPool) {
 
 /// Runs a statement until it finds no more.
 async fn remove(pool: &PgPool, statement: &'static str) -> Result<(), sqlx::Error> {
-    while sqlx::query(statement).execute(pool).await?.rows_affected() == AT_ONCE {}
+    while answered(sqlx::query(statement).execute(pool)).await?.rows_affected() == AT_ONCE {}
     Ok(())
 }
 
@@ -123,6 +132,9 @@ mod tests {
                 "INSERT INTO idempotency_keys SELECT 'ada', n::text, '', 200, '[]', '', now() - interval '25 hours'
                  FROM generate_series(1, 1500) AS n",
                 "INSERT INTO idempotency_keys VALUES ('ada', 'young', '', 200, '[]', '', now() - interval '23 hours')",
+                "INSERT INTO confirmation_codes SELECT gen_random_uuid(), 'ada', 'ada@example.org', now() - interval '25 hours'
+                 FROM generate_series(1, 1500) AS n",
+                "INSERT INTO confirmation_codes VALUES (gen_random_uuid(), 'ada', 'ada@example.org', now() - interval '23 hours')",
             ] {
                 sqlx::query(rows).execute(&pool).await.unwrap();
             }

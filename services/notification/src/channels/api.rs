@@ -1,10 +1,11 @@
 //! What a user does with channels.
 
 use axum::{
+    Extension,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, StatusCode},
-    response::Response,
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -12,14 +13,14 @@ use sqlx::PgConnection;
 use todo_common::{
     auth,
     database::Database,
-    idempotency::{self, IdempotencyKey, Keyed},
-    problem::{Json, Path, Problem, Query},
+    idempotency::{self, IdempotencyKey, KeptBody, Keyed},
+    problem::{FieldError, Json, Path, Problem, Query},
     tasks::Page,
 };
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Changes, Channel, Kind, input};
+use super::{Changes, Channel, Confirmation, Kind, codes, input};
 use crate::{
     deliveries::{self, Delivery},
     notification,
@@ -37,10 +38,29 @@ pub(crate) struct Caller {
 struct Created {
     #[serde(flatten)]
     channel: Channel,
-    /// A signing secret that was made here. It is shown this one time.
+    /// A signing secret that was made here. It is shown this one time: it is not in the answer to the same request sent again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     secret: Option<String>,
+    /// Present in the answer to the same request sent again: a secret was made and is shown no more. Who did not get it sets
+    /// another one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    secret_was_shown: bool,
+}
+
+impl Created {
+    /// The answer, of which a secret is not kept.
+    fn answer(mut self) -> Result<Response, Problem> {
+        let status = StatusCode::CREATED;
+        if self.secret.is_none() {
+            return Ok((status, Json(self)).into_response());
+        }
+        let shown = serde_json::to_vec(&self).map_err(|_| Problem::internal())?;
+        (self.secret, self.secret_was_shown) = (None, true);
+        let kept = serde_json::to_vec(&self).map_err(|_| Problem::internal())?;
+        Ok((status, Extension(KeptBody(kept.into())), [(CONTENT_TYPE, "application/json")], shown).into_response())
+    }
 }
 
 /// The code that was sent to an e-mail address.
@@ -50,6 +70,7 @@ pub(crate) struct Code {
     #[schema(min_length = 1, max_length = 128)]
     user_id: Option<String>,
     /// Eight digits.
+    #[schema(pattern = "^[0-9]{8}$")]
     code: String,
 }
 
@@ -120,7 +141,7 @@ pub(crate) async fn show(
     database.read(async |connection| super::get(connection, &user, id).await.map(Json)).await
 }
 
-/// Adds a channel. An e-mail address gets a code that has to be confirmed.
+/// Adds a channel. An e-mail address gets a code that has to be confirmed: at most three in a day, and ten for one user.
 #[utoipa::path(
     post,
     path = "/api/notifications/channels",
@@ -130,6 +151,9 @@ pub(crate) async fn show(
     responses(
         (status = 201, description = "The new channel", body = Created),
         (status = 409, description = "This user has such a channel, or too many"),
+        (status = 429, description = "Too many codes were sent, for this user or to this address", headers(
+            ("retry-after" = u64, description = "Seconds until another one may be sent"),
+        )),
     )
 )]
 pub(crate) async fn create(
@@ -143,9 +167,10 @@ pub(crate) async fn create(
     idempotency::write(&app.database, &user, once.as_ref(), async |connection| {
         let channel = super::create(&mut *connection, &user, &new).await?;
         if !channel.confirmed {
+            codes::count(&mut *connection, &user, &channel.target).await?;
             deliveries::add(connection, &channel, None).await?;
         }
-        Ok((StatusCode::CREATED, Json(Created { channel, secret: new.made_secret })))
+        Created { channel, secret: new.made_secret, secret_was_shown: false }.answer()
     })
     .await
 }
@@ -222,10 +247,22 @@ pub(crate) async fn confirm(
     Json(request): Json<Code>,
 ) -> Result<Json<Channel>, Problem> {
     let user = auth::user(request.user_id.as_deref(), caller.user_id.as_deref(), &headers)?;
+    let code = request.code.trim();
+    if code.len() != 8 || !code.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(Problem::invalid(vec![FieldError::new("code", "must be the eight digits that were sent")]));
+    }
     let mut transaction = database.begin().await?;
-    let confirmed = super::confirm(&mut transaction, &user, id, request.code.trim()).await?;
+    let confirmation = super::confirm(&mut transaction, &user, id, code).await?;
     transaction.commit().await?;
-    confirmed.map(Json)
+    match confirmation {
+        Confirmation::Confirmed(channel) => Ok(Json(channel)),
+        Confirmation::WrongCode => {
+            Err(Problem::invalid(vec![FieldError::new("code", "is not the one that was sent to this address")]))
+        }
+        Confirmation::TooManyWrongCodes => {
+            Err(Problem::conflict("there were too many wrong codes; delete the channel and add it anew"))
+        }
+    }
 }
 
 /// Sends a notification by this channel alone. Answers its delivery, which goes on by itself.

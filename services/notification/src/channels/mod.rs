@@ -1,16 +1,14 @@
 //! The table `channels`: where users want to be told, beside the list on the page.
 
 pub(crate) mod api;
+mod codes;
 mod input;
 mod routes;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection};
-use todo_common::{
-    problem::{FieldError, Problem},
-    tasks::UserId,
-};
+use todo_common::{problem::Problem, tasks::UserId};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -97,10 +95,7 @@ pub(crate) async fn get(connection: &mut PgConnection, user: &UserId, id: Uuid) 
 /// newest keys, and belongs to whoever uses that browser now.
 pub(crate) async fn create(connection: &mut PgConnection, user: &UserId, new: &New) -> Result<Channel, Problem> {
     // Two at once must not both find room.
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('channels/' || $1, 0))")
-        .bind(user)
-        .execute(&mut *connection)
-        .await?;
+    one_at_a_time(&mut *connection, &format!("channels/{user}")).await?;
     let others: i64 =
         sqlx::query_scalar("SELECT count(*) FROM channels WHERE user_id = $1 AND (kind, target) <> ($2, $3)")
             .bind(user)
@@ -112,6 +107,8 @@ pub(crate) async fn create(connection: &mut PgConnection, user: &UserId, new: &N
         return Err(Problem::conflict(format!("a user has at most {MOST} channels; delete one first")));
     }
     if new.kind == Kind::WebPush {
+        // Nor must two users at once have the same browser.
+        one_at_a_time(&mut *connection, &format!("browsers/{}", new.target)).await?;
         sqlx::query("DELETE FROM channels WHERE kind = 'web_push' AND target = $1 AND user_id <> $2")
             .bind(&new.target)
             .bind(user)
@@ -135,6 +132,11 @@ pub(crate) async fn create(connection: &mut PgConnection, user: &UserId, new: &N
     .fetch_optional(connection)
     .await?
     .ok_or_else(|| Problem::conflict("this user has such a channel already"))
+}
+
+/// Waits until no other transaction is at the same. Who takes several takes that of its user first.
+async fn one_at_a_time(connection: &mut PgConnection, what: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(what).execute(connection).await.map(drop)
 }
 
 /// Changes what can be changed. Switching on takes back why it was switched off.
@@ -172,18 +174,28 @@ pub(crate) async fn delete(connection: &mut PgConnection, user: &UserId, id: Uui
     if deleted == 0 { Err(not_found()) } else { Ok(()) }
 }
 
+/// What became of a code.
+pub(crate) enum Confirmation {
+    /// The address is the user's, now or before.
+    Confirmed(Channel),
+    /// It is not the one that was sent.
+    WrongCode,
+    /// It is not looked at any more.
+    TooManyWrongCodes,
+}
+
 /// Takes the code that was sent to an e-mail address. To be committed even where it is wrong: tries are counted.
 pub(crate) async fn confirm(
     connection: &mut PgConnection,
     user: &UserId,
     id: Uuid,
     code: &str,
-) -> Result<Result<Channel, Problem>, Problem> {
+) -> Result<Confirmation, Problem> {
     let channel = get(&mut *connection, user, id).await?;
     if channel.confirmed {
-        return Ok(Ok(channel));
+        return Ok(Confirmation::Confirmed(channel));
     }
-    let confirmed = sqlx::query_as(
+    let tried: Option<Channel> = sqlx::query_as(
         "UPDATE channels SET confirmed = secret = $3 AND wrong_codes < $4, updated_at = now(),
              wrong_codes = wrong_codes + CASE WHEN secret = $3 THEN 0 ELSE 1 END
          WHERE user_id = $1 AND id = $2 AND NOT confirmed AND wrong_codes < $4 RETURNING *",
@@ -194,12 +206,10 @@ pub(crate) async fn confirm(
     .bind(MOST_WRONG_CODES)
     .fetch_optional(connection)
     .await?;
-    Ok(match confirmed {
-        Some(Channel { confirmed: false, .. }) => {
-            Err(Problem::invalid(vec![FieldError::new("code", "is not the one that was sent to this address")]))
-        }
-        Some(channel) => Ok(channel),
-        None => Err(Problem::conflict("there were too many wrong codes; delete the channel and add it anew")),
+    Ok(match tried {
+        Some(channel) if channel.confirmed => Confirmation::Confirmed(channel),
+        Some(_) => Confirmation::WrongCode,
+        None => Confirmation::TooManyWrongCodes,
     })
 }
 

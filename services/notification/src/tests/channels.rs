@@ -168,6 +168,11 @@ async fn the_same_target_is_one_channel_and_there_are_at_most_twenty() {
     .await;
 }
 
+/// A code that is not this one.
+fn other_than(code: &str) -> String {
+    format!("{:08}", (code.parse::<u32>().unwrap() + 1) % 100_000_000)
+}
+
 #[tokio::test]
 async fn an_address_is_used_only_after_its_code_and_codes_cannot_be_guessed() {
     with_database(|pool| async move {
@@ -182,7 +187,11 @@ async fn an_address_is_used_only_after_its_code_and_codes_cannot_be_guessed() {
         let code: String = sqlx::query_scalar("SELECT secret FROM channels").fetch_one(&pool).await.unwrap();
         let confirm =
             async |code: &str| call(&service.app, "POST", &path(&channel, "/confirm"), json!({"code": code})).await;
-        assert_eq!(confirm("wrong").await.0, 422);
+        // What cannot be a code is not counted as a try.
+        for none in ["wrong", "\u{0}", "1234567", "１２３４５６７８"] {
+            assert_eq!(confirm(none).await.0, 422, "{none}");
+        }
+        assert_eq!(confirm(&other_than(&code)).await.0, 422);
         let (status, confirmed) = confirm(&code).await;
         assert_eq!((status.as_u16(), &confirmed["confirmed"]), (200, &json!(true)));
         service.notify("push").await;
@@ -192,9 +201,62 @@ async fn an_address_is_used_only_after_its_code_and_codes_cannot_be_guessed() {
         let code: String =
             sqlx::query_scalar("SELECT secret FROM channels WHERE NOT confirmed").fetch_one(&pool).await.unwrap();
         for _ in 0..5 {
-            call(&service.app, "POST", &path(&other, "/confirm"), json!({"code": "wrong"})).await;
+            call(&service.app, "POST", &path(&other, "/confirm"), json!({"code": other_than(&code)})).await;
         }
         assert_eq!(call(&service.app, "POST", &path(&other, "/confirm"), json!({"code": code})).await.0, 409);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn mail_to_strangers_has_a_limit_for_each_user_and_each_address() {
+    with_database(|pool| async move {
+        let service = Service::new(&pool, everything());
+        let add = async |user: &str, address: &str| {
+            let path = format!("/api/notifications/channels?user_id={user}");
+            let (status, channel) =
+                call(&service.app, "POST", &path, json!({"kind": "email", "address": address})).await;
+            if status == 201 {
+                let path = format!("/api/notifications/channels/{}?user_id={user}", channel["id"].as_str().unwrap());
+                assert_eq!(call(&service.app, "DELETE", &path, Value::Null).await.0, 204);
+            }
+            status.as_u16()
+        };
+        for address in ["ada@example.org", "Ada@example.org", "ada+1@example.org"] {
+            assert_eq!(add("ada", address).await, 201, "{address}");
+        }
+        assert_eq!(add("bob", "ada+2@example.org").await, 429);
+        for number in 0..7 {
+            assert_eq!(add("ada", &format!("a{number}@example.org")).await, 201, "{number}");
+        }
+        assert_eq!(add("ada", "a7@example.org").await, 429);
+        assert_eq!(add("bob", "a7@example.org").await, 201);
+        sqlx::query("UPDATE confirmation_codes SET sent_at = sent_at - interval '25 hours'")
+            .execute(&pool)
+            .await
+            .unwrap();
+        assert_eq!(add("ada", "ada@example.org").await, 201);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_users_who_subscribe_one_browser_at_once_are_both_answered() {
+    with_database(|pool| async move {
+        let service = Service::new(&pool, everything());
+        for number in 0..10 {
+            let subscribe = async |user: &str| {
+                let subscription = json!({"kind": "web_push", "endpoint": format!("https://push.example.org/{number}"),
+                    "keys": {"p256dh": P256DH, "auth": "BTBZMqHH6r4Tts7J_aSIgg"}});
+                call(&service.app, "POST", &format!("/api/notifications/channels?user_id={user}"), subscription).await
+            };
+            let answers = tokio::join!(subscribe("ada"), subscribe("bob"), subscribe("eve"));
+            for (status, answer) in [answers.0, answers.1, answers.2] {
+                assert_eq!(status, 201, "{answer}");
+            }
+        }
+        let browsers: i64 = sqlx::query_scalar("SELECT count(*) FROM channels").fetch_one(&pool).await.unwrap();
+        assert_eq!(browsers, 10);
     })
     .await;
 }

@@ -58,9 +58,14 @@ async fn writes_that_are_sent_twice_are_done_once() {
 
         let channels = "/api/notifications/channels";
         let new = json!({"kind": "webhook", "name": "a", "url": "https://example.com/hook"});
-        let (status, channel) = twice(&app, "POST", channels, "k3", new).await;
-        assert_eq!((status, count(&pool, "channels").await), (StatusCode::CREATED, 1), "{channel}");
-        assert!(channel["secret"].is_string(), "who did not get the answer gets the secret by the second");
+        let (status, _, channel) = send(&app, "POST", channels, "k3", &new).await;
+        assert_eq!((status, channel["secret"].is_string()), (StatusCode::CREATED, true), "{channel}");
+        let (status, is_old, again) = send(&app, "POST", channels, "k3", &new).await;
+        assert_eq!((status, is_old, count(&pool, "channels").await), (StatusCode::CREATED, true, 1), "{again}");
+        assert_eq!((&again["id"], &again["secret_was_shown"]), (&channel["id"], &json!(true)));
+        let secrets = "SELECT count(*) FROM idempotency_keys WHERE convert_from(body, 'UTF8') LIKE '%whsec_%'";
+        let kept: i64 = sqlx::query_scalar(secrets).fetch_one(&pool).await.unwrap();
+        assert!(again.get("secret").is_none() && kept == 0, "{again}");
         let channel = format!("{channels}/{}", channel["id"].as_str().unwrap());
         assert_eq!(twice(&app, "PATCH", &channel, "k4", json!({"name": "b"})).await.1["name"], "b");
         let test = format!("{channel}/test");
