@@ -178,7 +178,7 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         let is_away = self.status == StatusCode::SERVICE_UNAVAILABLE;
-        if let Some(wait) = self.retry_after.or(is_away.then_some(Duration::from_secs(1))) {
+        if let Some(wait) = self.retry_after.or_else(|| is_away.then_some(Duration::from_secs(1))) {
             // Rounded up: who comes too early is refused again.
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
         }

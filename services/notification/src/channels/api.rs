@@ -151,7 +151,7 @@ pub(crate) async fn show(
     responses(
         (status = 201, description = "The new channel", body = Created),
         (status = 409, description = "This user has such a channel, or too many"),
-        (status = 429, description = "Too many codes were sent, for this user or to this address", headers(
+        (status = 429, description = "Too many codes were sent, for this user or to this address; or the user has too many idempotency keys", headers(
             ("retry-after" = u64, description = "Seconds until another one may be sent"),
         )),
     )
