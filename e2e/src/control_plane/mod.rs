@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 pub(crate) use self::processes::spawn;
-use self::processes::{Places, Processes};
+use self::processes::{ACCOUNT, Places, Processes};
 use crate::{
     cluster::{Settings, Tools},
     harness::until,
@@ -52,7 +52,7 @@ impl ControlPlane {
         let mut processes = Processes::default();
         processes.start_database(&places)?;
         processes.start_api_server(&places)?;
-        let client = client(&places.kubeconfig()).await?;
+        let client = client(&places.kubeconfig(), None).await?;
         ready(&client).await.with_context(|| places.last_words())?;
         assets::install(&client, &tools).await?;
         processes.start_controllers(&places)?;
@@ -62,6 +62,17 @@ impl ControlPlane {
     /// A client with all rights, which goes by no proxy.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// A client of the account that the chart makes, as release `todo-operator` in the namespace of that name. It has the
+    /// rights that the chart grants, if it is installed.
+    pub async fn account(&self) -> anyhow::Result<Client> {
+        client(&self.kubeconfig(), Some(ACCOUNT)).await
+    }
+
+    /// What that account asked for until now: the audit log.
+    pub fn audit_log(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.places.audit_log())?)
     }
 
     /// The file by which programs reach it with all rights.
@@ -91,9 +102,9 @@ impl ControlPlane {
     }
 }
 
-/// A client that repeats nothing by itself.
-async fn client(kubeconfig: &Path) -> anyhow::Result<Client> {
-    let options = KubeConfigOptions::default();
+/// A client that repeats nothing by itself, of one of the file's contexts or of that which it names.
+async fn client(kubeconfig: &Path, context: Option<&str>) -> anyhow::Result<Client> {
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let mut config = Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &options).await?;
     config.default_retry = false;
     Ok(Client::try_from(config)?)

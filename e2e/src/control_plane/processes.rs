@@ -15,6 +15,11 @@ use crate::cluster::Tools;
 
 /// Lines of a log that an error shows.
 const LAST_LINES: usize = 8;
+/// The account of the chart's release of this name in the namespace of this name, as the API server would know it by its token.
+pub(super) const ACCOUNT: &str = "system:serviceaccount:todo-operator:todo-operator";
+const ACCOUNT_GROUPS: &str = "system:serviceaccounts,system:serviceaccounts:todo-operator";
+/// What the API server writes down of that account's requests: as on the cluster.
+const AUDIT: &str = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/config/kind/audit.yaml");
 
 /// Where everything of one control plane is.
 pub(super) struct Places {
@@ -36,18 +41,25 @@ impl Places {
         places.write("server.key", &own.signing_key.serialize_pem())?;
         // Of accounts' tokens, which nobody uses; the API server does not start without.
         places.write("accounts.pub", &own.signing_key.public_key_pem())?;
-        let token = uuid::Uuid::new_v4().to_string();
-        places.write("tokens.csv", &format!("{token},admin,admin,system:masters\n"))?;
+        let [token, of_account] = std::array::from_fn(|_| uuid::Uuid::new_v4().to_string());
+        let account = format!("{of_account},{ACCOUNT},{ACCOUNT},\"{ACCOUNT_GROUPS}\"");
+        places.write("tokens.csv", &format!("{token},admin,admin,system:masters\n{account}\n"))?;
         let kubeconfig = json!({
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "admin",
-            "contexts": [{"name": "admin", "context": {"cluster": "bare", "user": "admin"}}],
+            "contexts": [
+                {"name": "admin", "context": {"cluster": "bare", "user": "admin"}},
+                {"name": ACCOUNT, "context": {"cluster": "bare", "user": ACCOUNT}},
+            ],
             "clusters": [{"name": "bare", "cluster": {
                 "server": format!("https://127.0.0.1:{api_server}"),
                 "certificate-authority": places.path("server.crt"),
             }}],
-            "users": [{"name": "admin", "user": {"token": token}}],
+            "users": [
+                {"name": "admin", "user": {"token": token}},
+                {"name": ACCOUNT, "user": {"token": of_account}},
+            ],
         });
         places.write("kubeconfig", &kubeconfig.to_string())?;
         Ok(places)
@@ -55,6 +67,10 @@ impl Places {
 
     pub(super) fn kubeconfig(&self) -> PathBuf {
         self.path("kubeconfig")
+    }
+
+    pub(super) fn audit_log(&self) -> PathBuf {
+        self.path("audit.log")
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -114,6 +130,8 @@ impl Processes {
         ] {
             server.arg(format!("--{flag}={}", places.path(file).display()));
         }
+        server.arg(format!("--audit-policy-file={AUDIT}"));
+        server.arg(format!("--audit-log-path={}", places.audit_log().display()));
         server.args([
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",

@@ -8,7 +8,7 @@ use kube::{
     api::{DynamicObject, PostParams},
     core::ApiResource,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use todo_crds::platform::TodoPlatform;
 
@@ -83,14 +83,20 @@ impl Ground {
         let secret = json!({"metadata": {"name": "postgres-connection"}, "stringData": connection});
         secrets.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
         let reference = json!({"secretKeyRef": {"name": "postgres-connection", "key": "connection-string"}});
+        let spec = json!({
+            "kafka": {"external": {"brokers": ["127.0.0.1:9"]}},
+            "postgres": {"external": {"connectionString": reference}},
+        });
+        Self::make_platform_of(client, namespace, &spec).await
+    }
+
+    /// Makes a platform of this spec.
+    pub async fn make_platform_of(client: &Client, namespace: &str, spec: &Value) -> anyhow::Result<()> {
         let platform = json!({
             "apiVersion": "todoplatform.dev/v1alpha1",
             "kind": "TodoPlatform",
-            "metadata": {"name": "todo"},
-            "spec": {
-                "kafka": {"external": {"brokers": ["127.0.0.1:9"]}},
-                "postgres": {"external": {"connectionString": reference}},
-            },
+            "metadata": {"name": PLATFORM},
+            "spec": spec,
         });
         let platforms = Self::platforms(client, namespace);
         platforms.create(&PostParams::default(), &serde_json::from_value(platform)?).await?;

@@ -17,7 +17,7 @@ pub use cells::{Cell, Course, Plan, sample, sample_of, whole};
 pub use ground::{APPS, Ground, SETTLED};
 pub use leaves::{Changed, Leaf};
 pub use lives::{Lived, TOGETHER};
-pub use operator::{Operator, Options};
+pub use operator::{Operator, Options, program};
 pub use player::Player;
 pub use snapshot::{Kinds, Snapshot};
 pub use walk::{Followed, Walk, Walked};

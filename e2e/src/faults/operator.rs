@@ -51,6 +51,10 @@ pub struct Options {
     pub relist: Option<u32>,
     /// URL of the collector that it sends spans to.
     pub collector: Option<String>,
+    /// Namespace of its Lease; its own if absent, or `default` if it has all.
+    pub lease_namespace: Option<String>,
+    /// Port of loopback at which it tells of its health; any that is free if absent.
+    pub management: Option<u16>,
 }
 
 /// What the operator is started with.
@@ -132,11 +136,13 @@ impl Operator {
 impl Start {
     fn child(&self) -> anyhow::Result<Child> {
         let mut command = Command::new(&self.program);
-        command.args(["run", "--management-address", "127.0.0.1:0", "--log-format", "text"]);
+        let management = format!("127.0.0.1:{}", self.options.management.unwrap_or_default());
+        command.args(["run", "--management-address", &management, "--log-format", "text"]);
         command.args(self.options.relist.map(|seconds| format!("--relist-seconds={seconds}")));
         command.args(self.options.collector.iter().map(|url| format!("--tracing-endpoint={url}")));
         let namespace = self.namespace.as_deref();
-        command.args(["--lease-namespace", namespace.unwrap_or("default")]);
+        let lease_namespace = self.options.lease_namespace.as_deref().or(namespace);
+        command.args(["--lease-namespace", lease_namespace.unwrap_or("default")]);
         command.args(namespace.map(|namespace| format!("--watch-namespace={namespace}")));
         // The same after a restart, as a pod's name is.
         command.args(["--identity", &self.identity]);
@@ -192,8 +198,11 @@ async fn terminate(child: &mut Child) -> bool {
     matches!(tokio::time::timeout(STOP, child.wait()).await, Ok(Ok(status)) if status.success())
 }
 
-/// The program, beside the one that runs or above it: where cargo puts both.
-fn program() -> anyhow::Result<PathBuf> {
+/// The operator's program, beside the one that runs or above it: where cargo puts both.
+///
+/// # Errors
+/// If it is not built.
+pub fn program() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let found = own.ancestors().skip(1).take(2).map(|folder| folder.join("todo-operator")).find(|path| path.is_file());
     found.context(

@@ -16,7 +16,7 @@ pub struct Unneeded {
 }
 
 impl Unneeded {
-    fn rights(&self) -> impl Iterator<Item = Right> + '_ {
+    pub(super) fn rights(&self) -> impl Iterator<Item = Right> + '_ {
         let right = |resource: &str, verb: &str| Right { resource: resource.to_owned(), verb: verb.to_owned() };
         self.resources.iter().flat_map(move |resource| self.verbs.iter().map(move |verb| right(resource, verb)))
     }

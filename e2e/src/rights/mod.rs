@@ -22,8 +22,8 @@ const LOGS: &str = "/var/log/kubernetes/audit*.log";
 /// How long reading the log may take: it is cut at 200 MB, and there are at most two.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// What the chart grants although no suite on this cluster can need it.
-pub const UNNEEDED: [Unneeded; 3] = [
+/// What the chart grants and no suite on this cluster can need. Each of it is used in the tests of faults, which fail otherwise.
+pub const ELSEWHERE: [Unneeded; 2] = [
     Unneeded {
         resources: &[
             "clusters.postgresql.cnpg.io",
@@ -47,12 +47,14 @@ pub const UNNEEDED: [Unneeded; 3] = [
         verbs: &["delete"],
         why: "as above",
     },
-    Unneeded {
-        resources: &["todoplatforms.todoplatform.dev/finalizers"],
-        verbs: &["update"],
-        why: "no request: an admission plugin that not every cluster has asks whether it would be allowed",
-    },
 ];
+
+/// What the chart grants although no request ever needs it.
+pub const UNNEEDED: [Unneeded; 1] = [Unneeded {
+    resources: &["todoplatforms.todoplatform.dev/finalizers"],
+    verbs: &["update"],
+    why: "no request: an admission plugin that not every cluster has asks whether it would be allowed",
+}];
 
 /// One verb on one kind of resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,6 +94,22 @@ pub struct Release<'a> {
     pub name: &'a str,
 }
 
+/// Compares an audit log with what a release's manifest grants to its account, and says how many rights of [`ELSEWHERE`] on
+/// these resources were used.
+///
+/// # Errors
+/// With all that is not in order, each of those rights that was not used among it, or why it cannot be told.
+pub fn check_elsewhere(manifest: &str, log: &str, release: Release<'_>, resources: &[&str]) -> anyhow::Result<usize> {
+    let (granted, requests) = (granted::of_manifest(manifest, release)?, audit::requests(log, release)?);
+    let mut found = findings(&granted, &requests, None);
+    let expected = ELSEWHERE.iter().flat_map(Unneeded::rights);
+    let expected: Vec<Right> = expected.filter(|right| resources.contains(&right.resource.as_str())).collect();
+    let used = |right: &&Right| requests.iter().any(|request| request.right == **right && request.refused.is_none());
+    found.extend(expected.iter().filter(|right| !used(right)).map(|right| format!("never used: {right}")));
+    anyhow::ensure!(found.is_empty(), "rights of {}/{}:\n{}", release.namespace, release.name, found.join("\n"));
+    Ok(expected.len())
+}
+
 /// Compares what a release's account asked for since a moment with what the release grants it, and says in one line what
 /// it found to be in order. All that is granted has to be used if `whole` says that the whole suite has run since.
 ///
@@ -110,14 +128,17 @@ pub async fn check(cluster: &Cluster, release: Release<'_>, since: Timestamp, wh
     let node = format!("{CLUSTER}-control-plane");
     let log = docker.command().args(["exec", &node, "sh", "-c", &select]).limit(LIMIT).run().await?;
     let requests = audit::requests(&log, release)?;
-    let found = findings(&granted, &requests, whole.then_some(&UNNEEDED[..]));
+    let excused: Vec<Unneeded> = ELSEWHERE.into_iter().chain(UNNEEDED).collect();
+    let found = findings(&granted, &requests, whole.then_some(excused.as_slice()));
     anyhow::ensure!(found.is_empty(), "rights of {}/{}:\n{}", release.namespace, release.name, found.join("\n"));
     let rights = |count: usize| format!("{count} rights of {}/{}", release.namespace, release.name);
     Ok(if whole {
-        let excused = UNNEEDED.iter().map(|one| one.resources.len() * one.verbs.len()).sum::<usize>();
+        let of = |rights: &[Unneeded]| rights.iter().map(|one| one.resources.len() * one.verbs.len()).sum::<usize>();
         format!(
-            "{}: all were used but {excused} for which it is written why, and nothing else was",
-            rights(granted.len())
+            "{}: all were used, {} of them in the tests of faults alone, but {} for which it is written why, and nothing else was",
+            rights(granted.len()),
+            of(&ELSEWHERE),
+            of(&UNNEEDED),
         )
     } else {
         format!(

@@ -14,17 +14,14 @@ use kube::{
 use serde_json::{Value, json};
 use todo_crds::platform::TodoPlatform;
 use todo_e2e::{
-    cluster::{Settings, Tools},
-    command::Command,
     faults::{APPS, Action, Ground, Operator, SETTLED},
     harness::{until, wait},
 };
 
-use crate::support::beside_others;
+use crate::support::{CHART, Helm, beside_others};
 
 const OURS: &str = "todoplatforms.todoplatform.dev";
 const DAPR: [&str; 3] = ["components.dapr.io", "configurations.dapr.io", "resiliencies.dapr.io"];
-const CHART: &str = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/helm/todo-operator");
 const DEFINITION: &str = "files/todoplatforms.todoplatform.dev.yaml";
 
 fn definitions(client: &Client) -> Api<CustomResourceDefinition> {
@@ -87,26 +84,6 @@ async fn without_dapr_no_service_is_made_and_the_operator_goes_on_by_itself_when
     Ok(())
 }
 
-/// A release of the chart on the bare control plane.
-struct Helm<'a> {
-    program: &'a Path,
-    kubeconfig: &'a Path,
-}
-
-impl Helm<'_> {
-    async fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let helm = Command::new(self.program).env("KUBECONFIG", self.kubeconfig);
-        Ok(helm.args(arguments).args(["--namespace", "todo-operator"]).limit(Duration::from_mins(1)).run().await?)
-    }
-
-    async fn upgrade(&self, chart: &Path) -> anyhow::Result<()> {
-        let chart = chart.to_string_lossy();
-        // The definition is there already, as it would be after an uninstall.
-        let upgrade = ["upgrade", "--install", "todo-operator", &chart, "--create-namespace", "--take-ownership"];
-        self.run(&upgrade).await.map(drop)
-    }
-}
-
 /// The chart as an earlier release had it: without a field that this one knows.
 fn older_chart(folder: &Path, field: &str) -> anyhow::Result<()> {
     for part in ["files", "templates"] {
@@ -145,8 +122,7 @@ async fn the_chart_brings_new_fields_keeps_platforms_when_it_goes_and_their_defi
 -> anyhow::Result<()> {
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
     let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
-    let (program, kubeconfig) = (Tools::new(&Settings::from_env()?).helm(), ground.plane.kubeconfig());
-    let helm = Helm { program: &program, kubeconfig: &kubeconfig };
+    let helm = Helm::of(&ground)?;
     let older = tempfile::tempdir()?;
     older_chart(older.path(), "suspend")?;
     let suspended = json!({"suspend": true});

@@ -1,12 +1,17 @@
 //! The operator while things go wrong: `cargo xtask test faults`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed scenario may panic")]
 
+mod chart;
+mod conflict;
 mod foreign;
+mod health;
 mod isolation;
 mod late;
 mod leaves;
 mod managed;
 mod matrix;
+mod optional;
+mod preflight;
 mod quiet;
 mod replicas;
 mod restart;

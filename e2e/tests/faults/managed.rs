@@ -15,12 +15,12 @@ use kube::{
 use serde_json::{Value, json};
 use todo_crds::{cloud_native_pg, platform::TodoPlatform, strimzi};
 use todo_e2e::{
-    faults::{APPS, Ground, Operator, SETTLED},
+    faults::{APPS, Ground, SETTLED},
     harness::until,
     proxy::Proxy,
 };
 
-use crate::support::beside_others;
+use crate::support::{Granted, beside_others, copy_as_stranger};
 
 /// Every object that is asked of another operator.
 const ASKED: [(&str, &str); 9] = [
@@ -43,24 +43,12 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     fn objects(&self, kind: &str) -> Api<DynamicObject> {
-        let group_version =
-            if kind == cloud_native_pg::KIND { cloud_native_pg::GROUP_VERSION } else { strimzi::GROUP_VERSION };
-        let (group, version) = group_version.split_once('/').unwrap();
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-        Api::namespaced_with(self.client.clone(), self.namespace, &resource)
+        Api::namespaced_with(self.client.clone(), self.namespace, &resource(kind))
     }
 
     async fn make(&self) -> anyhow::Result<()> {
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(self.client.clone(), self.namespace, &ApiResource::erase::<TodoPlatform>(&()));
-        let platform = json!({
-            "apiVersion": "todoplatform.dev/v1alpha1",
-            "kind": "TodoPlatform",
-            "metadata": {"name": "todo"},
-            "spec": {"kafka": {"strimzi": {}}, "postgres": {"cloudNativePg": {"instances": 2}}},
-        });
-        api.create(&PostParams::default(), &serde_json::from_value(platform)?).await?;
-        Ok(())
+        let spec = json!({"kafka": {"strimzi": {}}, "postgres": {"cloudNativePg": {"instances": 2}}});
+        Ground::make_platform_of(self.client, self.namespace, &spec).await
     }
 
     /// Waits until `InfrastructureReady` has this reason, and says in which words.
@@ -118,11 +106,27 @@ impl Scene<'_> {
     }
 }
 
+fn resource(kind: &str) -> ApiResource {
+    let group_version =
+        if kind == cloud_native_pg::KIND { cloud_native_pg::GROUP_VERSION } else { strimzi::GROUP_VERSION };
+    let (group, version) = group_version.split_once('/').unwrap();
+    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
+}
+
+/// Plurals of their kinds with their groups, as rights have them.
+const RESOURCES: [&str; 5] = [
+    "kafkas.kafka.strimzi.io",
+    "kafkanodepools.kafka.strimzi.io",
+    "kafkausers.kafka.strimzi.io",
+    "kafkatopics.kafka.strimzi.io",
+    "clusters.postgresql.cnpg.io",
+];
+
 /// Writes of each object of other operators, by the operator.
-fn writes(proxy: &Proxy) -> BTreeMap<String, usize> {
-    let theirs = ["kafkas", "kafkanodepools", "kafkausers", "kafkatopics", "clusters"];
-    let mut writes = BTreeMap::new();
-    for entry in proxy.ledger().work().filter(|entry| theirs.contains(&entry.target.resource.as_str())) {
+fn writes(proxy: &Proxy, namespace: &str) -> BTreeMap<String, usize> {
+    let theirs = RESOURCES.map(|resource| resource.split('.').next().unwrap_or_default());
+    let (ledger, mut writes) = (proxy.ledger().in_namespace(namespace), BTreeMap::new());
+    for entry in ledger.work().filter(|entry| theirs.contains(&entry.target.resource.as_str())) {
         *writes.entry(entry.target.to_string()).or_default() += 1;
     }
     writes
@@ -131,9 +135,10 @@ fn writes(proxy: &Proxy) -> BTreeMap<String, usize> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_run_is_asked_for_when_their_kinds_come_followed_in_their_words_and_kept() -> anyhow::Result<()> {
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
-    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
+    let (client, walk, other) = (&ground.client, ground.walk(0).await?, ground.walk(1).await?);
     let scene = Scene { client, namespace: &walk.namespace };
-    let operator = Operator::start(&mut proxy, ground.folder.path(), Some(&walk.namespace), "operator")?;
+    let granted = Granted::install(&ground).await?;
+    let (proxy, operator) = granted.operator(&ground).await?;
     scene.make().await?;
 
     let message = scene.told("StrimziMissing").await?;
@@ -173,7 +178,7 @@ async fn what_others_run_is_asked_for_when_their_kinds_come_followed_in_their_wo
     scene.services().await?;
 
     // The API server took every field as it was written: what it had dropped would be written again.
-    let written = writes(&proxy);
+    let written = writes(&proxy, scene.namespace);
     anyhow::ensure!(written.len() == ASKED.len() && written.values().all(|times| *times == 1), "{written:?}");
 
     // What they run goes on without the platform, and is the next one's.
@@ -188,7 +193,25 @@ async fn what_others_run_is_asked_for_when_their_kinds_come_followed_in_their_wo
     scene.make().await?;
     scene.services().await?;
     anyhow::ensure!(scene.uids().await? == asked, "they were made anew");
-    anyhow::ensure!(writes(&proxy) == written, "they were written again: {:?}", writes(&proxy));
+    let again = writes(&proxy, scene.namespace);
+    anyhow::ensure!(again == written, "they were written again: {again:?}");
+
+    // Those that somebody else made are looked at, and nothing is made of what needs them.
+    for (kind, name) in ASKED {
+        copy_as_stranger(client, &resource(kind), name, scene.namespace, &other.namespace).await?;
+    }
+    Scene { client, namespace: &other.namespace }.make().await?;
+    until("all of them are looked at", SETTLED, || async {
+        let ledger = proxy.ledger().in_namespace(&other.namespace);
+        let looked =
+            |plural: &str| ledger.all().any(|entry| entry.target.verb == "get" && entry.target.resource == plural);
+        Ok(ASKED.iter().all(|(kind, _)| looked(&resource(kind).plural)).then_some(()))
+    })
+    .await?;
+    for (kind, name) in ASKED {
+        let theirs = Scene { client, namespace: &other.namespace }.objects(kind).get(name).await?.metadata;
+        anyhow::ensure!(theirs.labels.is_none() && theirs.generation == Some(1), "{kind}/{name}: {theirs:?}");
+    }
     anyhow::ensure!(operator.restarts() == 0, "it was started anew:\n{}", operator.last_words(10));
-    Ok(())
+    granted.check(&ground, &RESOURCES)
 }

@@ -1,10 +1,24 @@
 //! What the tests share.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
+use k8s_openapi::api::events::v1::Event;
+use kube::{
+    Api, Client,
+    api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    core::ApiResource,
+};
+use serde_json::Value;
 use todo_e2e::{
-    faults::{Action, Course, Ground},
+    cluster::{Settings, Tools},
+    command::Command,
+    faults::{Action, Course, Ground, Operator, Options, SETTLED},
+    harness::until,
     proxy::{Ledger, Proxy},
+    rights::{self, Release},
 };
 use tokio::sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -43,4 +57,95 @@ pub(crate) async fn watch_for(time: Duration, proxy: &Proxy) -> Ledger {
     let begun = Instant::now();
     tokio::time::sleep(time).await;
     proxy.ledger().since(begun)
+}
+
+/// The chart.
+pub(crate) const CHART: &str = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/helm/todo-operator");
+/// Name of its release, and of the release's namespace and account.
+pub(crate) const RELEASE: &str = "todo-operator";
+
+/// A release of the chart on a bare control plane.
+pub(crate) struct Helm {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+}
+
+impl Helm {
+    pub(crate) fn of(ground: &Ground) -> anyhow::Result<Self> {
+        Ok(Self { program: Tools::new(&Settings::from_env()?).helm(), kubeconfig: ground.plane.kubeconfig() })
+    }
+
+    pub(crate) async fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let helm = Command::new(&self.program).env("KUBECONFIG", &self.kubeconfig);
+        Ok(helm.args(arguments).args(["--namespace", RELEASE]).limit(Duration::from_mins(1)).run().await?)
+    }
+
+    pub(crate) async fn upgrade(&self, chart: &Path) -> anyhow::Result<()> {
+        let chart = chart.to_string_lossy();
+        // The definition is there already, as it would be after an uninstall.
+        let upgrade = ["upgrade", "--install", RELEASE, &chart, "--create-namespace", "--take-ownership"];
+        self.run(&upgrade).await.map(drop)
+    }
+}
+
+/// Rights that the chart grants, on a control plane that has it.
+pub(crate) struct Granted {
+    manifest: String,
+}
+
+impl Granted {
+    pub(crate) async fn install(ground: &Ground) -> anyhow::Result<Self> {
+        let helm = Helm::of(ground)?;
+        helm.upgrade(Path::new(CHART)).await?;
+        Ok(Self { manifest: helm.run(&["get", "manifest", RELEASE]).await? })
+    }
+
+    /// An operator that has them and no others, for all namespaces, and what it asks.
+    pub(crate) async fn operator(&self, ground: &Ground) -> anyhow::Result<(Proxy, Operator)> {
+        let mut proxy = Proxy::start(ground.plane.account().await?).await?;
+        let options = Options { lease_namespace: Some(RELEASE.to_owned()), ..Options::default() };
+        let operator = Operator::start_with(&mut proxy, ground.folder.path(), None, "operator", options)?;
+        Ok((proxy, operator))
+    }
+
+    /// Fails unless nothing else was asked for, and on these resources all that only such a test can show.
+    pub(crate) fn check(&self, ground: &Ground, resources: &[&str]) -> anyhow::Result<()> {
+        let release = Release { namespace: RELEASE, name: RELEASE };
+        let used = rights::check_elsewhere(&self.manifest, &ground.plane.audit_log()?, release, resources)?;
+        println!("{used} rights on {}: all were used", resources.join(", "));
+        Ok(())
+    }
+}
+
+/// Makes, in a namespace, an object of somebody else's that is like one in another namespace.
+pub(crate) async fn copy_as_stranger(
+    client: &Client,
+    resource: &ApiResource,
+    name: &str,
+    from: &str,
+    to: &str,
+) -> anyhow::Result<()> {
+    let api = |namespace| Api::<DynamicObject>::namespaced_with(client.clone(), namespace, resource);
+    let mut copy = DynamicObject::new(name, resource);
+    copy.data["spec"] = api(from).get(name).await?.data["spec"].clone();
+    api(to).create(&PostParams::default(), &copy).await?;
+    Ok(())
+}
+
+/// Changes the spec of the platform in a namespace; what is null goes.
+pub(crate) async fn change_spec(client: &Client, namespace: &str, spec: &Value) -> anyhow::Result<()> {
+    let patch = serde_json::json!({"spec": spec});
+    Ground::platforms(client, namespace).patch("todo", &PatchParams::default(), &Patch::Merge(patch)).await?;
+    Ok(())
+}
+
+/// Waits for an event of this reason in a namespace, and says what it says.
+pub(crate) async fn told(client: &Client, namespace: &str, reason: &str) -> anyhow::Result<String> {
+    let api: Api<Event> = Api::namespaced(client.clone(), namespace);
+    until(&format!("an event {reason}"), SETTLED, || async {
+        let events = api.list(&ListParams::default()).await?;
+        let event = events.items.into_iter().find(|event| event.reason.as_deref() == Some(reason));
+        Ok(event.map(|event| event.note.unwrap_or_default()))
+    })
+    .await
 }

@@ -1,0 +1,148 @@
+//! The chart with all that it can make, before an API server that knows every kind of it.
+
+use std::{collections::BTreeSet, path::Path};
+
+use kube::{
+    Api, Client,
+    api::{DynamicObject, Patch, PatchParams},
+    core::ApiResource,
+    discovery::{Discovery, Scope},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use todo_e2e::faults::Ground;
+
+use crate::support::{CHART, Helm, RELEASE, beside_others};
+
+/// Every value that is empty or off by default; which namespaces, the releases say themselves.
+fn everything() -> Value {
+    json!({
+        "image": {"tag": "1.2.3"},
+        "imagePullSecrets": ["registry"],
+        "monitoring": {
+            "serviceMonitor": {"enabled": true, "interval": "30s", "labels": {"release": "prometheus"}},
+            "prometheusRule": {"enabled": true, "labels": {"release": "prometheus"}},
+            "dashboard": {"enabled": true, "labels": {"grafana_dashboard": "1", "team": "todo"}},
+        },
+        "tracing": {"endpoint": "http://collector.observability:4318", "samplingRate": 0.5},
+        "podAnnotations": {"example.com/team": "todo"},
+        "podLabels": {"team": "todo"},
+        "nodeSelector": {"kubernetes.io/arch": "amd64"},
+        "tolerations": [{"key": "spot", "operator": "Exists", "effect": "NoSchedule"}],
+        "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+            {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"team": "todo"}}},
+        ]}},
+        "priorityClassName": "system-cluster-critical",
+    })
+}
+
+/// Paths of values that are empty or off.
+fn unset(values: &Value, path: &str, found: &mut BTreeSet<String>) {
+    if let Some(fields) = values.as_object().filter(|fields| !fields.is_empty()) {
+        for (name, value) in fields {
+            unset(value, &format!("{path}/{name}"), found);
+        }
+    } else if [json!(false), json!(""), json!([]), json!({}), Value::Null].contains(values) {
+        found.insert(path.to_owned());
+    }
+}
+
+#[test]
+fn every_value_that_is_off_by_default_is_on_in_these_tests() {
+    let file = std::fs::read_to_string(Path::new(CHART).join("values.yaml")).unwrap();
+    let mut off = BTreeSet::new();
+    unset(&serde_yaml::from_str(&file).unwrap(), "", &mut off);
+    let values = everything();
+    off.retain(|path| values.pointer(path).is_none());
+    let of_releases = ["/excludedNamespaces", "/watchNamespace"].map(str::to_owned);
+    assert_eq!(off, of_releases.into());
+}
+
+/// The documents that the chart makes of everything and these values.
+async fn documents(ground: &Ground, helm: &Helm, values: &Value) -> anyhow::Result<Vec<DynamicObject>> {
+    let mut all = everything();
+    for (name, value) in values.as_object().into_iter().flatten() {
+        all[name] = value.clone();
+    }
+    let file = ground.folder.path().join("values.json");
+    std::fs::write(&file, all.to_string())?;
+    let (file, version) = (file.to_string_lossy(), ground.client.apiserver_version().await?.git_version);
+    let template = ["template", RELEASE, CHART, "--values", &file, "--kube-version", &version];
+    let text = helm.run(&template).await?;
+    let mut documents = Vec::new();
+    for document in serde_yaml::Deserializer::from_str(&text) {
+        documents.extend(Option::<DynamicObject>::deserialize(document)?);
+    }
+    Ok(documents)
+}
+
+/// What the API server says to a document, if it does not take it. Fields that it does not know are refused.
+async fn refusal(client: &Client, discovery: &Discovery, document: &DynamicObject) -> anyhow::Result<Option<String>> {
+    let (types, name) =
+        (document.types.clone().unwrap_or_default(), document.metadata.name.clone().unwrap_or_default());
+    let kind = format!("{}/{name}", types.kind);
+    let all = discovery.groups().flat_map(kube::discovery::ApiGroup::resources_by_stability);
+    let known: Option<(ApiResource, _)> =
+        all.into_iter().find(|(resource, _)| resource.kind == types.kind && resource.api_version == types.api_version);
+    let Some((resource, capabilities)) = known else { return Ok(Some(format!("{kind}: no such kind"))) };
+    let api: Api<DynamicObject> = match (capabilities.scope, &document.metadata.namespace) {
+        (Scope::Cluster, None) => Api::all_with(client.clone(), &resource),
+        (Scope::Namespaced, Some(namespace)) => Api::namespaced_with(client.clone(), namespace, &resource),
+        (scope, namespace) => return Ok(Some(format!("{kind}: {scope:?} in {namespace:?}"))),
+    };
+    let params = PatchParams { dry_run: true, ..PatchParams::apply("helm").force().validation_strict() };
+    let answer = api.patch(&name, &params, &Patch::Apply(document)).await;
+    Ok(answer.err().map(|error| format!("{kind}: {error}")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_the_chart_can_make_is_taken_by_an_api_server_for_the_cluster_and_for_one_namespace()
+-> anyhow::Result<()> {
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
+    ground.plane.install_kinds("prometheus-operator").await?;
+    for namespace in [RELEASE, "team"] {
+        ground.plane.namespace(namespace).await?;
+    }
+    let discovery = Discovery::new(ground.client.clone()).run().await?;
+    let helm = Helm::of(&ground)?;
+    let of_cluster = json!({"excludedNamespaces": ["other", "third"]});
+    let of_namespace = json!({"watchNamespace": "team"});
+    for (values, kinds) in
+        [(of_cluster, ["ClusterRole", "ClusterRoleBinding"]), (of_namespace, ["Role", "RoleBinding"])]
+    {
+        let documents = documents(&ground, &helm, &values).await?;
+        let made: BTreeSet<&str> = documents.iter().filter_map(|one| Some(one.types.as_ref()?.kind.as_str())).collect();
+        let monitoring = ["ConfigMap", "PrometheusRule", "Service", "ServiceMonitor"];
+        for kind in monitoring.into_iter().chain(kinds).chain(["CustomResourceDefinition", "Deployment"]) {
+            anyhow::ensure!(made.contains(kind), "{values}: no {kind} in {made:?}");
+        }
+        let mut refused = Vec::new();
+        for document in &documents {
+            refused.extend(refusal(&ground.client, &discovery, document).await?);
+        }
+        anyhow::ensure!(
+            refused.is_empty(),
+            "{values}: {} of {}:\n{}",
+            refused.len(),
+            documents.len(),
+            refused.join("\n")
+        );
+        check_contents(&documents)?;
+    }
+    Ok(())
+}
+
+/// What no schema looks at: that there are alerts, and that the dashboard is a document with panels.
+fn check_contents(documents: &[DynamicObject]) -> anyhow::Result<()> {
+    let data = |kind: &str| {
+        let found = documents.iter().find(|one| one.types.as_ref().is_some_and(|types| types.kind == kind));
+        found.map(|document| document.data.clone()).unwrap_or_default()
+    };
+    let groups = data("PrometheusRule")["spec"]["groups"].as_array().cloned().unwrap_or_default();
+    let alerts = groups.iter().flat_map(|group| group["rules"].as_array().cloned().unwrap_or_default());
+    anyhow::ensure!(alerts.filter(|rule| rule["alert"].is_string()).count() > 3, "hardly any alert in {groups:?}");
+    let dashboard = data("ConfigMap")["data"]["todo-operator.json"].clone();
+    let dashboard: Value = serde_json::from_str(dashboard.as_str().unwrap_or_default())?;
+    anyhow::ensure!(dashboard["panels"].as_array().is_some_and(|panels| panels.len() > 3), "{dashboard}");
+    Ok(())
+}
