@@ -57,7 +57,7 @@ pub(crate) async fn run(app: App) {
 pub(super) async fn send_due(app: &App) -> Result<usize, Problem> {
     let mut count = 0;
     loop {
-        let sent = answered(send_batch(app)).await?;
+        let sent = answered(Box::pin(send_batch(app))).await?;
         count += sent;
         if sent < usize::try_from(BATCH).unwrap_or(usize::MAX) {
             break;
