@@ -16,9 +16,10 @@ mod transfer;
 
 use todo_common::{
     auth,
-    config::Settings,
+    config::{self, Settings},
     dapr,
     database::Database,
+    events::PUBSUB,
     health,
     outbox::relay,
     server::{self, Background},
@@ -34,6 +35,8 @@ use crate::{
 
 /// Dapr app id.
 const SERVICE: &str = "backend-service";
+/// What it does not work without.
+const COMPONENTS: [&str; 3] = [PUBSUB, conversation::STORE, reminder_cron::COMPONENT];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -43,8 +46,7 @@ async fn main() -> anyhow::Result<()> {
 
 async fn run() -> anyhow::Result<()> {
     telemetry::init(SERVICE)?;
-    let settings = Settings::from_env(SERVICE)?;
-    let own = Own::from_env()?;
+    let (settings, own) = config::both(Settings::from_env(SERVICE), Own::from_env())?;
     auth::announce(&settings);
 
     let database = Database::new();
@@ -65,7 +67,8 @@ async fn run() -> anyhow::Result<()> {
     }
     background.spawn("canary", data_path.clone().run(database.clone(), stop));
 
-    let management = health::router(Some(database.clone()), dapr).merge(data_path.router(database));
+    let management =
+        health::router(&settings, Some(database.clone()), dapr, &COMPONENTS).merge(data_path.router(database));
     let routes = routes::router(app, &settings, &own.mcp_allowed_hosts);
     server::run(&settings, routes, management, background).await?;
     Ok(())

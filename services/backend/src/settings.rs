@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use todo_common::config::{ConfigError, optional};
+use todo_common::config::{ConfigError, Mistakes, optional};
 
 /// How far ahead a tick claims reminders where nobody says: the specification's five minutes.
 const REMINDER_WINDOW: u64 = 300;
@@ -23,23 +23,31 @@ pub(crate) struct Own {
 impl Own {
     /// Reads the process environment.
     pub(crate) fn from_env() -> Result<Self, ConfigError> {
-        let mode: Option<String> = optional("REMINDER_MODE")?;
-        Self::new(optional("REMINDER_WINDOW_SECONDS")?, mode.as_deref(), optional("MCP_ALLOWED_HOSTS")?)
+        let mode: Result<Option<String>, _> = optional("REMINDER_MODE");
+        Self::new(optional("REMINDER_WINDOW_SECONDS"), mode, optional("MCP_ALLOWED_HOSTS"))
     }
 
-    fn new(window: Option<u64>, mode: Option<&str>, hosts: Option<String>) -> Result<Self, ConfigError> {
-        let window = window.unwrap_or(REMINDER_WINDOW);
+    fn new(
+        window: Result<Option<u64>, ConfigError>,
+        mode: Result<Option<String>, ConfigError>,
+        hosts: Result<Option<String>, ConfigError>,
+    ) -> Result<Self, ConfigError> {
+        let mut mistakes = Mistakes::default();
+        let window = mistakes.note(window).flatten().unwrap_or(REMINDER_WINDOW);
         if window > LONGEST_WINDOW {
-            return Err(ConfigError(vec![format!("REMINDER_WINDOW_SECONDS must be at most {LONGEST_WINDOW}")]));
+            mistakes.add(format!("REMINDER_WINDOW_SECONDS must be at most {LONGEST_WINDOW}"));
         }
-        let has_precise_reminders = match mode {
-            None | Some("Tick") => false,
-            Some("Precise") => true,
-            Some(_) => return Err(ConfigError(vec!["REMINDER_MODE must be Tick or Precise".to_owned()])),
-        };
-        let hosts = hosts.unwrap_or_default();
+        let mode = mistakes.note(mode).flatten();
+        if mode.as_deref().is_some_and(|mode| !["Tick", "Precise"].contains(&mode)) {
+            mistakes.add("REMINDER_MODE must be Tick or Precise");
+        }
+        let hosts = mistakes.note(hosts).flatten().unwrap_or_default();
         let hosts = hosts.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect();
-        Ok(Self { reminder_window: Duration::from_secs(window), has_precise_reminders, mcp_allowed_hosts: hosts })
+        mistakes.unless_any(Self {
+            reminder_window: Duration::from_secs(window),
+            has_precise_reminders: mode.as_deref() == Some("Precise"),
+            mcp_allowed_hosts: hosts,
+        })
     }
 }
 
@@ -49,7 +57,7 @@ mod tests {
 
     #[test]
     fn without_an_environment_the_window_is_five_minutes_and_any_host_may_come() {
-        let own = Own::new(None, None, None).unwrap();
+        let own = Own::new(Ok(None), Ok(None), Ok(None)).unwrap();
         let default = Own {
             reminder_window: Duration::from_mins(5),
             has_precise_reminders: false,
@@ -60,16 +68,25 @@ mod tests {
 
     #[test]
     fn hosts_are_separated_by_commas_and_the_window_is_bounded() {
-        let own = Own::new(Some(60), None, Some("todo.example.com, localhost".into())).unwrap();
+        let own = Own::new(Ok(Some(60)), Ok(None), Ok(Some("todo.example.com, localhost".into()))).unwrap();
         assert_eq!(own.mcp_allowed_hosts, ["todo.example.com", "localhost"]);
-        assert!(Own::new(Some(LONGEST_WINDOW + 1), None, None).is_err());
+        assert!(Own::new(Ok(Some(LONGEST_WINDOW + 1)), Ok(None), Ok(None)).is_err());
     }
 
     #[test]
     fn reminders_come_by_ticks_unless_they_are_to_be_precise() {
-        let precise = |mode| Own::new(None, mode, None).map(|own| own.has_precise_reminders);
-        assert_eq!(precise(Some("Tick")), Ok(false));
-        assert_eq!(precise(Some("Precise")), Ok(true));
-        assert!(precise(Some("precisely")).is_err());
+        let precise =
+            |mode: &str| Own::new(Ok(None), Ok(Some(mode.to_owned())), Ok(None)).map(|own| own.has_precise_reminders);
+        assert_eq!(precise("Tick"), Ok(false));
+        assert_eq!(precise("Precise"), Ok(true));
+        assert!(precise("precisely").is_err());
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let unreadable = Err(ConfigError(vec!["MCP_ALLOWED_HOSTS cannot be read".to_owned()]));
+        let ConfigError(mistakes) =
+            Own::new(Ok(Some(LONGEST_WINDOW + 1)), Ok(Some("precisely".into())), unreadable).unwrap_err();
+        assert_eq!(mistakes.len(), 3);
     }
 }

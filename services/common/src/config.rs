@@ -105,6 +105,38 @@ impl Settings {
     }
 }
 
+/// What is wrong, while one reads on.
+#[derive(Debug, Default)]
+pub struct Mistakes(Vec<String>);
+
+impl Mistakes {
+    /// What was read; a mistake is noted.
+    pub fn note<T>(&mut self, read: Result<T, ConfigError>) -> Option<T> {
+        read.map_err(|ConfigError(more)| self.0.extend(more)).ok()
+    }
+
+    /// Notes one sentence, which names its variable.
+    pub fn add(&mut self, mistake: impl Into<String>) {
+        self.0.push(mistake.into());
+    }
+
+    /// What was read in all, unless something was wrong.
+    pub fn unless_any<T>(self, read: T) -> Result<T, ConfigError> {
+        if self.0.is_empty() { Ok(read) } else { Err(ConfigError(self.0)) }
+    }
+}
+
+/// Both parts of an environment, or what is wrong with either.
+pub fn both<A, B>(common: Result<A, ConfigError>, own: Result<B, ConfigError>) -> Result<(A, B), ConfigError> {
+    match (common, own) {
+        (Ok(common), Ok(own)) => Ok((common, own)),
+        (common, own) => {
+            let mistakes = common.err().into_iter().chain(own.err());
+            Err(ConfigError(mistakes.flat_map(|ConfigError(mistakes)| mistakes).collect()))
+        }
+    }
+}
+
 /// A variable of one service that may be missing or empty.
 pub fn optional<T: FromStr<Err: fmt::Display>>(name: &str) -> Result<Option<T>, ConfigError> {
     parse(name, env::var(name).ok())
@@ -240,6 +272,10 @@ mod tests {
             assert!(mistake.starts_with(variable), "{mistake}");
         }
         assert_eq!(mistakes.len(), 4);
+        let own = || Err::<(), _>(ConfigError(vec!["WEB_ROOT is missing".to_owned()]));
+        let ConfigError(mistakes) = both(read(&wrong), own()).unwrap_err();
+        assert_eq!((mistakes.len(), mistakes[4].as_str()), (5, "WEB_ROOT is missing"));
+        assert!(both(Ok(()), own()).is_err() && both(own(), Ok(())).is_err() && both(Ok(()), Ok(())).is_ok());
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! The management port: `/livez`, `/readyz`, `/metrics`. In no Service, so not reachable from outside of the cluster.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use serde::Serialize;
 use tokio::time::timeout;
 
 use crate::{
+    config::Settings,
     dapr,
-    database::{self, Database},
+    database::{self, Database, SECRET_STORE},
     telemetry,
 };
 
@@ -19,9 +20,10 @@ const LIMIT: Duration = Duration::from_secs(2);
 struct Health {
     database: Option<Database>,
     dapr: dapr::Client,
+    needed: Arc<[&'static str]>,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 struct Check {
     ok: bool,
     message: String,
@@ -41,17 +43,25 @@ impl Check {
 struct Readiness {
     ready: bool,
     checks: BTreeMap<&'static str, Check>,
-    /// Components that the sidecar has loaded, for people. A broker that is away does not make a pod unready.
-    components: Vec<String>,
+    /// Components that the service needs, for people. A broker that is away does not make a pod unready.
+    components: BTreeMap<&'static str, Check>,
 }
 
-/// The management routes. A service without a database passes none. More routes can be merged.
-pub fn router(database: Option<Database>, dapr: dapr::Client) -> Router {
+/// The management routes. A service without a database passes none; `components` are the names of those that it works with, beside
+/// the one by which it reads where its database is. More routes can be merged.
+pub fn router(
+    settings: &Settings,
+    database: Option<Database>,
+    dapr: dapr::Client,
+    components: &[&'static str],
+) -> Router {
+    let reads_secrets = database.is_some() && settings.database_url.is_none();
+    let needed = components.iter().copied().chain(reads_secrets.then_some(SECRET_STORE)).collect();
     Router::new()
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(Health { database, dapr })
+        .with_state(Health { database, dapr, needed })
 }
 
 async fn metrics() -> Result<String, StatusCode> {
@@ -68,7 +78,8 @@ async fn readyz(State(health): State<Health>) -> (StatusCode, Json<Readiness>) {
             None => None,
         }
     };
-    let (database, sidecar, components) = tokio::join!(database, check_sidecar(&health.dapr), components(&health.dapr));
+    let (database, sidecar, loaded) = tokio::join!(database, check_sidecar(&health.dapr), loaded(&health.dapr));
+    let components = check_components(&health.needed, loaded.as_deref());
     let checks: BTreeMap<_, _> =
         database.map(|check| ("database", check)).into_iter().chain([("sidecar", sidecar)]).collect();
     let ready = checks.values().all(|check| check.ok);
@@ -98,9 +109,36 @@ async fn check_sidecar(dapr: &dapr::Client) -> Check {
     }
 }
 
-async fn components(dapr: &dapr::Client) -> Vec<String> {
+/// What the sidecar has loaded; nothing if it does not say.
+async fn loaded(dapr: &dapr::Client) -> Option<Vec<dapr::Component>> {
     match timeout(LIMIT, dapr.metadata()).await {
-        Ok(Ok(metadata)) => metadata.components.into_iter().map(|component| component.name).collect(),
-        _ => Vec::new(),
+        Ok(Ok(metadata)) => Some(metadata.components),
+        _ => None,
+    }
+}
+
+fn check_components(needed: &[&'static str], loaded: Option<&[dapr::Component]>) -> BTreeMap<&'static str, Check> {
+    let check = |name: &&'static str| match loaded {
+        None => Check::bad("the sidecar does not say what it has loaded"),
+        Some(loaded) if loaded.iter().any(|component| component.name == *name) => Check::good(),
+        Some(_) => Check::bad("missing: the sidecar has not loaded it; its log says why"),
+    };
+    needed.iter().map(|name| (*name, check(name))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_component_that_is_needed_is_named_whether_it_is_loaded_or_missing() {
+        let loaded = |name: &str| dapr::Component { name: name.to_owned(), type_: String::new() };
+        let needed = ["kafka-pubsub", "statestore"];
+        let checks = check_components(&needed, Some(&[loaded("kafka-pubsub"), loaded("of-somebody-else")]));
+        let ok: Vec<_> = checks.iter().map(|(name, check)| (*name, check.ok)).collect();
+        assert_eq!(ok, [("kafka-pubsub", true), ("statestore", false)]);
+        assert!(checks["statestore"].message.starts_with("missing"));
+        assert!(check_components(&needed, None).values().all(|check| !check.ok));
+        assert!(check_components(&[], None).is_empty());
     }
 }

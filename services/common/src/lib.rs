@@ -16,6 +16,7 @@ pub mod events;
 pub mod health;
 pub mod idempotency;
 pub mod inbox;
+pub mod notifications;
 pub mod openapi;
 pub mod outbox;
 pub mod problem;

@@ -83,13 +83,19 @@ impl Forwarder {
 
     async fn try_forward(&self, target: Target, request: Request) -> Result<Response, Problem> {
         let (parts, body) = request.into_parts();
-        let url = self.url(target, &parts.uri)?;
-        let events = parts.uri.path() == EVENTS;
-        // Elsewhere it makes no difference, and the sidecar need not be asked.
-        let streams = !(events || headers::asks_for_stream(&parts.headers)) || self.streams.arrive().await;
-        if events && !streams {
-            return Err(self.streams.refusal().await);
-        }
+        let mut url = self.url(target, &parts.uri)?;
+        let streams = if parts.uri.path() == EVENTS {
+            let arrive = self.streams.arrive().await?;
+            if !arrive {
+                // It ends with its first event, and the browser comes back by itself.
+                let others: Vec<_> = url.query_pairs().into_owned().filter(|(name, _)| name != "once").collect();
+                url.query_pairs_mut().clear().extend_pairs(others).append_pair("once", "true");
+            }
+            arrive
+        } else {
+            // Elsewhere it makes no difference, and the sidecar need not be asked.
+            !headers::asks_for_stream(&parts.headers) || self.streams.arrive().await.unwrap_or(false)
+        };
         let body = self.read(body).await?;
         let call =
             self.http.request(parts.method, url).headers(headers::of_request(&parts.headers, streams)).body(body);

@@ -28,8 +28,8 @@ use crate::{forward::Forwarder, page::Page};
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     telemetry::init("frontend-service")?;
-    let settings = Settings::from_env("frontend-service")?;
-    let root: PathBuf = config::required("WEB_ROOT")?;
+    let own = config::required::<PathBuf>("WEB_ROOT");
+    let (settings, root) = config::both(Settings::from_env("frontend-service"), own)?;
     let page = Page::load(&root).with_context(|| format!("the page's files in {} cannot be read", root.display()))?;
     auth::announce(&settings);
 
@@ -37,6 +37,6 @@ async fn main() -> anyhow::Result<()> {
     let background = Background::default();
     let forwarder = Forwarder::new(&settings.dapr_http, sidecar.clone(), background.stop.clone())?;
     let app = router::build(&settings, page, forwarder);
-    server::run(&settings, app, health::router(None, sidecar), background).await?;
+    server::run(&settings, app, health::router(&settings, None, sidecar, &[]), background).await?;
     Ok(())
 }

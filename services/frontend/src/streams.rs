@@ -1,5 +1,6 @@
 //! Whether the sidecar passes event streams from service to service. Before 1.17 it reads an answer to its end before
-//! it passes it on: a stream would keep one of the backend's places for calls and show nothing.
+//! it passes it on: a stream would keep one of the backend's places for calls and show nothing, but one that ends with its first event
+//! arrives with it.
 
 use std::sync::Arc;
 
@@ -29,20 +30,13 @@ impl Streams {
         self.version.get_or_try_init(ask).await.ok().map(String::as_str)
     }
 
-    /// Whether streams arrive.
-    pub(crate) async fn arrive(&self) -> bool {
-        self.version().await.is_some_and(has_streams)
-    }
-
-    /// What to tell somebody who asks for a stream that would not arrive.
-    pub(crate) async fn refusal(&self) -> Problem {
-        let detail = match self.version().await {
-            Some(version) => format!(
-                "Dapr {version} does not pass event streams between services, 1.17 and later do; read the list now and then instead"
-            ),
-            None => "the Dapr sidecar of the page does not answer; try again in a few seconds".to_owned(),
+    /// Whether streams arrive while they go on; a problem while the sidecar does not answer.
+    pub(crate) async fn arrive(&self) -> Result<bool, Problem> {
+        let problem = || {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no-streams", "There are no event streams")
+                .detail("the Dapr sidecar of the page does not answer; try again in a few seconds")
         };
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no-streams", "There are no event streams").detail(detail)
+        self.version().await.map(has_streams).ok_or_else(problem)
     }
 }
 

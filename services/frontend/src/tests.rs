@@ -261,11 +261,16 @@ async fn streams_end_when_the_service_stops() {
 }
 
 #[tokio::test]
-async fn a_sidecar_that_keeps_streams_to_itself_is_not_asked_for_one() {
-    let app = frontend("1.16.0", endless()).await;
-    let response = ask(&app, "/api/events?user_id=ada").await;
-    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert!(json_of(response).await["detail"].as_str().unwrap().contains("1.16.0"));
+async fn a_sidecar_that_keeps_streams_until_they_end_is_asked_for_one_that_ends_with_its_first_event() {
+    for (version, wish) in [("1.16.0", "&once=true"), ("1.17.0", "")] {
+        let app = frontend(version, echo()).await;
+        let seen = json_of(ask(&app, "/api/events?user_id=ada").await).await;
+        assert_eq!(
+            seen["url"],
+            format!("/v1.0/invoke/backend-service/method/api/events?user_id=ada{wish}"),
+            "{version}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -15,14 +15,22 @@ mod tests;
 
 use std::sync::Arc;
 
-use todo_common::{auth, config::Settings, dapr, database::Database, dead_letters, health, server, telemetry};
+use todo_common::{
+    auth,
+    config::{self, Settings},
+    dapr,
+    database::Database,
+    dead_letters,
+    events::PUBSUB,
+    health, server, telemetry,
+};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let service = "notification-service";
     telemetry::init(service)?;
-    let settings = Settings::from_env(service)?;
-    let channels = Arc::new(settings::Settings::from_env()?);
+    let (settings, channels) = config::both(Settings::from_env(service), settings::Settings::from_env())?;
+    let channels = Arc::new(channels);
     auth::announce(&settings);
     let dapr = dapr::Client::new(&settings.dapr_http)?;
     let database = Database::new();
@@ -32,7 +40,7 @@ async fn main() -> anyhow::Result<()> {
     background.spawn("deliveries", deliveries::dispatcher::run(database.clone(), senders, background.stop.clone()));
     let app =
         router::router(&settings, &router::App { database: database.clone(), dapr: dapr.clone(), settings: channels });
-    let management =
-        health::router(Some(database.clone()), dapr).merge(dead_letters::management::<reminders::Reminders>(database));
+    let management = health::router(&settings, Some(database.clone()), dapr, &[PUBSUB])
+        .merge(dead_letters::management::<reminders::Reminders>(database));
     Ok(server::run(&settings, app, management, background).await?)
 }

@@ -1,33 +1,16 @@
 //! The table `notifications`.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-use sqlx::{FromRow, PgConnection};
+use sqlx::PgConnection;
+pub(crate) use todo_common::notifications::Notification;
 use todo_common::{
     cursor::{self, Cursor},
     problem::Problem,
     tasks::{Page, UserId},
 };
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::channels::Channel;
-
-/// Something that a user is told, as the API shows it. The field names are relied on by users.
-#[derive(Clone, Debug, PartialEq, Serialize, FromRow, ToSchema)]
-pub(crate) struct Notification {
-    pub(crate) id: Uuid,
-    pub(crate) user_id: UserId,
-    pub(crate) task_id: Option<Uuid>,
-    pub(crate) title: String,
-    pub(crate) message: String,
-    pub(crate) method: String,
-    pub(crate) created_at: DateTime<Utc>,
-    pub(crate) read_at: Option<DateTime<Utc>>,
-    /// Not before this; lists show it from then on.
-    #[serde(skip)]
-    pub(crate) visible_at: DateTime<Utc>,
-}
 
 /// Something to tell a user.
 #[derive(Clone, Debug)]

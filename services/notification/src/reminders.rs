@@ -71,10 +71,16 @@ impl Consumer for Reminders {
         };
         counter!("reminders_total", "outcome" => label).increment(1);
         if label == "stored" {
-            let late = Utc::now() - event.data.remind_at;
-            histogram!("reminder_lateness_seconds").record(late.as_seconds_f64().max(0.0));
+            // The page shows it from its time on; what is stored before that is not late.
+            record_lateness("page", event.data.remind_at);
         }
     }
+}
+
+/// Records how late a reminder is at this moment. `way`: the page, or the kind of channel that has accepted it.
+pub(crate) fn record_lateness(way: &'static str, remind_at: DateTime<Utc>) {
+    let late = Utc::now() - remind_at;
+    histogram!("reminder_lateness_seconds", "way" => way).record(late.as_seconds_f64().max(0.0));
 }
 
 /// What of the task is told.

@@ -5,7 +5,7 @@ use std::{num::ParseIntError, str::FromStr};
 use lettre::message::Mailbox;
 use todo_common::{
     Sensitive,
-    config::{ConfigError, optional, required},
+    config::{ConfigError, Mistakes, optional, required},
 };
 use url::Url;
 
@@ -72,50 +72,50 @@ impl FromStr for SmtpTls {
 impl Settings {
     /// Reads the process environment.
     pub(crate) fn from_env() -> Result<Self, ConfigError> {
-        let mut mistakes = Vec::new();
+        let mut mistakes = Mistakes::default();
         let settings = Self {
-            web_push: noted(&mut mistakes, web_push()).flatten(),
-            webhooks: noted(&mut mistakes, outbound("WEBHOOK")).flatten(),
-            smtp: noted(&mut mistakes, smtp()).flatten(),
-            ntfy: noted(&mut mistakes, optional("NTFY_BASE_URL")).flatten(),
+            web_push: web_push(&mut mistakes),
+            webhooks: outbound(&mut mistakes, "WEBHOOK"),
+            smtp: smtp(&mut mistakes),
+            ntfy: mistakes.note(optional("NTFY_BASE_URL")).flatten(),
         };
-        if mistakes.is_empty() { Ok(settings) } else { Err(ConfigError(mistakes)) }
+        mistakes.unless_any(settings)
     }
 }
 
-fn noted<T>(mistakes: &mut Vec<String>, read: Result<T, ConfigError>) -> Option<T> {
-    read.map_err(|ConfigError(more)| mistakes.extend(more)).ok()
-}
-
-fn web_push() -> Result<Option<WebPush>, ConfigError> {
-    let Some(subject) = optional::<String>("WEB_PUSH_SUBJECT")? else { return Ok(None) };
-    let (public, private): (String, String) = (required("WEB_PUSH_PUBLIC_KEY")?, required("WEB_PUSH_PRIVATE_KEY")?);
+fn web_push(mistakes: &mut Mistakes) -> Option<WebPush> {
+    let subject: String = mistakes.note(optional("WEB_PUSH_SUBJECT")).flatten()?;
+    let public = mistakes.note(required::<String>("WEB_PUSH_PUBLIC_KEY"));
+    let private = mistakes.note(required::<String>("WEB_PUSH_PRIVATE_KEY"));
     let wrong = |error| ConfigError(vec![format!("WEB_PUSH_PUBLIC_KEY and WEB_PUSH_PRIVATE_KEY: {error}")]);
-    let vapid = Vapid::new(subject, &public, &private).map_err(wrong)?;
-    let outbound = outbound("WEB_PUSH")?;
-    let missing = || ConfigError(vec!["WEB_PUSH_ADDRESSES is missing".to_owned()]);
-    Ok(Some(WebPush { vapid, outbound: outbound.ok_or_else(missing)? }))
+    let vapid = public
+        .zip(private)
+        .and_then(|(public, private)| mistakes.note(Vapid::new(subject, &public, &private).map_err(wrong)));
+    // Webhooks do without it, and so are not offered then.
+    mistakes.note(required::<String>("WEB_PUSH_ADDRESSES"))?;
+    let outbound = outbound(mistakes, "WEB_PUSH");
+    Some(WebPush { vapid: vapid?, outbound: outbound? })
 }
 
-fn smtp() -> Result<Option<Smtp>, ConfigError> {
-    let Some(host) = optional("SMTP_HOST")? else { return Ok(None) };
-    let username = optional::<String>("SMTP_USERNAME")?.map(Sensitive::new);
-    let password = optional::<String>("SMTP_PASSWORD")?.map(Sensitive::new);
-    Ok(Some(Smtp {
-        host,
-        port: required("SMTP_PORT")?,
-        tls: required("SMTP_TLS")?,
-        from: required("SMTP_FROM")?,
-        credentials: username.zip(password),
-    }))
+fn smtp(mistakes: &mut Mistakes) -> Option<Smtp> {
+    let host = mistakes.note(optional("SMTP_HOST")).flatten()?;
+    let mut secret = |name| mistakes.note(optional::<String>(name)).flatten().map(Sensitive::new);
+    let credentials = (secret("SMTP_USERNAME"), secret("SMTP_PASSWORD"));
+    let (port, tls) = (mistakes.note(required("SMTP_PORT")), mistakes.note(required("SMTP_TLS")));
+    let from = mistakes.note(required("SMTP_FROM"));
+    Some(Smtp { host, port: port?, tls: tls?, from: from?, credentials: credentials.0.zip(credentials.1) })
 }
 
 /// Where addresses of users may lead; none if nothing is said of it.
-fn outbound(prefix: &str) -> Result<Option<Outbound>, ConfigError> {
-    let Some(reach) = optional::<Reach>(&format!("{prefix}_ADDRESSES"))? else { return Ok(None) };
+fn outbound(mistakes: &mut Mistakes, prefix: &str) -> Option<Outbound> {
+    let reach = match mistakes.note(optional::<Reach>(&format!("{prefix}_ADDRESSES"))) {
+        Some(None) => return None,
+        reach => reach.flatten(),
+    };
     let variable = format!("{prefix}_PORTS");
-    let text: String = required(&variable)?;
+    let text: String = mistakes.note(required(&variable))?;
     let wrong = |error| ConfigError(vec![format!("{variable} cannot be read: {error}")]);
     let ports = text.split(',').map(|port| port.trim().parse().map_err(|error: ParseIntError| wrong(error)));
-    Ok(Some(Outbound { reach, ports: ports.collect::<Result<_, _>>()? }))
+    let ports = mistakes.note(ports.collect::<Result<_, _>>());
+    Some(Outbound { reach: reach?, ports: ports? })
 }

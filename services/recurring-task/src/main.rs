@@ -6,7 +6,9 @@ mod task_events;
 #[cfg(test)]
 mod tests;
 
-use todo_common::{auth, config::Settings, dapr, database::Database, dead_letters, health, server, telemetry};
+use todo_common::{
+    auth, config::Settings, dapr, database::Database, dead_letters, events::PUBSUB, health, server, telemetry,
+};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -19,7 +21,7 @@ async fn main() -> anyhow::Result<()> {
     let background = server::Background::default();
     background.spawn("database", database.clone().run(settings.clone(), dapr.clone(), background.stop.clone()));
     let app = router::router(&settings, &database, &dapr);
-    let management = health::router(Some(database.clone()), dapr)
+    let management = health::router(&settings, Some(database.clone()), dapr, &[PUBSUB])
         .merge(dead_letters::management::<task_events::TaskEvents>(database));
     Ok(server::run(&settings, app, management, background).await?)
 }

@@ -6,12 +6,14 @@ mod turn;
 mod when;
 mod words;
 
-use axum::{extract::State, http::HeaderMap};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use chrono::Utc;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use todo_common::{
     auth,
+    idempotency::{self, IdempotencyKey, Keyed},
     problem::{FieldError, Json, Problem},
 };
 use utoipa::ToSchema;
@@ -67,6 +69,7 @@ struct Answer {
     post,
     path = "/api/chat",
     tag = "chat",
+    params(IdempotencyKey),
     request_body = Request,
     responses(
         (status = 200, description = "What was done and said", body = Answer),
@@ -76,8 +79,8 @@ struct Answer {
 async fn chat(
     State(app): State<App>,
     headers: HeaderMap,
-    Json(request): Json<Request>,
-) -> Result<Json<Answer>, Problem> {
+    Keyed(once, Json(request)): Keyed<Json<Request>>,
+) -> Result<Response, Problem> {
     let user = auth::user(request.user_id.as_deref(), None, &headers)?;
     let zone = zone(request.time_zone.as_deref())?;
     check_length(&request.message)?;
@@ -91,15 +94,23 @@ async fn chat(
     };
     let clock = Clock { now: Utc::now(), zone };
     let shown = stored.as_ref().map(|(conversation, _)| conversation.shown.clone()).unwrap_or_default();
-    let mut turn = Turn { app: &app, user: &user, clock, shown, calls: Vec::new() };
-    let response = turn.run(command::parse(&request.message, &clock)).await?;
-    let Turn { shown, calls, .. } = turn;
-    let exchange = Exchange { message: request.message, response, shown, at: clock.now };
-    if let Err(problem) = conversation::append(&app.dapr, &id, &user, stored, &exchange).await {
+    let mut exchange = None;
+    let take_turn = async |connection: &mut PgConnection| {
+        let mut turn = Turn { connection, dapr: &app.dapr, user: &user, clock, shown, calls: Vec::new() };
+        let response = turn.run(command::parse(&request.message, &clock)).await?;
+        let Turn { shown, calls, .. } = turn;
+        exchange = Some(Exchange { message: request.message, response: response.clone(), shown, at: clock.now });
+        Ok(Json(Answer { conversation_id: id.clone(), response, tool_calls: calls, engine: "commands" }))
+    };
+    let answer = idempotency::write(&app.database, &user, once.as_ref(), take_turn).await?;
+    // None where the answer is from before: that exchange is in the history.
+    if let Some(exchange) = exchange
+        && let Err(problem) = conversation::append(&app.dapr, &id, &user, stored, &exchange).await
+    {
         // The tools have worked: an error here would make the caller do it all again.
         tracing::warn!(kind = problem.kind(), "an exchange is missing in the history of its conversation");
     }
-    Ok(Json(Answer { conversation_id: id, response: exchange.response, tool_calls: calls, engine: "commands" }))
+    Ok(answer)
 }
 
 fn zone(name: Option<&str>) -> Result<Tz, Problem> {

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use todo_common::{problem::Problem, tasks::UserId};
+use sqlx::PgConnection;
+use todo_common::{dapr, problem::Problem, tasks::UserId};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -12,7 +13,6 @@ use super::{
     when::{Clock, Due},
 };
 use crate::{
-    app::App,
     peers,
     tools::{self, Tool},
 };
@@ -45,8 +45,10 @@ pub(crate) struct ToolCall {
 
 /// A turn under way.
 pub(crate) struct Turn<'a> {
-    /// The running service.
-    pub(crate) app: &'a App,
+    /// Transaction of everything that it changes.
+    pub(crate) connection: &'a mut PgConnection,
+    /// The way to the other services.
+    pub(crate) dapr: &'a dapr::Client,
     /// Who speaks.
     pub(crate) user: &'a UserId,
     /// When, and in which zone.
@@ -187,7 +189,7 @@ impl Turn<'_> {
 
     async fn notify(&mut self) -> Result<String, Stop> {
         const MESSAGE: &str = "This is a test notification.";
-        let result = peers::notify(&self.app.dapr, self.user, MESSAGE).await.map_err(Stop::Fail)?;
+        let result = peers::notify(self.dapr, self.user, MESSAGE).await.map_err(Stop::Fail)?;
         self.calls.push(ToolCall {
             name: "send_notification",
             arguments: fields(&[("user_id", json!(self.user.as_str())), ("message", json!(MESSAGE))]),
@@ -197,7 +199,7 @@ impl Turn<'_> {
     }
 
     async fn call(&mut self, tool: Tool, arguments: Fields) -> Result<Value, Stop> {
-        let (result, answer) = match tools::call(self.app, self.user, tool, arguments.clone()).await {
+        let (result, answer) = match tools::run(self.connection, self.user, tool, arguments.clone()).await {
             Ok(result) => (result.clone(), Ok(result)),
             Err(tools::Error::Refused(words)) => {
                 (json!({"error": words}), Err(Stop::Say(format!("That does not work: {words}"))))

@@ -1,4 +1,5 @@
-//! `GET /api/events`: changes of the user's tasks as server-sent events, whichever replica or service made them.
+//! `GET /api/events`: changes of the user's tasks, and notifications when they are to be seen, as server-sent events, whichever replica
+//! or service made them.
 //!
 //! Each open stream holds one of the sidecar's ten places for calls of the app until it ends, so a pod has few of them, and they end
 //! after some minutes; a browser comes back by itself.
@@ -19,6 +20,7 @@ use serde_json::json;
 use todo_common::{
     auth,
     events::TASK_EVENTS,
+    notifications::Notification,
     outbox::{Change, Told},
     problem::{Problem, Query},
     tasks::UserId,
@@ -27,7 +29,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, broadcast},
     time::sleep,
 };
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
@@ -40,6 +42,10 @@ const LONGEST: Duration = Duration::from_mins(5);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Pause that a browser makes before it comes back.
 const COME_BACK: Duration = Duration::from_secs(2);
+/// A stream of one event ends after this without one: sooner than whoever passes it on expects an answer.
+const LONGEST_ONCE: Duration = Duration::from_secs(20);
+/// The same pause after a stream of one event: the next begins before what this one told of has been read.
+const COME_BACK_ONCE: Duration = Duration::from_millis(100);
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(events))
@@ -50,36 +56,47 @@ pub(super) fn router() -> OpenApiRouter<App> {
 #[schema(as = ServerSentEvent)]
 #[expect(dead_code, reason = "it describes what `Event` writes")]
 struct Message {
-    /// `ready`, `task` or `resync`.
+    /// `ready`, `task`, `notification` or `resync`.
     #[schema(value_type = String)]
     event: &'static str,
-    /// JSON: of a `task`, the event as other services get it.
+    /// JSON: of a `task`, the event as other services get it; of a `notification`, what the list shows.
     data: String,
 }
 
-#[derive(Deserialize)]
-struct Whose {
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Wish {
+    #[param(ignore)]
     user_id: Option<String>,
+    /// With `true` the stream ends with the first event after `ready`, after 20 seconds at the latest: for whoever gets an answer only
+    /// when it has ended, as through Dapr before 1.17.
+    #[serde(default)]
+    once: bool,
 }
 
-/// Changes of the user's tasks, as they happen.
+/// Changes of the user's tasks, as they happen, and notifications, when they are to be seen.
 ///
-/// Server-sent events: `ready` at first, `task` for each change, and `resync` where some were missed. The stream ends after five minutes;
-/// come back then.
+/// Server-sent events: `ready` at first, `task` for each change, `notification` for each of those, within a second or so, and `resync` where
+/// some were missed. The stream ends after five minutes; come back then.
 #[utoipa::path(
     get,
     path = "/api/events",
     tag = "tasks",
+    params(Wish),
     responses(
         (status = 200, description = "The stream", body = Message, content_type = "text/event-stream"),
     )
 )]
-async fn events(State(app): State<App>, Query(whose): Query<Whose>, headers: HeaderMap) -> Result<Response, Problem> {
-    let user = auth::user(None, whose.user_id.as_deref(), &headers)?;
+async fn events(State(app): State<App>, Query(wish): Query<Wish>, headers: HeaderMap) -> Result<Response, Problem> {
+    let user = auth::user(None, wish.user_id.as_deref(), &headers)?;
     app.database.pool()?;
     let place = app.streams.clone().try_acquire_owned().map_err(|_| too_many())?;
-    let end = future::select(Box::pin(app.stop.clone().cancelled_owned()), Box::pin(sleep(LONGEST)));
-    let events = changes(app.feed.subscribe(), user, place).take_until(end);
+    let (longest, come_back, most) =
+        if wish.once { (LONGEST_ONCE, COME_BACK_ONCE, 2) } else { (LONGEST, COME_BACK, usize::MAX) };
+    let end = future::select(Box::pin(app.stop.clone().cancelled_owned()), Box::pin(sleep(longest)));
+    let ready = Event::default().event("ready").retry(come_back).data(json!({"once": wish.once}).to_string());
+    let changes = changes(app.feed.subscribe(), user, place);
+    let events = stream::once(future::ready(ready)).chain(changes).take(most).take_until(end).map(Ok::<_, Infallible>);
     let alive = KeepAlive::new().interval(HEARTBEAT);
     Ok(([("cache-control", "no-store"), ("x-accel-buffering", "no")], Sse::new(events).keep_alive(alive))
         .into_response())
@@ -96,18 +113,14 @@ fn too_many() -> Problem {
     )
 }
 
-/// `ready`, then a `task` for each change of the user's tasks. The place is free again when the stream is dropped.
-fn changes(
-    feed: broadcast::Receiver<Told>,
-    user: UserId,
-    place: OwnedSemaphorePermit,
-) -> impl Stream<Item = Result<Event, Infallible>> {
-    let ready = Event::default().event("ready").retry(COME_BACK).data("{}");
-    let live = stream::unfold((feed, user, place), |(mut feed, user, place)| async move {
+/// What the user is told. The place is free again when the stream is dropped.
+fn changes(feed: broadcast::Receiver<Told>, user: UserId, place: OwnedSemaphorePermit) -> impl Stream<Item = Event> {
+    stream::unfold((feed, user, place), |(mut feed, user, place)| async move {
         loop {
             let event = match feed.recv().await {
                 Ok(Told::Change(change)) if concerns(&change, &user) => task(&change),
-                Ok(Told::Change(_)) => continue,
+                Ok(Told::Notification(shown)) if shown.user_id == user => notification(&shown),
+                Ok(Told::Change(_) | Told::Notification(_)) => continue,
                 Ok(Told::Resync) | Err(broadcast::error::RecvError::Lagged(_)) => {
                     Event::default().event("resync").data("{}")
                 }
@@ -115,8 +128,7 @@ fn changes(
             };
             return Some((event, (feed, user, place)));
         }
-    });
-    stream::once(future::ready(ready)).chain(live).map(Ok)
+    })
 }
 
 fn concerns(change: &Change, user: &UserId) -> bool {
@@ -126,6 +138,10 @@ fn concerns(change: &Change, user: &UserId) -> bool {
 fn task(change: &Change) -> Event {
     // JSON of `serde_json` has no line breaks, which an event's data could not hold.
     Event::default().event("task").id(change.id.to_string()).data(change.payload.to_string())
+}
+
+fn notification(shown: &Notification) -> Event {
+    Event::default().event("notification").id(shown.id.to_string()).data(json!(shown).to_string())
 }
 
 #[cfg(test)]
@@ -140,7 +156,22 @@ mod tests {
         Told::Change(Arc::new(Change { id: Uuid::from_u128(1), topic: topic.to_owned(), payload }))
     }
 
-    fn shown(event: &Result<Event, Infallible>) -> String {
+    fn notification(user: &str) -> Told {
+        let at = chrono::DateTime::UNIX_EPOCH;
+        Told::Notification(Arc::new(Notification {
+            id: Uuid::from_u128(2),
+            user_id: UserId::new(user).unwrap(),
+            task_id: None,
+            title: "water the plants".to_owned(),
+            message: "Reminder".to_owned(),
+            method: "push".to_owned(),
+            created_at: at,
+            read_at: None,
+            visible_at: at,
+        }))
+    }
+
+    fn shown(event: &Event) -> String {
         format!("{event:?}")
     }
 
@@ -152,12 +183,14 @@ mod tests {
         let stream = changes(receiver, UserId::new("ada").unwrap(), place);
         sender.send(change(TASK_EVENTS, "bob")).unwrap();
         sender.send(change("reminders", "ada")).unwrap();
+        sender.send(notification("bob")).unwrap();
         sender.send(change(TASK_EVENTS, "ada")).unwrap();
+        sender.send(notification("ada")).unwrap();
         drop(sender);
         let events: Vec<_> = stream.collect().await;
         assert_eq!(events.len(), 2);
-        assert!(shown(&events[0]).contains("ready"));
-        assert!(shown(&events[1]).contains("ada"));
+        assert!(shown(&events[0]).contains("ada"));
+        assert!(shown(&events[1]).contains("water the plants") && !shown(&events[1]).contains("bob"));
         assert_eq!(places.available_permits(), MOST_STREAMS);
     }
 
@@ -168,7 +201,6 @@ mod tests {
         sender.send(change(TASK_EVENTS, "ada")).unwrap();
         sender.send(change(TASK_EVENTS, "ada")).unwrap();
         let mut stream = Box::pin(changes(receiver, UserId::new("ada").unwrap(), place));
-        stream.next().await;
         assert!(shown(&stream.next().await.unwrap()).contains("resync"));
     }
 }

@@ -19,13 +19,15 @@ use uuid::Uuid;
 
 use crate::app::App;
 
+/// Dapr component whose ticks come here.
+pub(crate) const COMPONENT: &str = "reminder-cron";
 /// Reminders of one transaction. A tick goes on until none is left.
 const BATCH: i64 = 200;
 /// Pause between two looks of our own: how late a reminder may be that is set for the next moment.
 const PAUSE: Duration = Duration::from_secs(15);
 
 pub(super) fn router() -> Router<App> {
-    Router::new().route("/reminder-cron", post(tick))
+    Router::new().route(&format!("/{COMPONENT}"), post(tick))
 }
 
 /// The answer to a tick.

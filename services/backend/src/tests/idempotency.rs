@@ -152,3 +152,21 @@ async fn a_write_whose_commit_fails_is_not_answered_as_done_and_may_be_tried_aga
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_sentence_that_is_said_twice_with_one_key_is_done_once_and_is_in_its_conversation_once() {
+    with_backend(async |backend| {
+        let say = async |conversation: Value| {
+            let body = json!({"user_id": "ada", "conversation_id": conversation, "message": "add buy milk"});
+            backend.send_with(Method::POST, "/api/chat", &[KEY], body).await
+        };
+        let (first, second) = (say(json!("talk")).await, say(json!("talk")).await);
+        assert_eq!((first.status, second.header("idempotency-replayed")), (StatusCode::OK, "true"), "{first:?}");
+        assert_eq!(first.body, second.body);
+        assert_eq!((count(&backend, "tasks").await, count(&backend, "outbox").await), (1, 1));
+        let history = backend.get("/api/conversations/talk?user_id=ada").await;
+        assert_eq!(history.body["messages"].as_array().map(Vec::len), Some(2), "{history:?}");
+        assert_eq!(say(json!("another")).await.status, StatusCode::UNPROCESSABLE_ENTITY, "it is another request");
+    })
+    .await;
+}

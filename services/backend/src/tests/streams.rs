@@ -6,6 +6,7 @@ use axum::{
     response::Response,
 };
 use futures::StreamExt;
+use serde_json::json;
 
 use super::fixture::{Backend, with_backend};
 use crate::routes::events::MOST_STREAMS;
@@ -40,6 +41,23 @@ async fn a_stream_ends_when_the_service_stops() {
         assert!(body.next().await.unwrap().unwrap().starts_with(b"event: ready"));
         backend.app.stop.cancel();
         assert!(body.next().await.is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_of_one_event_ends_with_it() {
+    with_backend(async |backend| {
+        let feed = backend.app.feed.clone().run(backend.app.database.clone(), backend.app.stop.clone());
+        let feed = tokio::spawn(feed);
+        let path = "/api/events?user_id=ada&once=true";
+        // The first one who looks is told to read anew.
+        let resync = backend.text(path).await;
+        assert!(resync.contains("retry: 100") && resync.contains("event: resync"), "{resync}");
+        let (told, id) = tokio::join!(backend.text(path), backend.create(json!({"user_id": "ada", "title": "Water"})));
+        assert!(told.contains("event: ready") && told.contains(&id), "{told}");
+        backend.app.stop.cancel();
+        feed.await.unwrap();
     })
     .await;
 }

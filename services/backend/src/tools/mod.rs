@@ -40,7 +40,6 @@ impl From<TaskError> for Error {
 
 /// Calls a tool for `user`. The result is what the tool's output schema says.
 pub(crate) async fn call(app: &App, user: &UserId, tool: Tool, arguments: Map<String, Value>) -> Result<Value, Error> {
-    let arguments = Arguments::new(arguments);
     let mut transaction = app.database.begin().await?;
     let result = run(&mut transaction, user, tool, arguments).await?;
     if !tool.hints().read_only {
@@ -49,7 +48,14 @@ pub(crate) async fn call(app: &App, user: &UserId, tool: Tool, arguments: Map<St
     Ok(result)
 }
 
-async fn run(connection: &mut PgConnection, user: &UserId, tool: Tool, arguments: Arguments) -> Result<Value, Error> {
+/// The same in a transaction of the caller, which is to be committed if it changes something.
+pub(crate) async fn run(
+    connection: &mut PgConnection,
+    user: &UserId,
+    tool: Tool,
+    arguments: Map<String, Value>,
+) -> Result<Value, Error> {
+    let arguments = Arguments::new(arguments);
     let (status, task) = match tool {
         Tool::ListTasks => return list(connection, user, arguments.filter()?).await,
         Tool::CreateTask => ("created", tasks::create(connection, user, arguments.new_task()?).await?),

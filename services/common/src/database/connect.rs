@@ -7,7 +7,7 @@ use super::{ClaimError, State, claim, options, pool};
 use crate::{Sensitive, config::Settings, dapr};
 
 /// Component by which a service reads Secrets.
-const SECRET_STORE: &str = "kubernetes-secrets";
+pub(crate) const SECRET_STORE: &str = "kubernetes-secrets";
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use answered::answered;
 pub use claim::{ClaimError, claim};
+pub(crate) use connect::SECRET_STORE;
 pub use connect::{ConnectError, connect, migrate};
 pub(crate) use pool::note_read_only;
 #[cfg(any(test, feature = "testing"))]

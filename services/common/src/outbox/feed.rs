@@ -1,26 +1,35 @@
-//! Everything that was committed to the outbox, for live views of this replica.
+//! Everything that was committed to the outbox, and notifications when they are to be seen, for live views of this replica.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::{
-    sync::broadcast,
+    sync::{Notify, broadcast},
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::database::Database;
+use crate::{
+    database::Database,
+    notifications::{Notification, Shown},
+};
 
 /// Events that a slow reader may lag behind before it is told that it missed some.
 const CAPACITY: usize = 1024;
-/// Longest time without looking, because a notification can be lost.
+/// Longest time without looking, because a wake-up can be lost, and because nothing wakes for a notification whose time has come.
 const TIMER: Duration = Duration::from_secs(1);
 /// Events of one read; the next one follows at once.
 const BATCH: usize = 1000;
 /// Longest read, for a database whose host is gone without a word.
 const READ_LIMIT: Duration = Duration::from_secs(10);
+/// Reading goes on for so long without a view: one that comes back finds it under way.
+const WARM: Duration = Duration::from_secs(10);
 
 /// One event, as soon as it is committed by any replica or service.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,26 +47,33 @@ pub struct Change {
 pub enum Told {
     /// Something was committed.
     Change(Arc<Change>),
+    /// A user may see this from now on.
+    Notification(Arc<Notification>),
     /// Something may have been missed: read anew.
     Resync,
 }
 
-/// Tells this replica's live views what was committed anywhere. Cheap to clone. The canary's events are left out.
+/// Tells this replica's live views what was committed anywhere. Cheap to clone. The canary's events are left out. While there is no
+/// view, the database is not asked.
 #[derive(Clone, Debug)]
 pub struct Feed {
     sender: broadcast::Sender<Told>,
+    /// Told when a view begins.
+    wanted: Arc<Notify>,
 }
 
 impl Default for Feed {
     fn default() -> Self {
-        Self { sender: broadcast::Sender::new(CAPACITY) }
+        Self { sender: broadcast::Sender::new(CAPACITY), wanted: Arc::default() }
     }
 }
 
 impl Feed {
     /// What is committed from now on. `Lagged` means the same as [`Told::Resync`].
     pub fn subscribe(&self) -> broadcast::Receiver<Told> {
-        self.sender.subscribe()
+        let view = self.sender.subscribe();
+        self.wanted.notify_one();
+        view
     }
 
     /// Reads what is committed until `stop`.
@@ -65,10 +81,11 @@ impl Feed {
         let Some(pool) = stop.run_until_cancelled(database.until_ready()).await else { return };
         let mut news = database.news();
         let follow = async {
-            let mut tail = Tail::default();
+            let mut reader = Reader::default();
             loop {
-                self.follow(&pool, &mut tail).await;
-                if !tail.is_behind {
+                self.until_wanted(&mut reader).await;
+                self.follow(&pool, &mut reader).await;
+                if !reader.is_behind() {
                     news.wait(TIMER).await;
                 }
             }
@@ -76,26 +93,72 @@ impl Feed {
         stop.run_until_cancelled(follow).await;
     }
 
-    /// Without a view there is nobody to tell.
-    pub(crate) async fn follow(&self, pool: &PgPool, tail: &mut Tail) {
-        let begins = tail.horizon.is_none();
-        tail.is_behind = false;
-        match timeout(READ_LIMIT, tail.read(pool)).await {
-            Ok(Ok(changes)) => {
-                if begins {
-                    // What was committed between a view's beginning and this is not found.
-                    let _ = self.sender.send(Told::Resync);
-                }
-                for change in changes {
-                    let _ = self.sender.send(Told::Change(Arc::new(change)));
-                }
-            }
+    /// Returns at once while there are views, or were a moment ago. Later it is read anew, from the time at which one begins.
+    async fn until_wanted(&self, reader: &mut Reader) {
+        if self.sender.receiver_count() > 0 {
+            reader.wanted_at = Some(Instant::now());
+            return;
+        }
+        if reader.wanted_at.is_some_and(|at| at.elapsed() < WARM) {
+            return;
+        }
+        *reader = Reader::default();
+        while self.sender.receiver_count() == 0 {
+            self.wanted.notified().await;
+        }
+        reader.wanted_at = Some(Instant::now());
+    }
+
+    /// Tells what is new. Without a view there is nobody to tell.
+    pub(crate) async fn follow(&self, pool: &PgPool, reader: &mut Reader) {
+        let tell = |told| drop(self.sender.send(told));
+        match timeout(READ_LIMIT, reader.read(pool, tell)).await {
+            Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%error, "live views cannot read what is new");
                 sleep(TIMER).await;
             }
             Err(_) => tracing::warn!("live views get no answer from the database"),
         }
+    }
+}
+
+/// How far was read.
+#[derive(Default)]
+pub(crate) struct Reader {
+    changes: Tail,
+    notifications: Shown,
+    /// When notifications were last looked for.
+    looked_at: Option<Instant>,
+    /// When there was a view.
+    wanted_at: Option<Instant>,
+}
+
+impl Reader {
+    /// Tells of changes since the last call, and of notifications as often as the timer goes, however much is committed.
+    async fn read(&mut self, pool: &PgPool, tell: impl Fn(Told)) -> Result<(), sqlx::Error> {
+        let begins = self.changes.horizon.is_none();
+        // What fails is not tried again at once.
+        let is_behind = std::mem::take(&mut self.notifications.is_behind);
+        self.changes.is_behind = false;
+        for change in self.changes.read(pool).await? {
+            tell(Told::Change(Arc::new(change)));
+        }
+        if is_behind || self.looked_at.is_none_or(|at| at.elapsed() >= TIMER) {
+            for notification in self.notifications.read(pool).await? {
+                tell(Told::Notification(Arc::new(notification)));
+            }
+            self.looked_at = Some(Instant::now());
+        }
+        if begins {
+            // What came between a view's beginning and this is not found.
+            tell(Told::Resync);
+        }
+        Ok(())
+    }
+
+    fn is_behind(&self) -> bool {
+        self.changes.is_behind || self.notifications.is_behind
     }
 }
 

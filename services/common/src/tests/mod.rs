@@ -4,6 +4,7 @@ mod consumer;
 mod dapr;
 mod database;
 mod dead_letters;
+mod feed;
 mod lists;
 mod occurrences;
 mod outbox;

@@ -20,8 +20,7 @@ use crate::{
     database::Database,
     inbox,
     outbox::{
-        self, Feed, OutboxEvent, Told,
-        feed::Tail,
+        self, OutboxEvent,
         relay::{self, BATCH, Publish, Round, round},
     },
     testing::with_database,
@@ -79,7 +78,7 @@ impl Publish for &Slow {
     }
 }
 
-async fn enqueue(pool: &PgPool, key: &str, payload: i32) {
+pub(super) async fn enqueue(pool: &PgPool, key: &str, payload: i32) {
     outbox::enqueue(&mut pool.acquire().await.unwrap(), "task-events", key, None, &json!({"n": payload}))
         .await
         .unwrap();
@@ -240,43 +239,6 @@ async fn the_inbox_lets_an_event_through_once_and_only_with_its_effect() {
 }
 
 #[tokio::test]
-async fn a_feed_tells_each_committed_event_once_whatever_the_order_of_commits() {
-    with_database(|pool| async move {
-        enqueue(&pool, "a", 0).await;
-        let mut tail = Tail::default();
-        assert!(tail.read(&pool).await.unwrap().is_empty(), "what was there before is not news");
-        let mut early = pool.begin().await.unwrap();
-        let first = outbox::enqueue(&mut early, "task-events", "a", None, &json!({"n": 1})).await.unwrap();
-        enqueue(&pool, "b", 2).await;
-        let ids = async |tail: &mut Tail| -> Vec<Uuid> {
-            tail.read(&pool).await.unwrap().into_iter().map(|change| change.id).collect()
-        };
-        assert_eq!(ids(&mut tail).await.len(), 1, "the later one is committed first");
-        assert!(ids(&mut tail).await.is_empty());
-        early.commit().await.unwrap();
-        assert_eq!(ids(&mut tail).await, [first]);
-        assert!(ids(&mut tail).await.is_empty());
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_view_that_begins_before_the_feed_is_told_to_read_anew() {
-    with_database(|pool| async move {
-        let (feed, mut tail) = (Feed::default(), Tail::default());
-        let mut view = feed.subscribe();
-        enqueue(&pool, "a", 1).await;
-        feed.follow(&pool, &mut tail).await;
-        assert_eq!(view.recv().await.unwrap(), Told::Resync);
-        enqueue(&pool, "a", 2).await;
-        feed.follow(&pool, &mut tail).await;
-        let Told::Change(change) = view.recv().await.unwrap() else { panic!("a change") };
-        assert_eq!(change.payload, json!({"n": 2}));
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn a_commit_of_another_process_is_heard() {
     with_database(|pool| async move {
         let (here, there) = (Database::ready(pool.clone()), Database::ready(pool.clone()));
@@ -293,28 +255,6 @@ async fn a_commit_of_another_process_is_heard() {
             () = here.clone().listen(stop) => {}
             () = there.pass_on_commits(&pool) => {}
         }
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_feed_tells_a_crowd_in_parts_and_each_once() {
-    with_database(|pool| async move {
-        let mut tail = Tail::default();
-        tail.read(&pool).await.unwrap();
-        let mut early = pool.begin().await.unwrap();
-        outbox::enqueue(&mut early, "task-events", "a", None, &json!({})).await.unwrap();
-        let crowd = "INSERT INTO outbox (id, topic, partition_key, payload)
-                     SELECT gen_random_uuid(), 'task-events', n::text, '{}' FROM generate_series(1, 1500) AS n";
-        sqlx::query(crowd).execute(&pool).await.unwrap();
-        let mut parts = Vec::new();
-        for _ in 0..3 {
-            parts.push(tail.read(&pool).await.unwrap().len());
-        }
-        assert_eq!(parts, [1000, 500, 0]);
-        early.commit().await.unwrap();
-        assert_eq!(tail.read(&pool).await.unwrap().len(), 1);
-        assert!(tail.read(&pool).await.unwrap().is_empty());
     })
     .await;
 }

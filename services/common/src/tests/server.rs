@@ -1,3 +1,9 @@
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
 use axum::{
     Router,
     body::Body,
@@ -5,9 +11,17 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::Value;
+use tokio::{sync::Semaphore, time::timeout};
 use tower::ServiceExt;
 
-use crate::{auth, problem::Json, server, tasks::NewTask, testing::settings};
+use crate::{
+    auth,
+    config::Settings,
+    problem::Json,
+    server::{self, Background},
+    tasks::NewTask,
+    testing::settings,
+};
 
 fn app() -> Router {
     async fn panics() {
@@ -68,4 +82,54 @@ async fn only_the_sidecar_may_call_the_routes_for_dapr() {
 async fn a_good_request_goes_through() {
     let (status, body, _) = ask(json(r#"{"title": "a", "user_id": "ada"}"#)).await;
     assert_eq!((status, &body["title"]), (StatusCode::OK, &Value::from("a")));
+}
+
+/// A port that nobody listens on.
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn a_service_that_is_told_to_stop_answers_what_it_has_begun_and_finishes_what_is_on_its_way_and_then_ends() {
+    const LIMIT: Duration = Duration::from_secs(15);
+    let settings = Settings { port: free_port(), management_port: free_port(), ..settings() };
+    let url = format!("http://127.0.0.1:{}", settings.port);
+    let (begun, may_end) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let slow = {
+        let (begun, may_end) = (begun.clone(), may_end.clone());
+        async move || {
+            begun.add_permits(1);
+            may_end.acquire().await.unwrap().forget();
+            "done"
+        }
+    };
+    let app = Router::new().route("/quick", get(async || "up")).route("/slow", get(slow));
+    let background = Background::default();
+    let delivery = {
+        let (may_end, stop) = (may_end.clone(), background.stop.clone());
+        async move {
+            stop.cancelled().await;
+            may_end.acquire().await.unwrap().forget();
+        }
+    };
+    background.spawn("delivery", delivery);
+    let stop = background.stop.clone();
+    let mut service = tokio::spawn(async move { server::run(&settings, app, Router::new(), background).await });
+
+    let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
+    let get = async |path: &str| client.get(format!("{url}{path}")).send().await?.text().await;
+    timeout(LIMIT, async { while get("/quick").await.is_err() {} }).await.expect("it listens");
+    let answer = get("/slow");
+    let end = async {
+        timeout(LIMIT, begun.acquire()).await.unwrap().unwrap().forget();
+        stop.cancel();
+        timeout(LIMIT, async { while get("/quick").await.is_ok() {} }).await.expect("nothing new is taken");
+        assert!(!service.is_finished(), "an answer and a delivery are left");
+        may_end.add_permits(1);
+        may_end.add_permits(1);
+        timeout(LIMIT, &mut service).await.expect("it ends").unwrap().unwrap();
+    };
+    let (answer, ()) = tokio::join!(answer, end);
+    assert_eq!(answer.unwrap(), "done");
+    assert_eq!(may_end.available_permits(), 0, "the delivery is finished");
 }

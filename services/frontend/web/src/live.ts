@@ -3,8 +3,8 @@
 import { byId } from "./dom";
 import { wordsOf } from "./report";
 
-/** While events arrive: for notifications, which no event tells of, and for what a broken proxy in between swallows. */
-const SLOW_MS = 10_000;
+/** While events arrive: only for what a proxy in between swallows. */
+const SLOW_MS = 60_000;
 const FAST_MS = 5_000;
 /** Before the stream is tried again after it was refused. */
 const RETRY_MS = 30_000;
@@ -21,6 +21,11 @@ const WORDS: Record<State, string> = {
   polling: "Updated every few seconds",
   lost: "Trying again…",
 };
+
+/** Whether a stream ends with its first event. */
+function isOnce(ready: MessageEvent<string>): boolean {
+  return (JSON.parse(ready.data) as { once?: boolean }).once === true;
+}
 
 export class Live {
   private readonly shown = byId("connection");
@@ -52,13 +57,20 @@ export class Live {
 
   private connect(): void {
     const source = new EventSource(this.eventsUrl);
+    let isOpen = false;
+    let once = false;
     source.onopen = () => {
-      this.streaming = true;
+      this.streaming = isOpen = true;
       // What happened before is in no event.
       this.soon();
     };
     for (const name of EVENTS) source.addEventListener(name, () => this.soon());
+    source.addEventListener("ready", (event) => (once = isOnce(event)));
     source.onerror = () => {
+      // The end of a stream of one event is none of the connection; what comes after it is, until it opens again.
+      const isOver = isOpen && once;
+      isOpen = false;
+      if (isOver) return;
       this.streaming = false;
       if (!this.settling) this.schedule(FAST_MS);
       // A browser tries again by itself when a stream breaks, but not after an answer that refuses it.

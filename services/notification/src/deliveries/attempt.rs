@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::{State, backoff, claim, claim::Claimed};
 use crate::{
     channels::{self, Kind},
+    reminders,
     senders::{Failure, Senders, Verdict},
 };
 
@@ -55,6 +56,7 @@ pub(super) fn count_from_zero() {
 /// the same id.
 pub(super) async fn run(pool: &PgPool, senders: &Senders, claimed: Claimed) {
     let (id, attempt, kind, channel) = (claimed.id, claimed.attempts, claimed.kind, claimed.channel_id);
+    let remind_at = claimed.remind_at;
     let outcome = if let Some(reason) = claimed.obsolete.clone() {
         Outcome::Cancelled(reason)
     } else {
@@ -63,6 +65,9 @@ pub(super) async fn run(pool: &PgPool, senders: &Senders, claimed: Claimed) {
         judge(sent.unwrap_or_else(|_| Err(late())), attempt, rand::random())
     };
     ended(kind, outcome.label()).increment(1);
+    if let (Outcome::Sent, Some(remind_at)) = (&outcome, remind_at) {
+        reminders::record_lateness(kind.as_str(), remind_at);
+    }
     let marked = async {
         let mut transaction = pool.begin().await?;
         let key = (id, attempt);

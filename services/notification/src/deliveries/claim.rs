@@ -24,6 +24,8 @@ pub(super) struct Claimed {
     pub(super) kind: Kind,
     /// Why there is nothing to send any more.
     pub(super) obsolete: Option<String>,
+    /// When it was to come, if it is a reminder.
+    pub(super) remind_at: Option<DateTime<Utc>>,
     target: String,
     secret: Option<String>,
     user_id: String,
@@ -82,7 +84,8 @@ pub(super) async fn claim(connection: &mut PgConnection, most: i64) -> Result<Ve
                   WHEN n.reminder_id IS NOT NULL AND NOT EXISTS (
                       SELECT FROM task_reminders r JOIN tasks t ON t.id = r.task_id
                       WHERE r.id = n.reminder_id AND t.deleted_at IS NULL AND t.completed_at IS NULL)
-                  THEN 'the task was completed, deleted or moved' END AS obsolete
+                  THEN 'the task was completed, deleted or moved' END AS obsolete,
+             (SELECT remind_at FROM task_reminders r WHERE r.id = n.reminder_id) AS remind_at
          FROM claimed JOIN channels c ON c.id = claimed.channel_id LEFT JOIN notifications n ON n.id = claimed.notification_id",
     )
     .bind(most)
