@@ -13,7 +13,7 @@ use rskafka::{
     BackoffConfig,
     client::{ClientBuilder, Credentials, SaslConfig, error::Error as KafkaError, error::ProtocolError},
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::tls;
@@ -27,6 +27,10 @@ use crate::{
 
 /// How long the whole conversation with a broker may take.
 const DEADLINE: Duration = Duration::from_secs(8);
+/// How long a broker is asked again that refuses: one that starts does so at first.
+const AGAIN: Duration = Duration::from_secs(3);
+/// Before it is asked again.
+const PAUSE: Duration = Duration::from_millis(300);
 /// How long topics that were there are taken to be there.
 const FRESH: Duration = Duration::from_mins(5);
 /// How soon it is tried again when they are not.
@@ -117,11 +121,10 @@ pub fn ensure(
     let look = || {
         let (client, platform, maker) = (client.clone(), platform.clone(), maker.cloned());
         async move {
-            match timeout(DEADLINE, look(&client, &platform, maker.as_ref())).await {
-                Ok(Ok(topics)) => topics,
-                Ok(Err(message)) => Topics::Unreachable(bounded(&explained(&platform.kafka.mode, message), MESSAGE)),
-                Err(_) => Topics::Unreachable(format!("no answer within {} s", DEADLINE.as_secs())),
-            }
+            let (client, platform, maker) = (&client, &platform, maker.as_ref());
+            insist(DEADLINE, move || look(client, platform, maker)).await.unwrap_or_else(|message| {
+                Topics::Unreachable(bounded(&explained(&platform.kafka.mode, message), MESSAGE))
+            })
         }
     };
     memory.answer(subject, look, answered)
@@ -157,6 +160,25 @@ impl TopicsMemory {
         }
         self.known.clone()
     }
+}
+
+/// Asks again for a while. If the last question has no answer, what was said to the one before it is why.
+async fn insist<T, F>(limit: Duration, ask: impl Fn() -> F) -> Result<T, String>
+where
+    F: Future<Output = Result<T, String>>,
+{
+    let (begun, mut refused) = (Instant::now(), None);
+    let asking = async {
+        loop {
+            match ask().await {
+                Err(message) if begun.elapsed() < AGAIN => refused = Some(message),
+                end => break end,
+            }
+            sleep(PAUSE).await;
+        }
+    };
+    let end = timeout(limit, asking).await;
+    end.unwrap_or_else(|_| Err(refused.unwrap_or_else(|| format!("no answer within {} s", limit.as_secs()))))
 }
 
 async fn look(client: &Client, platform: &Resolved, maker: Option<&Leadership>) -> Result<Topics, String> {
@@ -221,9 +243,9 @@ fn explained(mode: &KafkaMode, error: String) -> String {
     }
 }
 
-/// The client's own default would try for ever.
+/// The client's own default would try for ever, and its limit counts its pauses only.
 fn impatient() -> BackoffConfig {
-    BackoffConfig { deadline: Some(Duration::from_secs(3)), ..BackoffConfig::default() }
+    BackoffConfig { deadline: Some(Duration::ZERO), ..BackoffConfig::default() }
 }
 
 async fn access(client: &Client, platform: &Resolved) -> Result<Access, String> {
@@ -289,12 +311,27 @@ fn credential_digests(platform: &Resolved) -> Vec<Option<&String>> {
 
 #[cfg(test)]
 mod tests {
-    use std::future::{pending, ready};
+    use std::{
+        future::{pending, ready},
+        sync::atomic::{AtomicUsize, Ordering},
+    };
 
     use tokio::sync::Notify;
 
     use super::*;
     use crate::resolve::{ExternalKafka, KafkaTls};
+
+    #[tokio::test]
+    async fn why_a_broker_refused_is_told_though_it_does_not_answer_once_more() {
+        let asked = AtomicUsize::new(0);
+        let ask = || {
+            let is_first = asked.fetch_add(1, Ordering::Relaxed) == 0;
+            async move { if is_first { Err("refused".to_owned()) } else { pending::<Result<(), _>>().await } }
+        };
+        assert_eq!(insist(2 * PAUSE, ask).await, Err("refused".to_owned()));
+        let silent = insist(Duration::ZERO, pending::<Result<(), _>>).await;
+        assert_eq!(silent, Err("no answer within 0 s".to_owned()));
+    }
 
     #[test]
     fn a_refusal_names_the_secret_that_has_to_be_put_right() {
