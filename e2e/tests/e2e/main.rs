@@ -8,7 +8,6 @@ mod conflict;
 mod conversation;
 mod dead_letters;
 mod drift;
-mod encrypted;
 mod everyday;
 mod external;
 mod local;
