@@ -13,7 +13,7 @@ use todo_e2e::{
     harness::until,
 };
 
-use crate::support::beside_others;
+use crate::support::{beside_others, watch_for};
 
 /// Less than what is known of a stranger's object is good for.
 const WHILE: Duration = Duration::from_secs(12);
@@ -63,10 +63,8 @@ async fn an_object_that_somebody_else_made_is_left_as_it_is() -> anyhow::Result<
         anyhow::ensure!(before.get(key) == after.get(key), "{key} was changed: {:?}", after.get(key));
     }
     // Each of some five looks in that time would ask again.
-    let refused = || proxy.ledger().work().filter(|entry| entry.done == Some(409)).count();
-    let before = refused();
-    tokio::time::sleep(WHILE).await;
-    let again = refused() - before;
-    anyhow::ensure!(again <= 2, "{again} writes to what is somebody else's within {WHILE:?}:\n{}", proxy.ledger());
+    let ledger = watch_for(WHILE, &proxy).await;
+    let again = ledger.work().filter(|entry| entry.done == Some(409)).count();
+    anyhow::ensure!(again <= 2, "{again} writes to what is somebody else's within {WHILE:?}:\n{ledger}");
     Ok(())
 }

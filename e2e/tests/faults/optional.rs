@@ -17,7 +17,7 @@ use todo_e2e::{
     proxy::{Ledger, Proxy},
 };
 
-use crate::support::{Granted, beside_others, change_spec, copy_as_stranger};
+use crate::support::{Granted, beside_others, change_spec, copy_as_stranger, watch_for};
 
 /// How long it is watched at rest: longer than passes and questions about Secrets are apart.
 const REST: Duration = Duration::from_secs(15);
@@ -70,7 +70,7 @@ async fn written_once(proxy: &Proxy, namespace: &str, begun: Instant, verb: &str
         Ok(Some(()))
     })
     .await?;
-    tokio::time::sleep(REST).await;
+    watch_for(REST, proxy).await;
     anyhow::ensure!(writes() == once(verb), "{:?}", writes());
     Ok(())
 }
