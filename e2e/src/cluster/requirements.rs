@@ -39,7 +39,11 @@ impl std::fmt::Display for Missing {
 const GO: (&str, &str, From) =
     ("go", "builds programs from Go modules", From::Person("version 1.26 or later, https://go.dev/doc/install"));
 
-const ANYWHERE: [(&str, &str, From); 2] = [GO, ("docker", "runs the cluster's nodes", From::Debian("docker.io"))];
+const ANYWHERE: [(&str, &str, From); 3] = [
+    GO,
+    ("make", "builds the operator's allocator", From::Debian("make")),
+    ("docker", "runs the cluster's nodes", From::Debian("docker.io")),
+];
 
 const OFFLINE: [(&str, &str, From); 8] = [
     ("mmdebstrap", "makes root file systems from Debian's packages", From::Debian("mmdebstrap")),
