@@ -6,6 +6,7 @@ use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ConfigMap, Service},
     networking::v1::NetworkPolicy,
+    rbac::v1::RoleBinding,
 };
 use kube::{
     Api, ResourceExt,
@@ -55,6 +56,16 @@ async fn a_child_that_is_deleted_or_edited_comes_back_within_seconds() {
         is_put_right(namespace.api::<Deployment>(), "notification-service", patch, pointer).await?;
         let patch = json!({"spec": {"ports": [{"name": "http", "port": 81, "targetPort": 8080}]}});
         is_put_right(namespace.api::<Service>(), "frontend-service", patch, "/spec/ports/0/port").await?;
+        // What is added to a selector, to rules or to subjects changes what they mean.
+        let patch = json!({"spec": {"selector": {"added": "by-hand"}}});
+        is_put_right(namespace.api::<Service>(), "frontend-service", patch, "/spec/selector").await?;
+        let patch = json!({"spec": {"podSelector": {"matchLabels": {"added": "by-hand"}}}});
+        is_put_right(namespace.api::<NetworkPolicy>(), "backend-service", patch, "/spec/podSelector").await?;
+        let patch = json!({"spec": {"egress": [{}]}});
+        is_put_right(namespace.api::<NetworkPolicy>(), "postgres", patch, "/spec/egress").await?;
+        let account = |name: &str| json!({"kind": "ServiceAccount", "name": name, "namespace": namespace.name});
+        let patch = json!({"subjects": [account("backend-service"), account("default")]});
+        is_put_right(namespace.api::<RoleBinding>(), "backend-service", patch, "/subjects").await?;
         let patch = json!({"scopes": ["frontend-service"]});
         is_put_right(namespace.api::<Component>(), "statestore", patch, "/scopes").await?;
         let patch = json!({"metadata": {"labels": {"app.kubernetes.io/part-of": "something-else"}}});

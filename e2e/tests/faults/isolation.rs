@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use todo_e2e::{
-    faults::{APPS, Action, Ground, Operator, SETTLED, Walk},
+    faults::{APPS, Action, Ground, Operator, SETTLED, Snapshot, Walk},
     harness::until,
     proxy::{Fault, Rule, Target},
 };
@@ -60,11 +60,19 @@ async fn a_kind_that_may_not_be_watched_holds_up_its_own_objects_and_no_others()
     let end = ground.created(&proxy, &walk.namespace).await?;
     anyhow::ensure!(!end.keys().any(|key| key.starts_with("Ingress/")), "an Ingress was made that nobody may watch");
     anyhow::ensure!(end.get("HorizontalPodAutoscaler/backend-service").is_some(), "other kinds were held up");
+    let degraded = |now: &Snapshot| {
+        let conditions = now.get("TodoPlatform/todo").and_then(|it| it["status"]["conditions"].as_array().cloned());
+        conditions.unwrap_or_default().into_iter().find(|one| one["type"] == "Degraded").unwrap_or_default()
+    };
+    let said = degraded(&end);
+    anyhow::ensure!(said["reason"] == "KindUnwatched" && said["status"] == "True", "it is told {said}");
 
     // And when it may be watched again, it is made up for.
     proxy.set(Vec::new());
     until("the Ingress is made", SETTLED, || async {
-        Ok(ground.snapshot(&walk.namespace).await?.get("Ingress/frontend-service").map(|_| ()))
+        let now = ground.snapshot(&walk.namespace).await?;
+        let is_well = now.get("Ingress/frontend-service").is_some() && degraded(&now)["status"] == "False";
+        Ok(is_well.then_some(()))
     })
     .await
 }

@@ -17,7 +17,7 @@ use crate::{
     class::{Class, bounded, is_namespace_leaving},
     labels::MANAGED_BY,
     plan::{
-        Action, Foreign, Held, Identity, Key, Plan, Removal, Standing, Step,
+        Action, Foreign, Held, Hold, Identity, Key, Plan, Removal, Standing, Step,
         diff::{applied_hash, in_order},
         ownership::{FieldConflict, field_conflicts, is_own_manager, standing},
     },
@@ -77,7 +77,8 @@ enum Outcome {
     /// It was there already, just as it should be.
     InOrder,
     Foreign(String),
-    Held(String),
+    /// It is left as it is, for the reason in words.
+    Held(Hold, String),
     Failed(WriteError),
     /// Others claim fields of what was to be applied.
     Conflict(Vec<FieldConflict>, Box<DynamicObject>),
@@ -109,11 +110,11 @@ pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mu
             break;
         }
         let (due, waiting): (Vec<_>, Vec<_>) = wave.iter().partition(|step| onward == Onward::All || exists(step));
-        applied.held.extend(waiting.into_iter().map(|step| Held { key: step.key.clone(), reason: WAITS.to_owned() }));
+        applied.held.extend(waiting.into_iter().map(|step| held(step, Hold::Turn, WAITS)));
         let (now, truces) = (Instant::now(), &*fights);
         let calls = due.into_iter().map(|step| async move {
             if truces.is_truce(&step.key, now) {
-                return (step, Outcome::Held(TRUCE.to_owned()));
+                return (step, Outcome::Held(Hold::Truce, TRUCE.to_owned()));
             }
             if let Some(message) = truces.stranger(&step.key, now) {
                 return (step, Outcome::Foreign(message.to_owned()));
@@ -146,6 +147,10 @@ pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mu
         remove(writer, &plan.removals, &mut applied).await;
     }
     applied
+}
+
+fn held(step: &Step, hold: Hold, reason: &str) -> Held {
+    Held { key: step.key.clone(), wave: step.wave, hold, reason: reason.to_owned() }
 }
 
 /// Removes what is no longer wanted, as far as its replacement is there.
@@ -193,8 +198,8 @@ fn after(step: &Step, outcome: &Outcome) -> Onward {
         }
         Outcome::Failed(_) => Onward::Nothing,
         // A sidecar reads these when it starts.
-        Outcome::Held(_) if step.wave == Wave::Dapr && !exists(step) => Onward::Changes,
-        Outcome::Held(_) | Outcome::Written(_) | Outcome::InOrder | Outcome::Foreign(_) | Outcome::Conflict(..) => {
+        Outcome::Held(..) if step.wave == Wave::Dapr && !exists(step) => Onward::Changes,
+        Outcome::Held(..) | Outcome::Written(_) | Outcome::InOrder | Outcome::Foreign(_) | Outcome::Conflict(..) => {
             Onward::All
         }
     }
@@ -225,9 +230,9 @@ impl Applied {
             Outcome::Foreign(message) => {
                 self.foreign.push(Foreign { key: step.key.clone(), wave: step.wave, message });
             }
-            Outcome::Held(reason) => self.held.push(Held { key: step.key.clone(), reason }),
+            Outcome::Held(hold, reason) => self.held.push(held(step, hold, &reason)),
             Outcome::Failed(WriteError::Api(error)) if is_namespace_leaving(&error) => {
-                self.held.push(Held { key: step.key.clone(), reason: "the namespace is being deleted".to_owned() });
+                self.held.push(held(step, Hold::Turn, "the namespace is being deleted"));
             }
             Outcome::Failed(error) => self.fail(&step.key, &error),
             // The latter was settled before.
@@ -298,7 +303,7 @@ async fn make(writer: &Writer, identity: &Identity, step: &Step, mut body: Dynam
                 body.metadata.uid = present.metadata.uid;
                 change(writer, step, body).await
             }
-            Standing::Leaving(reason) => Outcome::Held(reason),
+            Standing::Leaving(reason) => Outcome::Held(Hold::Leaving, reason),
             Standing::Foreign(message) => Outcome::Foreign(message),
         },
         Err(error) => Outcome::Failed(error),
@@ -355,7 +360,7 @@ async fn settle(
         applied.conflicts.push((step.key.clone(), conflict));
     }
     if !allowed {
-        return Outcome::Held(TRUCE.to_owned());
+        return Outcome::Held(Hold::Truce, TRUCE.to_owned());
     }
     match writer.apply(&step.resource, body, true).await {
         Ok(version) => Outcome::Written(version),
@@ -385,7 +390,10 @@ mod tests {
     #[test]
     fn the_old_way_to_the_page_stays_until_the_new_one_is_open() {
         let key = |kind: &str| Key { kind: kind.to_owned(), name: "x".to_owned() };
-        let held = |kind| Applied { held: vec![Held { key: key(kind), reason: String::new() }], ..Applied::default() };
+        let held = |kind| Applied {
+            held: vec![held(&step(Wave::Workload, kind, None), Hold::Unwatched, "")],
+            ..Applied::default()
+        };
         let foreign = Foreign { key: key("Ingress"), wave: Wave::Workload, message: String::new() };
         let foreign = Applied { foreign: vec![foreign], ..Applied::default() };
         for (applied, old, expected) in [
@@ -403,7 +411,7 @@ mod tests {
     fn later_waves_wait_for_what_they_need_and_for_nothing_else() {
         const CLAIM: &str = "PersistentVolumeClaim";
         let failed = || Outcome::Failed(WriteError::Deadline);
-        let held = || Outcome::Held(String::new());
+        let held = || Outcome::Held(Hold::Truce, String::new());
         for (wave, kind, uid, outcome, expected) in [
             (Wave::Identity, CLAIM, Some("uid"), failed(), Onward::All),
             (Wave::Identity, CLAIM, None, failed(), Onward::Nothing),

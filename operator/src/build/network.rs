@@ -124,8 +124,8 @@ fn policy(
             pod_selector: Some(labels::label_selector(component)),
             policy_types: Some(texts(&["Ingress", "Egress"])),
             ingress: Some(ingress),
-            // Named as a type and without a rule: nothing may be reached.
-            egress: (!egress.is_empty()).then_some(egress),
+            // Without a rule nothing may be reached. Said even so, as the rules are only then ours and nobody may add to them.
+            egress: Some(egress),
         }),
     }
 }

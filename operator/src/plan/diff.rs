@@ -6,6 +6,25 @@ use serde_json::Value;
 use super::desired_hash_annotation;
 use crate::resolve::{quantity, short_hash};
 
+/// Fields of Kubernetes' own kinds that the API server takes for one value (`+structType=atomic`, `+mapType=atomic` and
+/// `+listType=atomic` in its types) and in which something more means something else: a selector with another label
+/// selects nothing, and another subject has the rights, too. Others cannot own a part of them.
+const ATOMIC: [&str; 13] = [
+    "egress",
+    "ingress",
+    "labelSelector",
+    "namespaceSelector",
+    "nodeSelector",
+    "podSelector",
+    "policyTypes",
+    "roleRef",
+    "rules",
+    "selector",
+    "subjects",
+    "tls",
+    "tolerations",
+];
+
 /// Hash of an object that is to be applied.
 pub fn hash(body: &DynamicObject) -> String {
     // Serialising texts, numbers and maps with text keys cannot fail.
@@ -28,12 +47,12 @@ fn covers(live: &DynamicObject, body: &DynamicObject) -> bool {
         serde_json::to_value((&metadata.labels, &metadata.annotations, &metadata.owner_references)).unwrap_or_default()
     };
     covered(&metadata(body), &metadata(live), Rules::default())
-        && covered(&body.data, &live.data, Rules { quantities: false, merges_lists: merges_lists(body) })
+        && covered(&body.data, &live.data, Rules { merged: merged(body), ..Rules::default() })
 }
 
-/// Whether the API server merges lists of objects of this kind by name. It cannot of kinds whose definitions do not say
-/// so, and there it takes every list for one value.
-fn merges_lists(body: &DynamicObject) -> bool {
+/// Whether the API server merges the parts of objects of this kind as its types say. It cannot of kinds whose
+/// definitions say nothing of it: there it takes every list for one value, and every map for one with many owners.
+fn merged(body: &DynamicObject) -> bool {
     let group = body.types.as_ref().and_then(|types| types.api_version.split('/').next());
     let unmerged =
         ["dapr.io", "gateway.networking.k8s.io", "kafka.strimzi.io", "monitoring.coreos.com", "postgresql.cnpg.io"];
@@ -45,27 +64,40 @@ fn merges_lists(body: &DynamicObject) -> bool {
 struct Rules {
     /// Texts are quantities, which the API server writes in its own way.
     quantities: bool,
-    /// Lists whose items have names are maps to the API server, and others may add to them.
-    merges_lists: bool,
+    /// Lists whose items have names are maps to the API server, and others may add to them; and [`ATOMIC`] holds.
+    merged: bool,
+    /// Nobody may add anything.
+    exact: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { quantities: false, merges_lists: true }
+        Self { quantities: false, merged: true, exact: false }
     }
 }
 
-/// Whether all of `wanted` is in `present`, which may have more.
+impl Rules {
+    /// The rules for a field.
+    fn of(self, field: &str) -> Self {
+        Self {
+            quantities: self.quantities || matches!(field, "requests" | "limits" | "sizeLimit"),
+            exact: self.exact || (self.merged && ATOMIC.contains(&field)),
+            ..self
+        }
+    }
+}
+
+/// Whether all of `wanted` is in `present`, which may have more where others may add to it.
 fn covered(wanted: &Value, present: &Value, rules: Rules) -> bool {
     match (wanted, present) {
         (Value::Null, _) => true,
-        (Value::Object(wanted), Value::Object(present)) => wanted.iter().all(|(key, value)| {
-            let quantities = rules.quantities || matches!(key.as_str(), "requests" | "limits" | "sizeLimit");
-            // The API server drops some of what is empty.
-            present
-                .get(key)
-                .map_or_else(|| is_empty(value), |present| covered(value, present, Rules { quantities, ..rules }))
-        }),
+        (Value::Object(wanted), Value::Object(present)) => {
+            let has_all = wanted.iter().all(|(key, value)| {
+                // The API server drops some of what is empty.
+                present.get(key).map_or_else(|| is_empty(value), |present| covered(value, present, rules.of(key)))
+            });
+            has_all && (!rules.exact || present.iter().all(|(key, value)| is_empty(value) || wanted.contains_key(key)))
+        }
         (Value::Array(wanted), Value::Array(present)) => covered_list(wanted, present, rules),
         (Value::String(wanted), Value::String(present)) => {
             wanted == present || (rules.quantities && same_quantity(wanted, present))
@@ -91,7 +123,7 @@ fn covered_list(wanted: &[Value], present: &[Value], rules: Rules) -> bool {
     names.sort();
     let distinct =
         !names.is_empty() && names.iter().all(Option::is_some) && names.windows(2).all(|two| two[0] != two[1]);
-    if rules.merges_lists && distinct {
+    if rules.merged && !rules.exact && distinct {
         return wanted.iter().all(|wanted| {
             present.iter().any(|present| name(present) == name(wanted) && covered(wanted, present, rules))
         });
@@ -140,10 +172,46 @@ mod tests {
             (json!([{"port": 1}]), json!([{"port": 1}, {"port": 2}])),
             (json!({"env": "1000m"}), json!({"env": "1"})),
             (json!({"limits": {"cpu": "1"}}), json!({"limits": {"cpu": "2"}})),
+            // What nobody may add to.
+            (json!({"selector": {"a": "1"}}), json!({"selector": {"a": "1", "b": "2"}})),
+            (
+                json!({"podSelector": {"matchLabels": {"a": "1"}}}),
+                json!({"podSelector": {"matchLabels": {"a": "1", "b": "2"}}}),
+            ),
+            (
+                json!({"podSelector": {"matchLabels": {"a": "1"}}}),
+                json!({"podSelector": {"matchLabels": {"a": "1"}, "matchExpressions": [{"key": "b"}]}}),
+            ),
+            (json!({"nodeSelector": {"disk": "fast"}}), json!({"nodeSelector": {"disk": "fast", "zone": "a"}})),
+            (json!({"subjects": [{"name": "a"}]}), json!({"subjects": [{"name": "a"}, {"name": "b"}]})),
+            (json!({"ingress": [{"from": [{"podSelector": {}}]}]}), json!({"ingress": [{}]})),
+            (
+                json!({"ingress": [{"from": [{"podSelector": {}}]}]}),
+                json!({"ingress": [{"from": [{"podSelector": {}, "namespaceSelector": {"matchLabels": {"a": "1"}}}]}]}),
+            ),
+            (json!({"egress": []}), json!({"egress": [{}]})),
         ] {
             assert!(!covered(&wanted, &present, Rules::default()), "{wanted} {present}");
         }
     }
+
+    #[test]
+    fn what_is_empty_in_a_value_that_nobody_may_add_to_is_no_difference() {
+        for (wanted, present) in [
+            (json!({"egress": []}), json!({})),
+            (
+                json!({"selector": {"matchLabels": {"a": "1"}}}),
+                json!({"selector": {"matchLabels": {"a": "1"}, "matchExpressions": []}}),
+            ),
+            (
+                json!({"tolerations": [{"key": "", "operator": "Exists"}]}),
+                json!({"tolerations": [{"operator": "Exists"}]}),
+            ),
+        ] {
+            assert!(covered(&wanted, &present, Rules::default()), "{wanted} {present}");
+        }
+    }
+
     #[test]
     fn an_item_added_to_a_list_is_seen_where_the_api_server_does_not_merge_lists() {
         let object = |api_version: &str, list: Value| -> DynamicObject {

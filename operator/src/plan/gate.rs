@@ -12,8 +12,9 @@ pub(super) fn closed(object: &Object, gates: &Gates, plan: &Plan) -> Option<Stri
     if let Some(foreign) = plan.foreign.iter().find(|foreign| foreign.wave < object.wave) {
         return Some(format!("{} is not the operator's", foreign.key));
     }
-    if let Some(secret) = plan.held.iter().find(|held| held.key.kind == "Secret" && object.wave > Wave::Identity) {
-        return Some(format!("{}: {}", secret.key, secret.reason));
+    // A pod must not start with a Secret that goes, nor without the policies and accounts that bound what it may do.
+    if let Some(held) = plan.held.iter().find(|held| held.wave == Wave::Identity && object.wave > Wave::Identity) {
+        return Some(format!("{}: {}", held.key, held.reason));
     }
     match object.resource.kind.as_str() {
         // One missing Secret stops every sidecar that has the component in scope.

@@ -125,6 +125,10 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.removals.is_empty()
     }
+
+    fn hold(&mut self, object: &Object, hold: Hold, reason: String) {
+        self.held.push(Held { key: Key::of(object), wave: object.wave, hold, reason });
+    }
 }
 
 /// One write.
@@ -160,13 +164,30 @@ pub enum Action {
     Relabel(Value),
 }
 
-/// Something that is not made yet.
+/// Something that is not made yet, or left as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// The object.
     pub key: Key,
-    /// What it waits for.
+    /// When we would have applied it.
+    pub wave: Wave,
+    /// What kind of thing it waits for.
+    pub hold: Hold,
+    /// What it waits for, in words.
     pub reason: String,
+}
+
+/// What kind of thing an object waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Something that comes first, of which something else tells.
+    Turn,
+    /// Its kind cannot be watched.
+    Unwatched,
+    /// The object of its name is on its way out.
+    Leaving,
+    /// An end of what somebody does to it again and again.
+    Truce,
 }
 
 /// An object of one of our names that is somebody else's.
@@ -199,19 +220,19 @@ fn plan_apply(plan: &mut Plan, object: &Object, live: &Live, identity: &Identity
     if !live.resources.contains_key(&key.kind) {
         let reason =
             format!("the cluster has no {} of {} that could be watched", key.kind, object.resource.api_version);
-        return plan.held.push(Held { key, reason });
+        return plan.hold(object, Hold::Unwatched, reason);
     }
     match current.map(|current| ownership::standing(identity, &current.metadata)) {
         Some(Standing::Foreign(message)) => {
             return plan.foreign.push(Foreign { key, wave: object.wave, message });
         }
-        Some(Standing::Leaving(reason)) => return plan.held.push(Held { key, reason }),
+        Some(Standing::Leaving(reason)) => return plan.hold(object, Hold::Leaving, reason),
         Some(Standing::Ours) | None => {}
     }
     if current.is_none()
         && let Some(reason) = gate::closed(object, gates, plan)
     {
-        return plan.held.push(Held { key, reason });
+        return plan.hold(object, Hold::Turn, reason);
     }
     if current.is_some() && keep::untouched(object, gates) {
         return;
@@ -267,7 +288,7 @@ fn plan_secret(plan: &mut Plan, object: &Object, live: &Live, identity: &Identit
         None => Action::Create(Box::new(object.body.clone())),
         Some(current) => match ownership::standing(identity, &current.metadata) {
             // Soon gone: what begins to use it would be restarted with the value of the next one.
-            Standing::Leaving(reason) => return plan.held.push(Held { key, reason }),
+            Standing::Leaving(reason) => return plan.hold(object, Hold::Leaving, reason),
             // Used as it is.
             Standing::Foreign(_) => return,
             Standing::Ours => match relabelled(object, current) {

@@ -364,6 +364,18 @@ fn a_secret_that_goes_with_an_earlier_platform_is_waited_for_before_anything_use
 }
 
 #[test]
+fn nothing_is_started_before_the_policies_and_accounts_that_bound_it_can_be_made() {
+    for kind in ["NetworkPolicy", "ServiceAccount", "Role"] {
+        let desired = default();
+        let mut live = empty(&desired);
+        live.resources.remove(kind);
+        let plan = plan(&desired, &live, &identity(), &open());
+        assert!(plan.steps.iter().all(|step| step.wave == Wave::Identity), "{kind}: {:?}", written(&plan));
+        assert!(plan.held.iter().any(|held| held.key.kind == kind && held.hold == Hold::Unwatched));
+    }
+}
+
+#[test]
 fn all_objects_carry_the_label_that_the_watches_select_by() {
     for object in default().objects {
         let labels = object.body.metadata.labels.clone().unwrap_or_default();

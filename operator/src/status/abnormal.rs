@@ -5,7 +5,9 @@ use todo_crds::platform::condition;
 use super::{Verdict, conditions::UNREADABLE, words};
 use crate::{
     apply::topics::Topics,
+    dereference::cluster::DAPR_KINDS,
     observe::{Observed, State},
+    plan::Hold,
 };
 
 /// Whether something is being rolled out.
@@ -73,6 +75,10 @@ pub(super) fn degraded(observed: &Observed) -> Verdict {
         );
         return Verdict::yes(TYPE, "OwnershipFight", message);
     }
+    if let Some(held) = observed.applied.held.iter().find(|held| held.hold == Hold::Truce) {
+        let message = format!("{}: {}; the operator leaves that object alone for a while", held.key, held.reason);
+        return Verdict::yes(TYPE, "OwnershipFight", message);
+    }
     if let Topics::Differing(topics) = &observed.infrastructure.topics {
         return Verdict::yes(TYPE, "PartitionsDiffer", words::partitions(topics));
     }
@@ -83,6 +89,16 @@ pub(super) fn degraded(observed: &Observed) -> Verdict {
         ("PrometheusRule", "PrometheusOperatorMissing"),
     ] {
         if let Some(held) = observed.applied.held.iter().find(|held| held.key.kind == kind) {
+            return Verdict::yes(TYPE, reason, format!("{} waits: {}", held.key, held.reason));
+        }
+    }
+    // Of kinds that others bring, the conditions of those tell.
+    let is_told = |kind: &str| {
+        DAPR_KINDS.contains(&kind) || observed.infrastructure.missing.iter().any(|other| other.kinds.contains(&kind))
+    };
+    for (hold, reason) in [(Hold::Unwatched, "KindUnwatched"), (Hold::Leaving, "BeingDeleted")] {
+        let mut held = observed.applied.held.iter().filter(|held| held.hold == hold && !is_told(&held.key.kind));
+        if let Some(held) = held.next() {
             return Verdict::yes(TYPE, reason, format!("{} waits: {}", held.key, held.reason));
         }
     }

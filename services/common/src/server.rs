@@ -40,7 +40,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub const SLOW_REQUEST_TIMEOUT: Duration = Duration::from_mins(3);
 /// Routes with [`SLOW_REQUEST_TIMEOUT`], wherever they are served or passed on.
 const SLOW_ROUTES: [&str; 2] = ["/api/chat", "/mcp"];
-/// Longest time between SIGTERM and the end; Kubernetes kills after 30 s.
+/// Longest time between SIGTERM and the end; Kubernetes kills 25 s after it.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(20);
 
 /// What runs beside the listeners, and how it is told to stop. Cheap to clone.

@@ -14,7 +14,8 @@ use k8s_openapi::{
 use super::env;
 use crate::{
     build::{
-        dapr, hash, owned,
+        dapr::{self, annotations::DRAIN_SECONDS},
+        hash, owned,
         pod::{
             Timing, container_security, http_probe, mount, pull_secrets, resources, scratch, security, some_list,
             some_map,
@@ -29,8 +30,8 @@ use crate::{
 pub const USER: i64 = 65532;
 /// Name of the management port.
 pub(in crate::build) const MANAGEMENT: &str = "management";
-/// Seconds in which a pod is taken out of load balancers before its app is told to stop.
-const DRAIN_SECONDS: i64 = 5;
+/// Seconds from the request to stop until the kubelet ends what has not ended by itself: an app takes 20 s at most after its drain.
+const GRACE_SECONDS: i64 = DRAIN_SECONDS + 25;
 
 /// Deployment of one service.
 pub fn build(platform: &Resolved, app: App) -> Deployment {
@@ -85,7 +86,7 @@ fn template(platform: &Resolved, service: &Service) -> PodTemplateSpec {
             enable_service_links: Some(false),
             image_pull_secrets: pull_secrets(platform),
             security_context: Some(security(USER)),
-            termination_grace_period_seconds: Some(30),
+            termination_grace_period_seconds: Some(GRACE_SECONDS),
             // First, so that it is what `kubectl logs` and `exec` mean.
             containers: vec![container(platform, service)],
             volumes: Some(vec![scratch("tmp", "64Mi")]),

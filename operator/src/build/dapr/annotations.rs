@@ -9,6 +9,11 @@ use crate::{
     resolve::Resolved,
 };
 
+/// Seconds that a pod goes on to serve after it was told to stop, while callers move on to others. A sidecar keeps the
+/// addresses of an app for 20 s (`resolverCacheTTL` in Dapr's `direct_messaging.go`), and sends a request again and again
+/// to the one that it took first. The first call to a pod that had gone would wait for it until it is given up.
+pub const DRAIN_SECONDS: i64 = 25;
+
 /// Annotations of the pods of a service.
 pub fn build(platform: &Resolved, app: App) -> BTreeMap<String, String> {
     let mut annotations = BTreeMap::from(
@@ -27,8 +32,8 @@ pub fn build(platform: &Resolved, app: App) -> BTreeMap<String, String> {
             ("app-token-secret", names::APP_TOKEN_SECRET.to_owned()),
             ("sidecar-seccomp-profile-type", "RuntimeDefault".to_owned()),
             // The app and its sidecar are told to stop at the same moment. So long the sidecar takes no more events but
-            // still carries calls, until the pod is out of every load balancer.
-            ("block-shutdown-duration", "5s".to_owned()),
+            // still carries calls.
+            ("block-shutdown-duration", format!("{DRAIN_SECONDS}s")),
         ]
         .map(|(name, value)| (format!("dapr.io/{name}"), value)),
     );

@@ -1,6 +1,7 @@
 //! What is abnormal while a platform works.
 
 use super::*;
+use crate::observe::managed::STRIMZI;
 
 #[test]
 fn a_secret_that_vanished_under_a_working_system_degrades_it_and_names_secret_and_key() {
@@ -41,6 +42,34 @@ fn a_write_that_is_refused_and_a_fight_degrade() {
     let (status, reason, message) = find(&fight, condition::DEGRADED);
     assert_eq!((status, reason.as_str()), (Some(true), "OwnershipFight"));
     assert!(message.contains("argocd takes .spec.replicas of Deployment/backend-service"), "{message}");
+}
+
+#[test]
+fn what_nothing_else_tells_of_and_is_not_as_it_should_be_degrades() {
+    let held =
+        |kind: &str, hold| Held { key: key(kind, "x"), wave: Wave::Identity, hold, reason: "of this".to_owned() };
+    for (kind, hold, expected) in [
+        ("NetworkPolicy", Hold::Unwatched, Some("KindUnwatched")),
+        ("Role", Hold::Leaving, Some("BeingDeleted")),
+        ("Service", Hold::Truce, Some("OwnershipFight")),
+        ("HTTPRoute", Hold::Unwatched, Some("GatewayApiMissing")),
+        // These have conditions of their own.
+        ("Component", Hold::Unwatched, None),
+        ("Kafka", Hold::Unwatched, None),
+        ("Deployment", Hold::Turn, None),
+    ] {
+        let verdicts = of_platform(|observed| {
+            observed.applied.held = vec![held(kind, hold)];
+            observed.infrastructure.missing = vec![STRIMZI];
+        });
+        let (status, reason, message) = find(&verdicts, condition::DEGRADED);
+        assert_eq!(status, Some(expected.is_some()), "{kind}");
+        assert_eq!(reason, expected.unwrap_or("AsExpected"), "{kind}");
+        assert!(
+            expected.is_none() || message.contains(&format!("{kind}/x")) && message.contains("of this"),
+            "{message}"
+        );
+    }
 }
 
 #[test]

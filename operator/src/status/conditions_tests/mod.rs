@@ -15,10 +15,11 @@ use super::{
 };
 use crate::{
     apply::{Applied, Dispute, Failure},
+    build::Wave,
     dereference::{MissingSecret, cluster::Cluster},
     names::App,
     observe::{ComponentObserved, Infrastructure, Part, Rollout, ServiceObserved},
-    plan::{Foreign, Held, Key, ownership::FieldConflict},
+    plan::{Foreign, Held, Hold, Key, ownership::FieldConflict},
     resolve::{Maker, SecretKey},
 };
 
@@ -225,7 +226,8 @@ fn the_cause_and_not_its_effect_is_why_a_platform_is_not_ready() {
         observed.components[0].loaded_by = 0;
         observed.data_path = DataPath::Unknown("nobody to ask".to_owned());
         let reason = "Secret kafka-password key password is missing".to_owned();
-        observed.applied.held = vec![Held { key: key("Component", "kafka-pubsub"), reason }];
+        observed.applied.held =
+            vec![Held { key: key("Component", "kafka-pubsub"), wave: Wave::Dapr, hold: Hold::Turn, reason }];
     });
     assert_eq!(find(&verdicts, condition::READY).1, "SecretMissing");
     assert_eq!(find(&verdicts, condition::COMPONENTS_READY).1, "Waiting");
