@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use todo_e2e::harness::{http::Http, until};
 
-use crate::shared::{self, add_task, notifications};
+use crate::shared::{self, add_task, notifications, tasks};
 
 /// How soon what comes behind such an event is handled.
 const GOES_ON: Duration = Duration::from_secs(30);
@@ -55,12 +55,99 @@ async fn an_event_that_cannot_be_handled_holds_up_no_other_and_is_replayed_once_
     .await;
 }
 
+#[tokio::test]
+async fn a_completion_that_cannot_be_handled_has_its_successor_once_it_is_replayed() {
+    shared::with("unborn", async |platform, user| {
+        let (page, management) = (platform.page().await?, platform.http("recurring-task-service", 8081).await?);
+        let (mut database, _forward) = platform.database().await?;
+        let constraint = user.replace('-', "_");
+        let refuse = format!(
+            "ALTER TABLE tasks ADD CONSTRAINT {constraint} CHECK (user_id <> '{user}' OR spawned_by IS NULL) NOT VALID"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(refuse)).execute(&mut database).await?;
+
+        let due = "2030-06-01T09:00:00Z";
+        let task = json!({"user_id": user, "title": "stretch", "due_at": due, "recurrence": {"rrule": "FREQ=DAILY"}});
+        let task = add_task(&page, task).await?;
+        let complete = format!("/api/tasks/{}/complete?user_id={user}", task["id"].as_str().unwrap_or_default());
+        page.post(&complete, &json!({})).await?.expect(200)?;
+        let letter =
+            until("the completion is kept as a dead letter", GOES_ON, async || find(&management, &task["id"]).await)
+                .await?;
+
+        let accept = format!("ALTER TABLE tasks DROP CONSTRAINT {constraint}");
+        sqlx::query(sqlx::AssertSqlSafe(accept)).execute(&mut database).await?;
+        let replay = format!("/dead-letters/{}/replay", letter["id"].as_str().unwrap_or_default());
+        management.post(&replay, &Value::Null).await?.expect(200)?;
+        management.post(&replay, &Value::Null).await?.expect(404)?;
+        let open = tasks(&page, &user).await?.into_iter().filter(|task| task["status"] == "open").count();
+        assert_eq!(open, 1, "it has one successor");
+        Ok(())
+    })
+    .await;
+}
+
+/// Of what other programs may write to a topic: what is no JSON object, and what comes after it.
+#[tokio::test]
+async fn a_record_that_is_no_event_holds_up_nothing_and_can_be_discarded() {
+    shared::with("raw", async |platform, user| {
+        let sidecar = platform.sidecar("backend-service").await?;
+        for (app, topic) in [("notification-service", "reminders"), ("recurring-task-service", "task-events")] {
+            let management = platform.http(app, 8081).await?;
+            let before = counted(&management, topic).await?;
+            let path = format!("/v1.0/publish/kafka-pubsub/{topic}?metadata.partitionKey={user}");
+            let raw = format!("{path}&metadata.rawPayload=true");
+            let texts = [format!("hello {user}"), format!(r#"["{user}"]"#)];
+            for text in &texts {
+                sidecar.upload(&raw, "text/plain", text.clone()).await?.expect(204)?;
+            }
+            // In the same partition, behind the others.
+            let id = uuid::Uuid::new_v4().to_string();
+            let poison =
+                json!({"specversion": "1.0", "id": id, "type": "poison", "source": "e2e", "data": {"task_id": user}});
+            sidecar.upload(&path, "application/cloudevents+json", poison.to_string()).await?.expect(204)?;
+
+            let payloads = [json!(texts[0]), json!([user]), json!({"task_id": user})];
+            let letters = until(&format!("all of it is kept, of {topic}"), GOES_ON, async || {
+                let mut letters = Vec::new();
+                for payload in &payloads {
+                    letters.extend(find_by(&management, |letter| letter["payload"] == *payload).await?);
+                }
+                Ok((letters.len() == payloads.len()).then_some(letters))
+            })
+            .await?;
+            assert_eq!(letters[2]["id"], id.as_str(), "{letters:?}");
+            assert!(counted(&management, topic).await? >= before + 3, "the metric tells of each");
+            for letter in letters {
+                let letter = format!("/dead-letters/{}", letter["id"].as_str().unwrap_or_default());
+                management.post(&format!("{letter}/replay"), &Value::Null).await?.expect(422)?;
+                management.delete(&letter).await?.expect(204)?;
+                management.get(&letter).await?.expect(404)?;
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// `dead_letters_total` of a topic.
+async fn counted(management: &Http, topic: &str) -> anyhow::Result<u64> {
+    let metrics = management.get("/metrics").await?.expect(200)?.text;
+    let begin = format!("dead_letters_total{{topic=\"{topic}\"}} ");
+    Ok(metrics.lines().find_map(|line| line.strip_prefix(&begin)?.parse().ok()).unwrap_or_default())
+}
+
 /// The dead letter about a task, with its payload.
 async fn find(management: &Http, task: &Value) -> anyhow::Result<Option<Value>> {
+    find_by(management, |letter| letter["payload"]["task_id"] == *task).await
+}
+
+/// The first that is so, with its payload.
+async fn find_by(management: &Http, is_it: impl Fn(&Value) -> bool) -> anyhow::Result<Option<Value>> {
     let list = management.get("/dead-letters").await?.expect(200)?.json();
     for id in list["items"].as_array().into_iter().flatten().filter_map(|item| item["id"].as_str()) {
         let letter = management.get(&format!("/dead-letters/{id}")).await?.expect(200)?.json();
-        if letter["payload"]["task_id"] == *task {
+        if is_it(&letter) {
             return Ok(Some(letter));
         }
     }

@@ -20,17 +20,27 @@ pub struct Cursor {
 impl Cursor {
     /// For a URL.
     pub fn encode(&self) -> String {
-        BASE64_URL_SAFE_NO_PAD.encode(format!("{}{}", self.id.simple(), self.value))
+        opaque(&format!("{}{}", self.id.simple(), self.value))
     }
 
     /// Back again; nothing if it was made up.
     pub fn decode(text: &str) -> Option<Self> {
-        let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        let text = clear(text)?;
         let (id, value) = text.split_at_checked(32)?;
-        // PostgreSQL's text cannot hold it.
-        (!value.contains('\0')).then_some(())?;
         Some(Self { value: value.to_owned(), id: id.parse().ok()? })
     }
+}
+
+/// A text for a URL in which nobody looks for anything.
+pub(crate) fn opaque(text: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(text)
+}
+
+/// Back again; nothing if it was made up.
+pub(crate) fn clear(text: &str) -> Option<String> {
+    let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    // PostgreSQL's text cannot hold it.
+    (!text.contains('\0')).then_some(text)
 }
 
 /// The cursor of a query, if it has one.

@@ -289,7 +289,8 @@ async fn dapr_is_told_what_to_deliver_where() {
         json!([
             {"pubsubname": "kafka-pubsub", "topic": "reminders", "route": "/reminders", "deadLetterTopic": "reminders-dead",
              "bulkSubscribe": {"enabled": true, "maxMessagesCount": 100, "maxAwaitDurationMs": 10}},
-            {"pubsubname": "kafka-pubsub", "topic": "reminders-dead", "route": "/dead-letters"},
+            {"pubsubname": "kafka-pubsub", "topic": "reminders-dead", "route": "/dead-letters",
+             "metadata": {"rawPayload": "true"}},
         ])
     );
 }

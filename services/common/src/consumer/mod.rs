@@ -78,7 +78,7 @@ pub trait Consumer: Send + Sync + 'static {
 pub const fn subscriptions<C: Consumer>() -> [Subscription; 2] {
     [
         Subscription::new(C::TOPIC, C::ROUTE).with_dead_letters(C::DEAD_LETTERS).in_batches(BATCH, COLLECTING),
-        Subscription::new(C::DEAD_LETTERS, dead_letters::ROUTE),
+        dead_letters::subscription::<C>(),
     ]
 }
 
@@ -159,7 +159,9 @@ fn lanes(entries: &[Entry]) -> Vec<Vec<usize>> {
 }
 
 async fn give_up<C: Consumer>(dapr: &dapr::Client, entry: &Entry) -> Reply {
-    match dapr.forward(PUBSUB, C::DEAD_LETTERS, &entry.key, &entry.event).await {
+    // On its way back the key of a record that comes alone is a header of HTTP, and one that cannot be is never delivered.
+    let key = if entry.key.contains(char::is_control) { "" } else { &entry.key };
+    match dapr.forward(PUBSUB, C::DEAD_LETTERS, key, &entry.event).await {
         Ok(()) => Reply::Success,
         Err(error) => {
             tracing::warn!(error = error.outline(), topic = C::DEAD_LETTERS, "a dead letter cannot be sent yet");

@@ -82,14 +82,17 @@ impl Client {
         }
     }
 
-    /// Publishes what came from a topic to another one: a CloudEvent as it is, anything else as the data of a new one.
+    /// Publishes what came from a topic to another one, as it is. A CloudEvent gets what Dapr adds to each; anything else would be
+    /// the data of a new one, with another id each time.
     pub async fn forward(&self, pubsub: &str, topic: &str, partition_key: &str, event: &Value) -> Result<(), Error> {
         let is_envelope = event.get("specversion").is_some();
         let content_type = if is_envelope { "application/cloudevents+json" } else { "application/json" };
+        let raw: &[(&str, &str)] = if is_envelope { &[] } else { &[("metadata.rawPayload", "true")] };
         let request = self
             .http
             .post(self.url(&["v1.0", "publish", pubsub, topic])?)
             .query(&[("metadata.partitionKey", partition_key)])
+            .query(raw)
             .header(CONTENT_TYPE, content_type)
             .json(event);
         let operation = "publishing a dead letter";

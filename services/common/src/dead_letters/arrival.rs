@@ -8,6 +8,8 @@ use axum::{
     http::StatusCode,
     routing::post,
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::Deserialize;
 use serde_json::Value;
 use sqlx::PgPool;
 
@@ -15,12 +17,20 @@ use super::{ROUTE, store};
 use crate::{
     consumer::{self, Consumer},
     database::Database,
-    events::{CloudEvent, Reply},
+    events::{CloudEvent, Reply, Subscription},
     tasks::UserId,
 };
 
-/// Largest body: the largest message that the broker takes (4 MiB), in its envelope.
-const LIMIT: usize = 5 * 1024 * 1024;
+/// Largest body: the largest message that the broker takes (4 MiB) in base64, in its envelope.
+const LIMIT: usize = 6 * 1024 * 1024;
+
+/// What the sidecar is to deliver: records as they are. It delivers nothing else but JSON objects, and nothing is behind this
+/// topic: what it could not deliver would hold up its partition for ever.
+pub(crate) const fn subscription<C: Consumer>() -> Subscription {
+    // Not in batches: the sidecar hands over one at a time of all topics that it has in batches, so that a dead letter that has to
+    // wait would hold up what comes after it on the others, too.
+    Subscription::new(C::DEAD_LETTERS, ROUTE).raw()
+}
 
 /// The route, for the sidecar alone.
 pub(crate) fn router<C: Consumer>(database: Database) -> Router {
@@ -33,6 +43,7 @@ async fn receive<C: Consumer>(State(database): State<Database>, body: Result<Byt
         Ok(body) => body,
         Err(error) => return untaken(&error, C::TOPIC),
     };
+    let body = unwrapped::<C>(body);
     if is_canarys(&body) {
         return Reply::Success;
     }
@@ -41,6 +52,19 @@ async fn receive<C: Consumer>(State(database): State<Database>, body: Result<Byt
         Err(None) => Reply::Retry,
         Err(Some(error)) => keep(&database, C::TOPIC, &body, &error).await,
     }
+}
+
+/// What the sidecar makes of a record: an envelope of its own, with another id each time.
+#[derive(Deserialize)]
+struct Wrapped {
+    topic: String,
+    data_base64: String,
+}
+
+/// The record as it is in the topic. What somebody else posts has no envelope of that topic.
+fn unwrapped<C: Consumer>(body: Bytes) -> Bytes {
+    let wrapped = serde_json::from_slice::<Wrapped>(&body).ok().filter(|wrapped| wrapped.topic == C::DEAD_LETTERS);
+    wrapped.and_then(|wrapped| BASE64_STANDARD.decode(wrapped.data_base64).ok()).map_or(body, Bytes::from)
 }
 
 /// What cannot be read will not be so at the next time, and would hold up what comes after it.

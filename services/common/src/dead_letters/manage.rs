@@ -15,7 +15,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{DeadLetter, ROUTE, note_error, remove};
+use super::{DeadLetter, Place, ROUTE, note_error, remove};
 use crate::{
     consumer::{self, Consumer},
     cursor,
@@ -27,11 +27,13 @@ use crate::{
 #[derive(Serialize)]
 struct List {
     items: Vec<DeadLetter>,
+    next_cursor: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Length {
+struct Page {
     limit: Option<u32>,
+    cursor: Option<String>,
 }
 
 /// `GET /dead-letters`, `GET` and `DELETE /dead-letters/{id}`, `POST /dead-letters/{id}/replay`, for the management port.
@@ -57,13 +59,17 @@ async fn require_loopback(
     }
 }
 
-async fn list<C: Consumer>(
-    State(database): State<Database>,
-    Query(length): Query<Length>,
-) -> Result<Json<List>, Problem> {
+async fn list<C: Consumer>(State(database): State<Database>, Query(page): Query<Page>) -> Result<Json<List>, Problem> {
+    let wrong = || Problem::invalid(vec![cursor::wrong()]);
+    let after = page.cursor.map(|cursor| Place::decode(&cursor).ok_or_else(wrong)).transpose()?;
+    let limit = cursor::limit(page.limit);
     let mut connection = database.pool()?.acquire().await?;
-    let items = super::list(&mut connection, C::TOPIC, cursor::limit(length.limit)).await?;
-    Ok(Json(List { items }))
+    let mut items = super::list(&mut connection, C::TOPIC, after.as_ref(), limit + 1).await.map_err(cursor::explain)?;
+    let has_more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    let end = items.last().filter(|_| has_more);
+    let next_cursor = end.map(|last| Place { received_at: last.received_at, id: last.id.clone() }.encode());
+    Ok(Json(List { items, next_cursor }))
 }
 
 async fn look<C: Consumer>(

@@ -8,7 +8,9 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::{FromRow, PgConnection};
 
-pub(crate) use arrival::router;
+use crate::cursor;
+
+pub(crate) use arrival::{router, subscription};
 pub use manage::management;
 
 /// Route to subscribe dead-letter topics with.
@@ -28,6 +30,27 @@ pub struct DeadLetter {
     /// Its data, or the text of what was no event.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub payload: Value,
+}
+
+/// Where a page of them ended.
+#[derive(Clone, Debug, PartialEq)]
+struct Place {
+    received_at: DateTime<Utc>,
+    id: String,
+}
+
+impl Place {
+    /// For a URL.
+    fn encode(&self) -> String {
+        cursor::opaque(&format!("{} {}", self.received_at.timestamp_micros(), self.id))
+    }
+
+    /// Back again; nothing if it was made up.
+    fn decode(text: &str) -> Option<Self> {
+        let text = cursor::clear(text)?;
+        let (at, id) = text.split_once(' ')?;
+        Some(Self { received_at: DateTime::from_timestamp_micros(at.parse().ok()?)?, id: id.to_owned() })
+    }
 }
 
 /// Keeps an event once, however often it comes.
@@ -50,13 +73,21 @@ pub async fn store(
     .map(drop)
 }
 
-/// Those of a topic, the newest first, without their payloads, which may be large.
-async fn list(connection: &mut PgConnection, topic: &str, limit: u32) -> Result<Vec<DeadLetter>, sqlx::Error> {
+/// Those of a topic after a place, the newest first, without their payloads, which may be large.
+async fn list(
+    connection: &mut PgConnection,
+    topic: &str,
+    after: Option<&Place>,
+    limit: u32,
+) -> Result<Vec<DeadLetter>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT id, topic, error, received_at, 'null'::jsonb AS payload FROM dead_letters WHERE topic = $1
-         ORDER BY received_at DESC, id LIMIT $2",
+        "SELECT id, topic, error, received_at, 'null'::jsonb AS payload FROM dead_letters
+         WHERE topic = $1 AND ($2::timestamptz IS NULL OR received_at < $2 OR (received_at = $2 AND id > $3))
+         ORDER BY received_at DESC, id LIMIT $4",
     )
     .bind(topic)
+    .bind(after.map(|after| after.received_at))
+    .bind(after.map(|after| after.id.as_str()))
     .bind(i64::from(limit))
     .fetch_all(connection)
     .await

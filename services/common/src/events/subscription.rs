@@ -15,6 +15,15 @@ pub struct Subscription {
     dead_letter_topic: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bulk_subscribe: Option<Batches>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Metadata>,
+}
+
+/// Dapr takes texts only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    raw_payload: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -28,7 +37,7 @@ struct Batches {
 impl Subscription {
     /// Events of `topic` are posted to `route`, each by itself.
     pub const fn new(topic: &'static str, route: &'static str) -> Self {
-        Self { pubsub_name: PUBSUB, topic, route, dead_letter_topic: None, bulk_subscribe: None }
+        Self { pubsub_name: PUBSUB, topic, route, dead_letter_topic: None, bulk_subscribe: None, metadata: None }
     }
 
     /// What has failed for long goes to `topic`.
@@ -42,6 +51,12 @@ impl Subscription {
     pub const fn in_batches(self, most: u32, milliseconds: u32) -> Self {
         let batches = Batches { enabled: true, max_messages_count: most, max_await_duration_ms: milliseconds };
         Self { bulk_subscribe: Some(batches), ..self }
+    }
+
+    /// Records are posted as they are, in base64, whatever they are: otherwise Dapr posts only what is a JSON object.
+    #[must_use]
+    pub const fn raw(self) -> Self {
+        Self { metadata: Some(Metadata { raw_payload: "true" }), ..self }
     }
 }
 

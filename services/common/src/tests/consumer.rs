@@ -139,9 +139,25 @@ async fn what_cannot_be_handled_goes_to_the_dead_letter_topic_and_spoils_nothing
             (path, content_type.to_owned(), event.clone())
         };
         let envelope = "application/cloudevents+json";
-        let expected =
-            [dead(1, envelope, &events[1]), dead(2, envelope, &unreadable), dead(3, "application/json", &events[3])];
+        // In an envelope of Dapr's it would have another id, and another one at each try.
+        let (raw, ..) = dead(3, "", &Value::Null);
+        let raw = (format!("{raw}&metadata.rawPayload=true"), "application/json".to_owned(), events[3].clone());
+        let expected = [dead(1, envelope, &events[1]), dead(2, envelope, &unreadable), raw];
         assert_eq!(published, expected);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_that_no_header_can_have_keeps_no_dead_letter_from_being_delivered() {
+    with_database(|pool| async move {
+        let database = writer(&pool).await;
+        let (dapr, published) = sidecar(StatusCode::NO_CONTENT).await;
+        let mut batch = batch(&[event("e1", "bad")]);
+        batch["entries"][0]["metadata"]["__key"] = json!("\u{0}\u{7}");
+        assert_eq!(post(&database, &dapr, &batch).await, statuses(&["SUCCESS"]));
+        let (path, ..) = published.lock().unwrap().remove(0);
+        assert_eq!(path, "/v1.0/publish/kafka-pubsub/texts-dead?metadata.partitionKey=");
     })
     .await;
 }

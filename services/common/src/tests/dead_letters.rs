@@ -3,22 +3,38 @@
 use std::net::SocketAddr;
 
 use axum::{
+    Router,
     body::Body,
     extract::connect_info::MockConnectInfo,
     http::{Request, StatusCode},
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use tower::ServiceExt;
+use uuid::Uuid;
 
 use super::{
     consumer::{Writer, writer, written},
     count,
 };
 use crate::{
+    consumer,
     database::Database,
     dead_letters::{self, store},
-    testing::with_database,
+    server,
+    testing::{no_sidecar, with_database},
 };
+
+/// What the sidecar hears when it posts a record as it is in the topic.
+async fn arrive(database: &Database, record: &[u8]) -> Value {
+    let wrapped = json!({"id": Uuid::new_v4(), "specversion": "1.0", "type": "com.dapr.event.sent", "source": "Dapr",
+        "datacontenttype": "application/octet-stream", "topic": "texts-dead", "pubsubname": "kafka-pubsub",
+        "data_base64": BASE64_STANDARD.encode(record)});
+    let app: Router = server::layered(consumer::router::<Writer>(database.clone(), no_sidecar()));
+    let request = Request::post("/dead-letters").body(Body::from(wrapped.to_string())).unwrap();
+    let bytes = axum::body::to_bytes(app.oneshot(request).await.unwrap().into_body(), usize::MAX).await.unwrap();
+    serde_json::from_slice::<Value>(&bytes).unwrap()["status"].clone()
+}
 
 async fn ask(database: &Database, caller: &str, method: &str, path: &str) -> (StatusCode, Value) {
     let caller: SocketAddr = caller.parse().unwrap();
@@ -37,6 +53,36 @@ async fn call(database: &Database, method: &str, path: &str) -> (StatusCode, Val
 async fn keep(database: &Database, id: &str, payload: Value) {
     let mut connection = database.pool().unwrap().acquire().await.unwrap();
     store(&mut connection, id, "texts", &payload, Some("it was a bad day")).await.unwrap();
+}
+
+#[tokio::test]
+async fn whatever_a_record_is_it_is_kept_once_and_holds_up_nothing() {
+    with_database(|pool| async move {
+        let database = writer(&pool).await;
+        let event = |id: &str, text: &str| json!({"specversion": "1.0", "id": id, "data": {"text": text}}).to_string();
+        let (bad, large) = (event("e1", "bad"), "x".repeat(4 << 20));
+        let records: [&[u8]; 8] =
+            [b"hello", b"[]", b"null", b"", b"\xff\x00", b"{\"n\": 7}", bad.as_bytes(), large.as_bytes()];
+        for record in records.iter().chain(&records) {
+            assert_eq!(arrive(&database, record).await, "SUCCESS");
+        }
+        let kept: Vec<Value> = sqlx::query_scalar("SELECT payload FROM dead_letters").fetch_all(&pool).await.unwrap();
+        assert_eq!(kept.len(), records.len());
+        for payload in [json!("hello"), json!([]), Value::Null, json!(""), json!({"n": 7}), json!({"text": "bad"})] {
+            assert!(kept.contains(&payload), "{payload}");
+        }
+        assert_eq!(arrive(&database, event("e2", "good").as_bytes()).await, "SUCCESS");
+        assert_eq!(written(&database).await, ["good"], "what can be handled is handled");
+        assert_eq!(count(&pool, "dead_letters").await, 8);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_record_is_tried_again_while_the_database_is_away() {
+    for record in [&b"hello"[..], br#"{"text": "a"}"#] {
+        assert_eq!(arrive(&Database::new(), record).await, "RETRY");
+    }
 }
 
 #[tokio::test]
@@ -83,6 +129,35 @@ async fn dead_letters_are_listed_without_their_payloads_and_can_be_thrown_away()
         assert_eq!(call(&database, "DELETE", "/dead-letters/e1").await.0, StatusCode::NOT_FOUND);
         assert_eq!(call(&database, "DELETE", "/dead-letters/e3").await.0, StatusCode::NOT_FOUND);
         assert_eq!(count(&pool, "dead_letters").await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn all_dead_letters_are_listed_page_by_page() {
+    with_database(|pool| async move {
+        let database = writer(&pool).await;
+        // Two of them at the same time, as one statement writes them; and one that comes while the pages are read.
+        let write = "INSERT INTO dead_letters (id, topic, payload, received_at)
+                     SELECT n || '/ä', 'texts', '{}', '2026-03-01T08:00:00.000001Z'::timestamptz + (n / 2) * interval '1 s'
+                     FROM generate_series(1, 5) AS n";
+        sqlx::query(write).execute(&pool).await.unwrap();
+        let (mut seen, mut path) = (Vec::new(), "/dead-letters?limit=2".to_owned());
+        loop {
+            let (status, page) = call(&database, "GET", &path).await;
+            assert_eq!(status, StatusCode::OK, "{page}");
+            let items = page["items"].as_array().unwrap();
+            assert!((1..=2).contains(&items.len()), "{page}");
+            seen.extend(items.iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+            keep(&database, &format!("later {}", seen.len()), json!({})).await;
+            let Some(cursor) = page["next_cursor"].as_str() else { break };
+            path = format!("/dead-letters?limit=2&cursor={cursor}");
+        }
+        assert_eq!(seen, ["4/ä", "5/ä", "2/ä", "3/ä", "1/ä"]);
+        for wrong in ["x", "MQ", "YSBi"] {
+            let path = format!("/dead-letters?cursor={wrong}");
+            assert_eq!(call(&database, "GET", &path).await.0, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+        }
     })
     .await;
 }
