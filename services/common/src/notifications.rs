@@ -14,7 +14,7 @@ use crate::tasks::UserId;
 const BATCH: usize = 1000;
 /// How far a read goes back. What is to be seen at once has the time at which its transaction began, and can be found when that has
 /// ended; a transaction takes less than its statements may.
-const LATE_COMMIT: TimeDelta = TimeDelta::seconds(15);
+pub(crate) const LATE_COMMIT: TimeDelta = TimeDelta::seconds(15);
 
 /// Something that a user is told, as the API shows it. The field names are relied on by users.
 #[derive(Clone, Debug, PartialEq, Serialize, FromRow, ToSchema)]

@@ -4,7 +4,7 @@
 //! Each open stream holds one of the sidecar's ten places for calls of the app until it ends, so a pod has few of them, and they end
 //! after some minutes; a browser comes back by itself.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, iter, sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
@@ -17,11 +17,12 @@ use axum::{
 use futures::{Stream, StreamExt, future, stream};
 use serde::Deserialize;
 use serde_json::json;
+use sqlx::PgConnection;
 use todo_common::{
     auth,
     events::TASK_EVENTS,
     notifications::Notification,
-    outbox::{Change, Told},
+    outbox::{Change, Position, Told},
     problem::{Problem, Query},
     tasks::UserId,
 };
@@ -59,6 +60,8 @@ struct Message {
     /// `ready`, `task`, `notification` or `resync`.
     #[schema(value_type = String)]
     event: &'static str,
+    /// Where the stream has got to, for `Last-Event-ID`.
+    id: String,
     /// JSON: of a `task`, the event as other services get it; of a `notification`, what the list shows.
     data: String,
 }
@@ -77,7 +80,8 @@ struct Wish {
 /// Changes of the user's tasks, as they happen, and notifications, when they are to be seen.
 ///
 /// Server-sent events: `ready` at first, `task` for each change, `notification` for each of those, within a second or so, and `resync` where
-/// some were missed. The stream ends after five minutes; come back then.
+/// some were missed, also between two streams if the second is asked for with `Last-Event-ID`, as browsers do. The stream ends after five
+/// minutes; come back then.
 #[utoipa::path(
     get,
     path = "/api/events",
@@ -94,9 +98,13 @@ async fn events(State(app): State<App>, Query(wish): Query<Wish>, headers: Heade
     let (longest, come_back, most) =
         if wish.once { (LONGEST_ONCE, COME_BACK_ONCE, 2) } else { (LONGEST, COME_BACK, usize::MAX) };
     let end = future::select(Box::pin(app.stop.clone().cancelled_owned()), Box::pin(sleep(longest)));
-    let ready = Event::default().event("ready").retry(come_back).data(json!({"once": wish.once}).to_string());
-    let changes = changes(app.feed.subscribe(), user, place);
-    let events = stream::once(future::ready(ready)).chain(changes).take(most).take_until(end).map(Ok::<_, Infallible>);
+    // What is committed after the look is told by the feed.
+    let feed = app.feed.subscribe();
+    let (position, missed) = look(&app, &user, &headers).await?;
+    let ready = message("ready", &position).retry(come_back).data(json!({"once": wish.once}).to_string());
+    let first = iter::once(ready).chain(missed.then(|| resync(&position)));
+    let changes = changes(feed, user, place, position);
+    let events = stream::iter(first).chain(changes).take(most).take_until(end).map(Ok::<_, Infallible>);
     let alive = KeepAlive::new().interval(HEARTBEAT);
     Ok(([("cache-control", "no-store"), ("x-accel-buffering", "no")], Sse::new(events).keep_alive(alive))
         .into_response())
@@ -113,35 +121,62 @@ fn too_many() -> Problem {
     )
 }
 
+/// Where the stream begins, and whether something was missed since the one that the caller had before.
+async fn look(app: &App, user: &UserId, headers: &HeaderMap) -> Result<(Position, bool), Problem> {
+    let before = headers.get("last-event-id").filter(|id| !id.is_empty());
+    let since: Option<Position> = before.and_then(|id| id.to_str().ok()?.parse().ok());
+    let look = async |connection: &mut PgConnection| Position::now(connection, user, since.as_ref()).await;
+    let (position, missed) = app.database.read(look).await?;
+    Ok((position, missed || (before.is_some() && since.is_none())))
+}
+
 /// What the user is told. The place is free again when the stream is dropped.
-fn changes(feed: broadcast::Receiver<Told>, user: UserId, place: OwnedSemaphorePermit) -> impl Stream<Item = Event> {
-    stream::unfold((feed, user, place), |(mut feed, user, place)| async move {
+fn changes(
+    feed: broadcast::Receiver<Told>,
+    user: UserId,
+    place: OwnedSemaphorePermit,
+    position: Position,
+) -> impl Stream<Item = Event> {
+    stream::unfold((feed, user, place, position), |(mut feed, user, place, mut position)| async move {
         loop {
             let event = match feed.recv().await {
-                Ok(Told::Change(change)) if concerns(&change, &user) => task(&change),
-                Ok(Told::Notification(shown)) if shown.user_id == user => notification(&shown),
-                Ok(Told::Change(_) | Told::Notification(_)) => continue,
-                Ok(Told::Resync) | Err(broadcast::error::RecvError::Lagged(_)) => {
-                    Event::default().event("resync").data("{}")
+                Ok(Told::Change(change)) if concerns(&change, &user) => {
+                    position = position.told(change.id);
+                    task(&change, &position)
                 }
+                Ok(Told::Notification(shown)) if shown.user_id == user => {
+                    position = position.told(shown.id);
+                    notification(&shown, &position)
+                }
+                Ok(Told::Change(_) | Told::Notification(_)) => continue,
+                Ok(Told::Resync) | Err(broadcast::error::RecvError::Lagged(_)) => resync(&position),
                 Err(broadcast::error::RecvError::Closed) => return None,
             };
-            return Some((event, (feed, user, place)));
+            return Some((event, (feed, user, place, position)));
         }
     })
+}
+
+/// An event after which a stream has got to `position`.
+fn message(name: &str, position: &Position) -> Event {
+    Event::default().event(name).id(position.to_string())
+}
+
+fn resync(position: &Position) -> Event {
+    message("resync", position).data("{}")
 }
 
 fn concerns(change: &Change, user: &UserId) -> bool {
     change.topic == TASK_EVENTS && change.payload["user_id"] == json!(user.as_str())
 }
 
-fn task(change: &Change) -> Event {
+fn task(change: &Change, position: &Position) -> Event {
     // JSON of `serde_json` has no line breaks, which an event's data could not hold.
-    Event::default().event("task").id(change.id.to_string()).data(change.payload.to_string())
+    message("task", position).data(change.payload.to_string())
 }
 
-fn notification(shown: &Notification) -> Event {
-    Event::default().event("notification").id(shown.id.to_string()).data(json!(shown).to_string())
+fn notification(shown: &Notification, position: &Position) -> Event {
+    message("notification", position).data(json!(shown).to_string())
 }
 
 #[cfg(test)]
@@ -171,6 +206,10 @@ mod tests {
         }))
     }
 
+    fn position() -> Position {
+        "1.3:5:.".parse().unwrap()
+    }
+
     fn shown(event: &Event) -> String {
         format!("{event:?}")
     }
@@ -180,7 +219,7 @@ mod tests {
         let (sender, receiver) = broadcast::channel(8);
         let places = places();
         let place = places.clone().try_acquire_owned().unwrap();
-        let stream = changes(receiver, UserId::new("ada").unwrap(), place);
+        let stream = changes(receiver, UserId::new("ada").unwrap(), place, position());
         sender.send(change(TASK_EVENTS, "bob")).unwrap();
         sender.send(change("reminders", "ada")).unwrap();
         sender.send(notification("bob")).unwrap();
@@ -200,7 +239,7 @@ mod tests {
         let place = places().try_acquire_owned().unwrap();
         sender.send(change(TASK_EVENTS, "ada")).unwrap();
         sender.send(change(TASK_EVENTS, "ada")).unwrap();
-        let mut stream = Box::pin(changes(receiver, UserId::new("ada").unwrap(), place));
+        let mut stream = Box::pin(changes(receiver, UserId::new("ada").unwrap(), place, position()));
         assert!(shown(&stream.next().await.unwrap()).contains("resync"));
     }
 }

@@ -3,6 +3,7 @@
 mod claim;
 pub(crate) mod feed;
 pub(crate) mod news;
+mod position;
 pub mod relay;
 
 use serde::Serialize;
@@ -12,6 +13,7 @@ use uuid::Uuid;
 
 pub use feed::{Change, Feed, Told};
 pub use news::Waiter;
+pub use position::{NoPosition, Position};
 
 use crate::{dapr, tasks::UserId, telemetry::trace_context};
 
