@@ -77,7 +77,7 @@ impl Settings {
             web_push: web_push(&mut mistakes),
             webhooks: outbound(&mut mistakes, "WEBHOOK"),
             smtp: smtp(&mut mistakes),
-            ntfy: mistakes.note(optional("NTFY_BASE_URL")).flatten(),
+            ntfy: mistakes.note(optional("NTFY_BASE_URL").and_then(ntfy)).flatten(),
         };
         mistakes.unless_any(settings)
     }
@@ -100,10 +100,29 @@ fn web_push(mistakes: &mut Mistakes) -> Option<WebPush> {
 fn smtp(mistakes: &mut Mistakes) -> Option<Smtp> {
     let host = mistakes.note(optional("SMTP_HOST")).flatten()?;
     let mut secret = |name| mistakes.note(optional::<String>(name)).flatten().map(Sensitive::new);
-    let credentials = (secret("SMTP_USERNAME"), secret("SMTP_PASSWORD"));
+    let (username, password) = (secret("SMTP_USERNAME"), secret("SMTP_PASSWORD"));
+    let credentials = mistakes.note(credentials(username, password)).flatten();
     let (port, tls) = (mistakes.note(required("SMTP_PORT")), mistakes.note(required("SMTP_TLS")));
     let from = mistakes.note(required("SMTP_FROM"));
-    Some(Smtp { host, port: port?, tls: tls?, from: from?, credentials: credentials.0.zip(credentials.1) })
+    Some(Smtp { host, port: port?, tls: tls?, from: from?, credentials })
+}
+
+/// One without the other would be no login at all, and the server would say so with the first mail only.
+fn credentials(
+    username: Option<Sensitive>,
+    password: Option<Sensitive>,
+) -> Result<Option<(Sensitive, Sensitive)>, ConfigError> {
+    match (username, password) {
+        (Some(username), Some(password)) => Ok(Some((username, password))),
+        (None, None) => Ok(None),
+        _ => Err(ConfigError(vec!["SMTP_USERNAME and SMTP_PASSWORD belong together".to_owned()])),
+    }
+}
+
+fn ntfy(url: Option<Url>) -> Result<Option<Url>, ConfigError> {
+    let is_http = url.as_ref().is_none_or(|url| matches!(url.scheme(), "http" | "https"));
+    let mistake = || ConfigError(vec!["NTFY_BASE_URL must be a URL such as https://ntfy.example.com".to_owned()]);
+    is_http.then_some(url).ok_or_else(mistake)
 }
 
 /// Where addresses of users may lead; none if nothing is said of it.
@@ -118,4 +137,37 @@ fn outbound(mistakes: &mut Mistakes, prefix: &str) -> Option<Outbound> {
     let ports = text.split(',').map(|port| port.trim().parse().map_err(|error: ParseIntError| wrong(error)));
     let ports = mistakes.note(ports.collect::<Result<_, _>>());
     Some(Outbound { reach: reach?, ports: ports? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_without_a_password_is_a_mistake_and_so_is_a_password_without_a_user() {
+        let secret = |is_there: bool| is_there.then(|| Sensitive::new("hunter2"));
+        for (username, password, expected) in
+            [(false, false, Ok(false)), (true, true, Ok(true)), (true, false, Err(())), (false, true, Err(()))]
+        {
+            let read = credentials(secret(username), secret(password));
+            assert_eq!(read.as_ref().map(Option::is_some).map_err(|_| ()), expected, "{username} {password}");
+            assert!(
+                read.err()
+                    .is_none_or(|ConfigError(mistakes)| mistakes[0].starts_with("SMTP_USERNAME and SMTP_PASSWORD"))
+            );
+        }
+    }
+
+    #[test]
+    fn an_ntfy_server_is_reached_by_http() {
+        assert_eq!(ntfy(None), Ok(None));
+        for right in ["https://ntfy.sh", "http://10.0.0.1:8080/base"] {
+            let url: Option<Url> = right.parse().ok();
+            assert_eq!(ntfy(url.clone()), Ok(url), "{right}");
+        }
+        for wrong in ["ftp://ntfy.sh", "ntfy.sh:443", "file:///etc/passwd", "mailto:owner@example.org"] {
+            let ConfigError(mistakes) = ntfy(Some(wrong.parse().unwrap())).unwrap_err();
+            assert!(mistakes[0].starts_with("NTFY_BASE_URL must be"), "{mistakes:?}");
+        }
+    }
 }
