@@ -4,26 +4,38 @@ Decrypts Web Push by http-ece and checks its VAPID token by PyJWT, verifies webh
 aiosmtpd, and records what is published to it as to an ntfy server. Prints one line of JSON with its ports and keys, and
 answers GET /received with everything that it took. What it cannot verify it refuses with 400, and shows it there too.
 
+It takes the same over TLS, by a certificate of an authority of its own, which it shows as `ca`: `https` is a port for
+HTTP, `smtps` and `starttls` are for mails of the user that it names, by the one or the other way to encrypt.
+
 The last part of a path, of a topic and the user of an address say how to answer: `gone…` always 410, `busy…` the first
 time 503 (451), `unknown…` always 404 (550), `elsewhere…` a redirect.
 """
 
 import base64
+import datetime
 import email
 import email.policy
+import ipaddress
 import json
+import logging
 import os
 import secrets
 import socket
+import ssl
 import sys
+import tempfile
 import threading
+import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import http_ece
 import jwt
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from standardwebhooks import Webhook
 
 
@@ -38,6 +50,7 @@ def decode(text: str) -> bytes:
 BROWSER = ec.generate_private_key(ec.SECP256R1())
 AUTH = os.urandom(16)
 SIGNING = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+LOGIN = ("todo", secrets.token_urlsafe())
 RECEIVED: list[dict] = []
 BUSY: set[str] = set()
 LOCK = threading.Lock()
@@ -55,12 +68,12 @@ def first_time(name: str) -> bool:
         return new
 
 
-def push(headers, body: bytes) -> dict:
-    scheme, _, parameters = headers["authorization"].partition(" ")
-    assert scheme == "vapid", scheme
+def push(scheme: str, headers, body: bytes) -> dict:
+    kind, _, parameters = headers["authorization"].partition(" ")
+    assert kind == "vapid", kind
     parameters = dict(part.strip().split("=", 1) for part in parameters.split(","))
     key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), decode(parameters["k"]))
-    origin = "http://" + headers["host"]
+    origin = f"{scheme}://{headers['host']}"
     claims = jwt.decode(parameters["t"], key, algorithms=["ES256"], audience=origin, options={"require": ["exp", "sub"]})
     assert headers["content-encoding"] == "aes128gcm", headers["content-encoding"]
     clear = http_ece.decrypt(body, private_key=BROWSER, auth_secret=AUTH, version="aes128gcm")
@@ -73,12 +86,12 @@ def push(headers, body: bytes) -> dict:
     }
 
 
-def hook(headers, body: bytes) -> dict:
+def hook(_scheme: str, headers, body: bytes) -> dict:
     payload = Webhook(SIGNING).verify(body, {name.lower(): value for name, value in headers.items()})
     return {"id": headers["webhook-id"], "type": payload["type"], "message": payload["data"]}
 
 
-def ntfy(headers, body: bytes) -> dict:
+def ntfy(_scheme: str, headers, body: bytes) -> dict:
     payload = json.loads(body)
     assert set(payload) == {"topic", "title", "message"}, payload
     return {"token": headers["authorization"], "message": payload}
@@ -110,12 +123,13 @@ class Http(BaseHTTPRequestHandler):
             return self.answer(307, location="/hook/redirected")
         if name.startswith("busy") and first_time(f"{kind}/{name}"):
             return self.answer(503)
+        scheme = "https" if isinstance(self.connection, ssl.SSLSocket) else "http"
         try:
-            taken = {"push": push, "hook": hook, "ntfy": ntfy}[kind](self.headers, body)
+            taken = {"push": push, "hook": hook, "ntfy": ntfy}[kind](scheme, self.headers, body)
         except Exception as error:
             record({"kind": kind, "name": name, "refused": repr(error)})
             return self.answer(400)
-        record({"kind": kind, "name": name, **taken})
+        record({"kind": kind, "name": name, "scheme": scheme, **taken})
         return self.answer(201)
 
     def log_message(self, *_) -> None:
@@ -131,7 +145,7 @@ class Smtp:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, _server, _session, envelope):
+    async def handle_DATA(self, _server, session, envelope):
         mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
         record(
             {
@@ -139,10 +153,43 @@ class Smtp:
                 "name": envelope.rcpt_tos[0],
                 "id": mail["message-id"],
                 "from": mail["from"],
+                "user": session.auth_data and session.auth_data.login.decode(),
                 "message": {"title": mail["subject"], "message": mail.get_content().replace("\r\n", "\n").strip()},
             }
         )
         return "250 OK"
+
+
+def log_in(_server, _session, _envelope, _mechanism, given) -> AuthResult:
+    right = (given.login, given.password) == tuple(text.encode() for text in LOGIN)
+    # The server answers a wrong one by itself.
+    return AuthResult(success=right, handled=False, auth_data=given)
+
+
+def certificate(name: str, key, issuer: str, signer, *extensions: tuple[x509.ExtensionType, bool]) -> bytes:
+    """A certificate in PEM, for some days."""
+    named = lambda text: x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    builder = x509.CertificateBuilder(named(issuer), named(name), key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=7))
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
+    return builder.sign(signer, SHA256()).public_bytes(Encoding.PEM)
+
+
+def encryption(address: str) -> tuple[ssl.SSLContext, str]:
+    """What a server at this address encrypts with, and the authority that vouches for it."""
+    authority, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    issuer, own_address = "authority of the sink", x509.IPAddress(ipaddress.ip_address(address))
+    ca = certificate(issuer, authority, issuer, authority, (x509.BasicConstraints(True, None), True))
+    chain = certificate("sink", key, issuer, authority, (x509.SubjectAlternativeName([own_address]), False))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    # It is read from a file only.
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(chain + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context, ca.decode()
 
 
 def free_port(address: str) -> int:
@@ -156,10 +203,32 @@ def main(address: str, http_port: int = 0, smtp_port: int = 0) -> None:
     # The controller connects to the port that it is given, so that must not be 0.
     smtp = Controller(Smtp(), hostname=address, port=smtp_port or free_port(address))
     smtp.start()
+    context, ca = encryption(address)
+    https = ThreadingHTTPServer((address, 0), Http)
+    https.socket = context.wrap_socket(https.socket, server_side=True)
+    threading.Thread(target=https.serve_forever, daemon=True).start()
+    login = {"authenticator": log_in, "auth_required": True}
+    # aiosmtpd takes only STARTTLS for encrypted, and warns of the other way with each connection.
+    warnings.filterwarnings("ignore", "Requiring AUTH")
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
+    smtps = Controller(
+        Smtp(), hostname=address, port=free_port(address), ssl_context=context, auth_require_tls=False, **login
+    )
+    starttls = Controller(
+        Smtp(), hostname=address, port=free_port(address), tls_context=context, require_starttls=True, **login
+    )
+    for controller in (smtps, starttls):
+        controller.start()
     point = BROWSER.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     about = {
         "http": http.server_address[1],
         "smtp": smtp.port,
+        "https": https.server_address[1],
+        "smtps": smtps.port,
+        "starttls": starttls.port,
+        "ca": ca,
+        "user": LOGIN[0],
+        "password": LOGIN[1],
         "p256dh": encode(point),
         "auth": encode(AUTH),
         "secret": SIGNING,

@@ -4,6 +4,7 @@ mod batches;
 mod channels;
 mod contract;
 mod deliveries;
+mod encrypted;
 mod idempotency;
 mod judges;
 mod receiver;

@@ -5,10 +5,17 @@ use std::sync::Arc;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message as Mail, Tokio1Executor,
     message::{Mailbox, header::ContentType},
-    transport::smtp::{self, authentication::Credentials},
+    transport::smtp::{
+        self,
+        authentication::Credentials,
+        client::{Certificate, Tls, TlsParameters},
+    },
 };
 
-use super::{Failure, Parcel, Verdict, http::TIMEOUT};
+use super::{
+    Failure, Parcel, Verdict,
+    http::{TIMEOUT, authorities},
+};
 use crate::settings::{Smtp, SmtpTls};
 
 /// A way to the mail server. Cheap to clone.
@@ -25,11 +32,12 @@ impl std::fmt::Debug for Transport {
 }
 
 pub(super) fn transport(settings: &Smtp) -> Result<Transport, super::SetUpError> {
-    let builder = match settings.tls {
-        SmtpTls::Tls => AsyncSmtpTransport::<Tokio1Executor>::relay(&settings.host)?,
-        SmtpTls::StartTls => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(&settings.host)?,
-        SmtpTls::None => AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&settings.host),
+    let tls = match settings.tls {
+        SmtpTls::Tls => Tls::Wrapper(encryption(&settings.host)?),
+        SmtpTls::StartTls => Tls::Required(encryption(&settings.host)?),
+        SmtpTls::None => Tls::None,
     };
+    let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&settings.host).tls(tls);
     let builder = builder.port(settings.port).timeout(Some(TIMEOUT));
     let builder = match &settings.credentials {
         Some((username, password)) => {
@@ -38,6 +46,16 @@ pub(super) fn transport(settings: &Smtp) -> Result<Transport, super::SetUpError>
         None => builder,
     };
     Ok(Transport { smtp: Arc::new(builder.build()), from: settings.from.clone() })
+}
+
+/// By Mozilla's list, which lettre has, and what HTTPS trusts besides: a mail server inside a network often has a certificate of the
+/// network's own authority.
+fn encryption(host: &str) -> Result<TlsParameters, smtp::Error> {
+    let mut parameters = TlsParameters::builder(host.to_owned());
+    for authority in authorities() {
+        parameters = parameters.add_root_certificate(Certificate::from_der(authority.to_vec())?);
+    }
+    parameters.build()
 }
 
 impl Transport {

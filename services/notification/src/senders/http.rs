@@ -11,7 +11,7 @@ use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::CertificateDer};
 use tokio::time::timeout;
 use url::Url;
 
@@ -67,11 +67,19 @@ impl Client {
 /// The authorities of Mozilla's list, as images have none, and those of the system where there are any.
 pub(super) fn tls() -> Result<ClientConfig, rustls::Error> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots.add_parsable_certificates(authorities());
     Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth())
+}
+
+/// The authorities of the system, or those that `SSL_CERT_FILE` names.
+pub(super) fn authorities() -> Vec<CertificateDer<'static>> {
+    let mut certificates = rustls_native_certs::load_native_certs().certs;
+    // Some lists have one that is not to be read, which is no reason to trust none of the others.
+    certificates.retain(|certificate| RootCertStore::empty().add(certificate.clone()).is_ok());
+    certificates
 }
 
 fn judge<B>(answer: &axum::http::Response<B>) -> Result<(), Failure> {

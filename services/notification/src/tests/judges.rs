@@ -21,13 +21,18 @@ use crate::{
 const PUBLIC: &str = "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8";
 const PRIVATE: &str = "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw";
 
-struct Sink {
-    about: Value,
-    _process: Child,
+pub(super) struct Sink {
+    pub(super) about: Value,
+    _process: Option<Child>,
 }
 
 impl Sink {
-    async fn start() -> Self {
+    /// One that another process has started.
+    pub(super) fn of(about: Value) -> Self {
+        Self { about, _process: None }
+    }
+
+    pub(super) async fn start() -> Self {
         let python = std::env::var("TEST_PYTHON").expect(
             "this test needs a Python with the packages of the sink: run `cargo xtask test unit`, which sets TEST_PYTHON",
         );
@@ -37,10 +42,10 @@ impl Sink {
         let mut process = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).await.unwrap();
-        Self { about: serde_json::from_str(&line).unwrap(), _process: process }
+        Self { about: serde_json::from_str(&line).unwrap(), _process: Some(process) }
     }
 
-    fn port(&self, which: &str) -> u16 {
+    pub(super) fn port(&self, which: &str) -> u16 {
         u16::try_from(self.about[which].as_u64().unwrap()).unwrap()
     }
 
@@ -48,12 +53,13 @@ impl Sink {
         format!("http://127.0.0.1:{}{path}", self.port("http"))
     }
 
-    async fn received(&self) -> Vec<Value> {
+    pub(super) async fn received(&self) -> Vec<Value> {
         reqwest::Client::new().get(self.url("/received")).send().await.unwrap().json().await.unwrap()
     }
 
-    fn settings(&self) -> Settings {
-        let outbound = Outbound { reach: Reach::Loopback, ports: vec![self.port("http")] };
+    pub(super) fn settings(&self) -> Settings {
+        let ports = ["http", "https"].map(|which| self.port(which)).to_vec();
+        let outbound = Outbound { reach: Reach::Loopback, ports };
         let vapid = Vapid::new("mailto:owner@example.org".to_owned(), PUBLIC, PRIVATE).unwrap();
         Settings {
             web_push: Some(WebPush { vapid, outbound: outbound.clone() }),
@@ -76,7 +82,7 @@ impl Sink {
 }
 
 /// Adds an address and confirms it by the code in the mail that came.
-async fn confirmed(service: &Service, sink: &Sink, address: &str) {
+pub(super) async fn confirmed(service: &Service, sink: &Sink, address: &str) {
     let channel = service.add(json!({"kind": "email", "address": address})).await;
     service.deliver().await;
     let mail = sink.received().await.into_iter().rfind(|one| one["name"] == address).unwrap();
