@@ -2,6 +2,7 @@
 //! and show what is going on when they reach it.
 
 pub mod channel_sink;
+pub mod cut;
 pub mod database;
 pub mod dump;
 pub mod forward;

@@ -12,6 +12,7 @@ mod encrypted;
 mod everyday;
 mod external;
 mod local;
+mod long_outage;
 mod mcp;
 mod observability;
 mod outage;

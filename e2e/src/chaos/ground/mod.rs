@@ -123,7 +123,7 @@ impl Ground {
 
     /// Runs a shell's script in the broker's container and gives what it says. `$0` is the broker's address, the rest
     /// follows.
-    pub(super) async fn in_broker(&self, script: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    pub async fn in_broker(&self, script: &str, arguments: &[&str]) -> anyhow::Result<String> {
         match self {
             Self::Cluster(platform) => cluster::in_broker(&platform.namespace, script, arguments).await,
             Self::Local(platform) => local::in_broker(platform, script, arguments).await,
