@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use serde::Deserialize;
 use todo_crds::dapr::Component;
 
@@ -199,14 +199,19 @@ async fn ask(http: &Http, pod: &Pod) -> Answer {
 
 /// Whether the sidecar has never ended and was never ready since.
 fn is_new(pod: &Pod) -> bool {
-    let mut containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
-    containers.find(|container| container.name == DAPRD).is_none_or(|daprd| !daprd.ready && daprd.restart_count == 0)
+    state(pod).is_none_or(|daprd| !daprd.ready && daprd.restart_count == 0)
+}
+
+/// What the kubelet says of the sidecar, which may be one of the init containers that run on.
+fn state(pod: &Pod) -> Option<&ContainerStatus> {
+    let status = pod.status.as_ref()?;
+    let mut all = status.container_statuses.iter().flatten().chain(status.init_container_statuses.iter().flatten());
+    all.find(|container| container.name == DAPRD)
 }
 
 /// Why the sidecar does not run, in its own words if it left some.
 fn ended(pod: &Pod) -> Option<String> {
-    let mut containers = pod.status.as_ref()?.container_statuses.iter().flatten();
-    let daprd = containers.find(|container| container.name == DAPRD)?;
+    let daprd = state(pod)?;
     let state = daprd.state.as_ref()?;
     if state.running.is_some() {
         return None;
@@ -225,9 +230,8 @@ fn ended(pod: &Pod) -> Option<String> {
 }
 
 fn incarnation(pod: &Pod) -> String {
-    let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
-    let restarts = statuses.filter(|container| container.name == DAPRD).map(|container| container.restart_count);
-    format!("{} {}", pod.metadata.uid.as_deref().unwrap_or_default(), restarts.sum::<i32>())
+    let restarts = state(pod).map_or(0, |daprd| daprd.restart_count);
+    format!("{} {restarts}", pod.metadata.uid.as_deref().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -279,13 +283,19 @@ mod tests {
     }
 
     #[test]
-    fn a_sidecar_that_ended_is_quoted() {
-        let pod: Pod = serde_json::from_value(json!({"status": {"containerStatuses": [{
-            "name": "daprd", "image": "", "imageID": "", "ready": false, "restartCount": 1,
-            "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-            "lastState": {"terminated": {"exitCode": 1, "message": "{\"msg\":\"init timeout for component kafka-pubsub\"}"}},
-        }]}}))
-        .unwrap();
-        assert_eq!(ended(&pod).as_deref(), Some("its sidecar ended: init timeout for component kafka-pubsub"));
+    fn a_sidecar_that_ended_is_quoted_and_no_longer_new_wherever_the_pod_lists_it() {
+        for list in ["containerStatuses", "initContainerStatuses"] {
+            let pod: Pod = serde_json::from_value(json!({"status": {list: [{
+                "name": "daprd", "image": "", "imageID": "", "ready": false, "restartCount": 1,
+                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                "lastState": {"terminated": {"exitCode": 1,
+                    "message": "{\"msg\":\"init timeout for component kafka-pubsub\"}"}},
+            }]}}))
+            .unwrap();
+            let words = "its sidecar ended: init timeout for component kafka-pubsub";
+            assert_eq!(ended(&pod).as_deref(), Some(words), "{list}");
+            assert!(!is_new(&pod), "{list}");
+            assert_eq!(incarnation(&pod), " 1", "{list}");
+        }
     }
 }

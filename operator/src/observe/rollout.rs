@@ -142,9 +142,8 @@ fn container_trouble(container: &ContainerStatus) -> Option<(String, String)> {
                 Some((reason.to_owned(), last_words().unwrap_or_else(|| "ends again and again".to_owned())))
             }
             _ => {
-                // The kubelet goes to and fro between these two.
-                let reason = if reason == "ErrImagePull" { "ImagePullBackOff" } else { reason };
                 let said = waiting.message.as_deref().unwrap_or("cannot start");
+                let (reason, said) = pull(reason, said).unwrap_or_else(|| (reason, said.to_owned()));
                 Some((reason.to_owned(), format!("{reason}: {said}")))
             }
         };
@@ -157,6 +156,24 @@ fn container_trouble(container: &ContainerStatus) -> Option<(String, String)> {
     (loops && container.restart_count >= CRASHES)
         .then(|| last_words().map(|words| ("CrashLoopBackOff".to_owned(), words)))
         .flatten()
+}
+
+/// What is to be said of an image that cannot be pulled. The kubelet goes to and fro between a try and the wait for the next
+/// one, which it explains by the try before: `Back-off pulling image "x": ErrImagePull: not found`. That is one thing, and a
+/// status is to say one thing about it.
+fn pull(reason: &str, said: &str) -> Option<(&'static str, String)> {
+    const WAIT: &str = "ImagePullBackOff";
+    const TRY: &str = "ErrImagePull";
+    match reason {
+        TRY => Some((WAIT, said.to_owned())),
+        "RegistryUnavailable" | "SignatureValidationFailed" => Some((WAIT, format!("{reason}: {said}"))),
+        WAIT => {
+            let before = said.strip_prefix("Back-off pulling image \"").and_then(|rest| rest.split_once("\": "));
+            let cause = before.map_or(said, |(_, cause)| cause);
+            Some((WAIT, cause.strip_prefix(TRY).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(cause).to_owned()))
+        }
+        _ => None,
+    }
 }
 
 /// Whether a container ran for less time than it takes the kubelet to forget that it ended. None of ours is to end by
@@ -336,12 +353,21 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_cannot_be_pulled_has_one_reason() {
-        for reason in ["ErrImagePull", "ImagePullBackOff"] {
-            let found = trouble(&waiting(reason, "not found", &json!({})));
-            let words = "container daprd: ImagePullBackOff: not found".to_owned();
-            assert_eq!(found, Some(("ImagePullBackOff".to_owned(), words)));
+    fn an_image_that_cannot_be_pulled_is_told_in_the_same_words_between_two_tries() {
+        let told = |reason: &str, message: &str| trouble(&waiting(reason, message, &json!({})));
+        for (reason, tried, said) in [
+            ("ErrImagePull", "rpc error: r/x:1: not found", "rpc error: r/x:1: not found"),
+            ("RegistryUnavailable", "no route", "RegistryUnavailable: no route"),
+        ] {
+            let between = format!("Back-off pulling image \"r/x:1\": {reason}: {tried}");
+            let words = format!("container daprd: ImagePullBackOff: {said}");
+            let expected = Some(("ImagePullBackOff".to_owned(), words));
+            assert_eq!(told(reason, tried), expected);
+            assert_eq!(told("ImagePullBackOff", &between), expected);
         }
+        let unexplained = "Back-off pulling image \"r/x:1\"";
+        let words = format!("container daprd: ImagePullBackOff: {unexplained}");
+        assert_eq!(told("ImagePullBackOff", unexplained), Some(("ImagePullBackOff".to_owned(), words)));
     }
 
     #[test]
