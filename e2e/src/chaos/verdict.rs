@@ -73,6 +73,7 @@ impl fmt::Display for Violation {
 pub fn violations(history: &History, facts: &Facts) -> Vec<Violation> {
     let mut found = Vec::new();
     changes(history, facts, &mut found);
+    creates(history, facts, &mut found);
     effects(history, facts, &mut found);
     publication(history, facts, &mut found);
     order(facts, &mut found);
@@ -110,6 +111,21 @@ fn changes(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
             Outcome::Acknowledged if !stored => found.push(Violation::Lost(which)),
             Outcome::Refused if stored => found.push(Violation::Phantom(which)),
             _ => {}
+        }
+    }
+}
+
+/// No create was stored twice, whatever its client was told: each title was asked for once.
+fn creates(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
+    let mut stored: BTreeMap<&str, usize> = BTreeMap::new();
+    for task in facts.tasks.iter().filter(|task| task.spawned_by.is_none()) {
+        *stored.entry(task.title.as_str()).or_default() += 1;
+    }
+    for operation in &history.0 {
+        let Request::Create { title, .. } = &operation.request else { continue };
+        let count = stored.get(title.as_str()).copied().unwrap_or_default();
+        if count > 1 {
+            found.push(Violation::DoubleEffect(format!("create of {title} ({count} times)")));
         }
     }
 }

@@ -178,7 +178,12 @@ fn each_way_to_go_wrong_is_found() {
 
 #[test]
 fn each_way_to_go_wrong_with_reminders_and_events_of_others_is_found() {
-    let wrong: [Wrong; 9] = [
+    let wrong: [Wrong; 10] = [
+        (
+            "a create that was sent again and done again",
+            |_, facts| facts.tasks.extend([15, 16].map(|id| task(Uuid::from_u128(id), "c", 0, None))),
+            |found| matches!(found, Violation::DoubleEffect(_)),
+        ),
         (
             "acknowledged to the broker before the commit",
             |_, facts| facts.handled.retain(|id| *id != CREATED),

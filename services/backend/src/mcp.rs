@@ -15,7 +15,7 @@ use rmcp::{
     },
 };
 use serde_json::{Map, Value};
-use todo_common::{auth, telemetry::trace_context};
+use todo_common::{auth, idempotency::Once, problem::Problem, telemetry::trace_context};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -81,9 +81,12 @@ impl ServerHandler for Tools {
     ) -> Result<CallToolResponse, ErrorData> {
         let tool = Tool::named(&request.name)
             .ok_or_else(|| ErrorData::invalid_params(format!("there is no tool {}", request.name), None))?;
-        let headers = context.extensions.get::<Parts>().map(|parts| parts.headers.clone()).unwrap_or_default();
+        let arguments = request.arguments.unwrap_or_default();
+        let parts = context.extensions.get::<Parts>();
+        let headers = parts.map(|parts| parts.headers.clone()).unwrap_or_default();
         let parent = headers.get("traceparent").and_then(|value| value.to_str().ok());
-        let work = self.call(tool, request.arguments.unwrap_or_default(), &headers);
+        let once = once(parts, tool, &arguments);
+        let work = self.call(tool, arguments, once, &headers);
         // The handler runs in a task of its own, which does not have the trace of the request.
         Ok(trace_context::scope(parent, work).await.into())
     }
@@ -91,13 +94,19 @@ impl ServerHandler for Tools {
 
 impl Tools {
     /// What a caller can put right is the text of a failed result, which models read; so is a failure of ours, in general words.
-    async fn call(&self, tool: Tool, arguments: Map<String, Value>, headers: &HeaderMap) -> CallToolResult {
+    async fn call(
+        &self,
+        tool: Tool,
+        arguments: Map<String, Value>,
+        once: Result<Option<Once>, Problem>,
+        headers: &HeaderMap,
+    ) -> CallToolResult {
         let user_id = arguments.get("user_id").and_then(Value::as_str);
-        let user = match auth::user(user_id, None, headers) {
-            Ok(user) => user,
-            Err(problem) => return failed(problem.sentence()),
+        let (user, once) = match (auth::user(user_id, None, headers), once) {
+            (Ok(user), Ok(once)) => (user, once),
+            (Err(problem), _) | (_, Err(problem)) => return failed(problem.sentence()),
         };
-        match tools::call(&self.app, &user, tool, arguments).await {
+        match tools::call(&self.app, &user, once.as_ref(), tool, arguments).await {
             Ok(result) => {
                 conversation::remember_action(&self.app.dapr, &user, tool.name()).await;
                 CallToolResult::structured(result)
@@ -106,6 +115,13 @@ impl Tools {
             Err(tools::Error::Failed(problem)) => failed(problem.sentence()),
         }
     }
+}
+
+/// Whether this call is to be done once. The body is read by now: what it asked for stands for it.
+fn once(parts: Option<&Parts>, tool: Tool, arguments: &Map<String, Value>) -> Result<Option<Once>, Problem> {
+    let Some(parts) = parts else { return Ok(None) };
+    let asked = serde_json::to_vec(&(tool.name(), arguments)).map_err(|_| Problem::internal())?;
+    Once::of(parts, &asked)
 }
 
 fn failed(words: String) -> CallToolResult {

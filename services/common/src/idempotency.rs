@@ -3,6 +3,9 @@
 //!
 //! Key, answer and effect are one transaction, so a crash leaves all or nothing. Whoever is under way holds an advisory lock of its
 //! transaction, which goes with it. A request that failed had no effect: nothing of it is kept, and the same key may be tried again.
+//!
+//! A sidecar that loses its connection to another one sends a request again, though the first may have been done. So whoever of the
+//! platform sends a write to a sidecar names it by [`REQUEST_ID`], and what arrives twice is done once without any wish of the caller.
 
 use axum::{
     body::{Bytes, to_bytes},
@@ -18,6 +21,7 @@ use axum::{
 use sha2::{Digest, Sha256};
 use sqlx::{FromRow, PgConnection, types::Json};
 use utoipa::IntoParams;
+use uuid::Uuid;
 
 use crate::{
     database::Database,
@@ -26,11 +30,17 @@ use crate::{
 };
 
 pub(crate) const HEADER: &str = "idempotency-key";
+/// A UUID that a request has from whoever gives it to a sidecar, and keeps if that sends it again.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("todo-request-id");
 /// Says that an answer was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const LONGEST_KEY: usize = 255;
 /// Keys of one user in a day.
 const MOST_KEYS: i64 = 10_000;
+/// How long an answer is kept.
+const HOURS: i32 = 24;
+/// The same where nobody has asked for it: a sidecar sends a request again within seconds.
+const HOURS_BY_ID: i32 = 1;
 /// Headers that are a part of an answer.
 const KEPT_HEADERS: [HeaderName; 3] = [CONTENT_TYPE, ETAG, LOCATION];
 
@@ -47,15 +57,29 @@ pub struct IdempotencyKey {
 /// A request that is to be done once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Once {
+    by: By,
     key: String,
     /// Hash of the request: another one must not come with the same key.
     fingerprint: Vec<u8>,
 }
 
+/// Who says that it is to be done once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// The caller, who may send it again.
+    Caller,
+    /// Who has passed it to a sidecar, which may send it again.
+    Way,
+}
+
 impl Once {
-    /// What the caller wishes for this request, if anything.
+    /// By the caller's key, or else by the request's own id, if it has either.
     pub fn of(parts: &Parts, body: &[u8]) -> Result<Option<Self>, Problem> {
-        let Some(key) = key(&parts.headers)? else { return Ok(None) };
+        let (by, key) = match (key(&parts.headers)?, request_id(&parts.headers)?) {
+            (Some(key), _) => (By::Caller, key),
+            (None, Some(id)) => (By::Way, id.to_string()),
+            (None, None) => return Ok(None),
+        };
         let mut hash = Sha256::new();
         let if_match = parts.headers.get(IF_MATCH).map(HeaderValue::as_bytes).unwrap_or_default();
         let target = parts.uri.path_and_query().map(PathAndQuery::as_str).unwrap_or_default();
@@ -64,7 +88,20 @@ impl Once {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        Ok(Some(Self { key, fingerprint: hash.finalize().to_vec() }))
+        Ok(Some(Self { by, key, fingerprint: hash.finalize().to_vec() }))
+    }
+
+    /// The id of a request to another service that belongs to this one: the same, whenever this one comes.
+    pub fn request_id_of_part(&self) -> Uuid {
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, &[self.key.as_bytes(), &self.fingerprint].concat())
+    }
+
+    /// Under whom it is kept. No user's name begins with the sign, so ids that are made for requests are never a user's keys.
+    fn owner(&self, user: &UserId) -> String {
+        match self.by {
+            By::Caller => user.as_str().to_owned(),
+            By::Way => format!("${user}"),
+        }
     }
 }
 
@@ -94,6 +131,13 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let is_key =
         (1..=LONGEST_KEY).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '\\');
     if is_key && values.next().is_none() { Ok(Some(text.to_owned())) } else { Err(wrong()) }
+}
+
+/// The id of a request, if it has one.
+fn request_id(headers: &HeaderMap) -> Result<Option<Uuid>, Problem> {
+    let wrong = || Problem::bad_request(format!("{REQUEST_ID} must be one UUID"));
+    let read = |value: &HeaderValue| value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(wrong);
+    headers.get(REQUEST_ID).map(read).transpose()
 }
 
 /// Does `work` in a transaction of its own; where the request is to be done `once`, only if it was not done before.
@@ -164,26 +208,24 @@ struct Kept {
 
 /// The answer that was given before. Without one, the request may be done, and nobody else can do it until the transaction ends.
 async fn find(connection: &mut PgConnection, user: &UserId, once: &Once) -> Result<Option<Response>, Problem> {
-    let locked: bool =
-        sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency/' || $1 || '/' || $2, 0))")
-            .bind(user)
-            .bind(&once.key)
-            .fetch_one(&mut *connection)
-            .await?;
-    if !locked {
+    if !lock(&mut *connection, user, once).await? {
         let title = "A request with this idempotency key is under way";
         return Err(Problem::new(StatusCode::CONFLICT, "under-way", title).detail("wait for its end, or ask again"));
     }
     let kept: Option<Kept> = sqlx::query_as(
         "SELECT fingerprint, status, headers, body FROM idempotency_keys
-         WHERE user_id = $1 AND key = $2 AND created_at > now() - interval '24 hours'",
+         WHERE user_id = $1 AND key = $2 AND created_at > now() - make_interval(hours => $3)",
     )
-    .bind(user)
+    .bind(once.owner(user))
     .bind(&once.key)
+    .bind(HOURS)
     .fetch_optional(&mut *connection)
     .await?;
     let Some(Kept { fingerprint, status, headers, body }) = kept else {
-        return have_room(connection, user).await.map(|()| None);
+        if once.by == By::Caller {
+            have_room(connection, user).await?;
+        }
+        return Ok(None);
     };
     if fingerprint != once.fingerprint {
         let title = "Another request had this idempotency key";
@@ -198,13 +240,32 @@ async fn find(connection: &mut PgConnection, user: &UserId, once: &Once) -> Resu
     Ok(Some(answer))
 }
 
+/// Keeps everybody else from doing the request until the transaction ends; or says that somebody does it.
+async fn lock(connection: &mut PgConnection, user: &UserId, once: &Once) -> Result<bool, sqlx::Error> {
+    let name = format!("idempotency/{}/{}", once.owner(user), once.key);
+    match once.by {
+        By::Caller => {
+            sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))")
+                .bind(name)
+                .fetch_one(connection)
+                .await
+        }
+        // The caller knows of one request only, and waits for its answer.
+        By::Way => {
+            let wait = sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(name);
+            wait.execute(connection).await.map(|_| true)
+        }
+    }
+}
+
 async fn have_room(connection: &mut PgConnection, user: &UserId) -> Result<(), Problem> {
     let keys: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM (SELECT FROM idempotency_keys WHERE user_id = $1 AND created_at > now() - interval '24 hours'
-         LIMIT $2) AS kept",
+        "SELECT count(*) FROM (SELECT FROM idempotency_keys
+            WHERE user_id = $1 AND created_at > now() - make_interval(hours => $3) LIMIT $2) AS kept",
     )
     .bind(user)
     .bind(MOST_KEYS)
+    .bind(HOURS)
     .fetch_one(connection)
     .await?;
     if keys < MOST_KEYS {
@@ -225,18 +286,22 @@ async fn keep(
 ) -> Result<(), sqlx::Error> {
     let kept = KEPT_HEADERS.iter().filter_map(|name| Some((name.as_str(), headers.get(name)?.to_str().ok()?)));
     let headers: Vec<_> = kept.collect();
+    // What is kept for a shorter time is written as if it were older.
+    let age = if once.by == By::Way { HOURS - HOURS_BY_ID } else { 0 };
     // One that is there has expired, or it would have been found.
     sqlx::query(
-        "INSERT INTO idempotency_keys (user_id, key, fingerprint, status, headers, body) VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO idempotency_keys (user_id, key, fingerprint, status, headers, body, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, now() - make_interval(hours => $7))
          ON CONFLICT (user_id, key) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status,
-             headers = excluded.headers, body = excluded.body, created_at = now()",
+             headers = excluded.headers, body = excluded.body, created_at = excluded.created_at",
     )
-    .bind(user)
+    .bind(once.owner(user))
     .bind(&once.key)
     .bind(&once.fingerprint)
     .bind(i16::try_from(status.as_u16()).unwrap_or_default())
     .bind(Json(headers))
     .bind(body)
+    .bind(age)
     .execute(connection)
     .await
     .map(drop)
@@ -262,6 +327,17 @@ mod tests {
         assert_eq!(Some(quoted.clone()), once("POST", "/a", &[(HEADER, " k-1 ")], "{}").unwrap());
         assert_eq!(quoted.key, "k-1");
         assert_eq!(once("POST", "/a", &[], "{}"), Ok(None));
+    }
+
+    #[test]
+    fn a_request_has_its_own_id_where_the_caller_has_no_key() {
+        let id = ("todo-request-id", "0193a1b0-7c1e-7000-8000-000000000001");
+        let by_id = once("POST", "/a", &[id], "{}").unwrap().unwrap();
+        let by_key = once("POST", "/a", &[id, (HEADER, id.1)], "{}").unwrap().unwrap();
+        assert_eq!((by_id.by, by_key.by), (By::Way, By::Caller));
+        let ada = UserId::new("ada").unwrap();
+        assert_ne!(by_id.owner(&ada), by_key.owner(&ada), "whatever key a user takes");
+        assert!(once("POST", "/a", &[(id.0, "1")], "{}").is_err());
     }
 
     #[test]

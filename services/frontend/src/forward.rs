@@ -13,9 +13,10 @@ use axum::{
 };
 use futures::StreamExt;
 use reqwest::redirect::Policy;
-use todo_common::{dapr, problem::Problem, server::BODY_LIMIT};
+use todo_common::{dapr, idempotency::REQUEST_ID, problem::Problem, server::BODY_LIMIT};
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     answer::{self, LONGEST_ERROR},
@@ -97,8 +98,13 @@ impl Forwarder {
             !headers::asks_for_stream(&parts.headers) || self.streams.arrive().await.unwrap_or(false)
         };
         let body = self.read(body).await?;
-        let call =
+        let changes = !parts.method.is_safe();
+        let mut call =
             self.http.request(parts.method, url).headers(headers::of_request(&parts.headers, streams)).body(body);
+        if changes {
+            // A sidecar whose connection breaks sends it again, though it may have been done: by this the service knows it.
+            call = call.header(REQUEST_ID, Uuid::new_v4().to_string());
+        }
         let answer = call.send().await.map_err(|error| answer::transport_problem(target.app(), error))?;
         self.pass_on(target, answer).await
     }

@@ -8,6 +8,8 @@ use axum::http::{
     },
 };
 
+use todo_common::idempotency::REQUEST_ID;
+
 const EVENT_STREAM: &[u8] = b"text/event-stream";
 
 /// Headers of a request as the sidecar gets them. `streams`: whether it passes event streams on.
@@ -18,6 +20,8 @@ pub(crate) fn of_request(headers: &HeaderMap, streams: bool) -> HeaderMap {
     passed.remove(CONTENT_LENGTH);
     // The body is there already, nobody has to be asked for it.
     passed.remove(EXPECT);
+    // It is for us to say which request this is.
+    passed.remove(REQUEST_ID);
     // Dapr takes `authorization: Basic dapr-app-id:…` as another way to name the app to call.
     if headers.get(AUTHORIZATION).is_some_and(is_basic) {
         passed.remove(AUTHORIZATION);

@@ -161,6 +161,33 @@ async fn a_request_arrives_with_its_method_body_and_trace_and_without_words_to_t
 }
 
 #[tokio::test]
+async fn each_request_that_may_change_something_has_an_id_that_no_other_has() {
+    let app = frontend("1.16.0", echo()).await;
+    let guessed = Uuid::new_v4().to_string();
+    let headers = [("todo-request-id", guessed.as_str()), ("idempotency-key", "mine")];
+    let seen = async |method: Method, path| {
+        json_of(app.clone().oneshot(request(method, path, &headers, "{}")).await.unwrap()).await["headers"].clone()
+    };
+    let mut ids = vec![guessed.clone()];
+    for (method, path) in [
+        (Method::POST, "/api/tasks"),
+        (Method::POST, "/api/tasks"),
+        (Method::PATCH, "/api/tasks/42"),
+        (Method::PUT, "/api/tasks/42"),
+        (Method::DELETE, "/api/tasks/42"),
+        (Method::POST, "/mcp"),
+        (Method::POST, "/api/notifications/channels"),
+    ] {
+        let seen = seen(method.clone(), path).await;
+        let id = seen["todo-request-id"].as_str().unwrap_or_else(|| panic!("{method} {path}: {seen}"));
+        assert!(Uuid::parse_str(id).is_ok() && !ids.iter().any(|other| other == id), "{method} {path}: {id}");
+        ids.push(id.to_owned());
+        assert_eq!(seen["idempotency-key"], "mine");
+    }
+    assert_eq!(seen(Method::GET, "/api/tasks").await["todo-request-id"], Value::Null);
+}
+
+#[tokio::test]
 async fn no_path_leads_out_of_the_api() {
     let app = frontend("1.16.0", echo()).await;
     for path in ["/api/../reminder-cron", "/api/%2e%2e/reminder-cron", "/api/..%2freminder-cron", "/api//tasks"] {

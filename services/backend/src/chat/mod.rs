@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use todo_common::{
     auth,
-    idempotency::{self, IdempotencyKey, Keyed},
+    idempotency::{self, IdempotencyKey, Keyed, Once},
     problem::{FieldError, Json, Problem},
 };
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
 
 use crate::{
     app::App,
@@ -94,9 +95,11 @@ async fn chat(
     };
     let clock = Clock { now: Utc::now(), zone };
     let shown = stored.as_ref().map(|(conversation, _)| conversation.shown.clone()).unwrap_or_default();
+    // A sentence that is said again because there was no answer tells the person once.
+    let id_of_part = once.as_ref().map_or_else(Uuid::new_v4, Once::request_id_of_part);
     let mut exchange = None;
     let take_turn = async |connection: &mut PgConnection| {
-        let mut turn = Turn { connection, dapr: &app.dapr, user: &user, clock, shown, calls: Vec::new() };
+        let mut turn = Turn { connection, dapr: &app.dapr, user: &user, clock, id_of_part, shown, calls: Vec::new() };
         let response = turn.run(command::parse(&request.message, &clock)).await?;
         let Turn { shown, calls, .. } = turn;
         exchange = Some(Exchange { message: request.message, response: response.clone(), shown, at: clock.now });

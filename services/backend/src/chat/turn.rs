@@ -53,6 +53,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) user: &'a UserId,
     /// When, and in which zone.
     pub(crate) clock: Clock,
+    /// Of the request that it sends to another service, if it sends one.
+    pub(crate) id_of_part: Uuid,
     /// The tasks of the list that was shown last, which numbers count.
     pub(crate) shown: Vec<Uuid>,
     /// The tools called so far.
@@ -189,7 +191,7 @@ impl Turn<'_> {
 
     async fn notify(&mut self) -> Result<String, Stop> {
         const MESSAGE: &str = "This is a test notification.";
-        let result = peers::notify(self.dapr, self.user, MESSAGE).await.map_err(Stop::Fail)?;
+        let result = peers::notify(self.dapr, self.user, self.id_of_part, MESSAGE).await.map_err(Stop::Fail)?;
         self.calls.push(ToolCall {
             name: "send_notification",
             arguments: fields(&[("user_id", json!(self.user.as_str())), ("message", json!(MESSAGE))]),

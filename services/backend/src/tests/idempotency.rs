@@ -170,3 +170,66 @@ async fn a_sentence_that_is_said_twice_with_one_key_is_done_once_and_is_in_its_c
     })
     .await;
 }
+
+const ID: (&str, &str) = ("todo-request-id", "0193a1b0-7c1e-7000-8000-000000000001");
+
+#[tokio::test]
+async fn a_request_that_the_sidecar_sends_again_is_done_once_without_a_key() {
+    with_backend(async |backend| {
+        let send = async |body| backend.send_with(Method::POST, "/api/tasks", &[ID], body).await;
+        let task = json!({"user_id": "ada", "title": "buy milk"});
+        // At the same time, too: its caller knows of one request and waits for its answer.
+        let answers = futures::future::join_all((0..4).map(|_| send(task.clone()))).await;
+        for answer in &answers {
+            assert_eq!((answer.status, &answer.body), (StatusCode::CREATED, &answers[0].body), "{answer:?}");
+        }
+        assert_eq!((count(&backend, "tasks").await, count(&backend, "outbox").await), (1, 1));
+        let kept = "SELECT count(*) FROM idempotency_keys WHERE created_at < now() - interval '22 hours'";
+        let kept: i64 = sqlx::query_scalar(kept).fetch_one(&backend.pool).await.unwrap();
+        assert_eq!(kept, 1, "for a short time, as if it were older");
+
+        let many =
+            "INSERT INTO idempotency_keys SELECT 'bob', n::text, '', 200, '[]', '' FROM generate_series(1, 10000) AS n";
+        sqlx::query(many).execute(&backend.pool).await.unwrap();
+        let of_bob = send(json!({"user_id": "bob", "title": "buy milk"})).await;
+        assert_eq!(of_bob.status, StatusCode::CREATED, "it is none of the user's keys: {of_bob:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_tool_that_is_called_twice_by_one_request_works_once() {
+    with_backend(async |backend| {
+        let call = async |title: &str| {
+            let arguments = json!({"name": "create_task", "arguments": {"user_id": "ada", "title": title}});
+            let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": arguments});
+            let headers = [("accept", "application/json, text/event-stream"), ("host", "backend-service"), ID];
+            backend.send_with(Method::POST, "/mcp", &headers, body).await.body["result"].clone()
+        };
+        let first = call("buy milk").await;
+        assert_eq!(first["structuredContent"]["status"], "created", "{first}");
+        assert_eq!(call("buy milk").await, first);
+        assert_eq!(count(&backend, "tasks").await, 1);
+        assert_eq!(call("buy bread").await["isError"], true, "it is another request");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_asks_again_for_a_notification_with_one_key_asks_for_the_same_one() {
+    with_backend(async |backend| {
+        let say = async |headers: &[(&str, &str)]| {
+            let body = json!({"user_id": "ada", "message": "send me a test notification"});
+            let answer = backend.send_with(Method::POST, "/api/chat", headers, body).await;
+            assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        };
+        say(&[KEY]).await;
+        // As after a crash before the commit: the notification was asked for, and nothing is known of it here.
+        sqlx::query("DELETE FROM idempotency_keys").execute(&backend.pool).await.unwrap();
+        say(&[KEY]).await;
+        say(&[]).await;
+        let ids = backend.sidecar.call_ids();
+        assert!(ids[0] == ids[1] && ids[1] != ids[2], "{ids:?}");
+    })
+    .await;
+}

@@ -25,6 +25,7 @@ pub(super) struct Sidecar {
 struct Seen {
     state: BTreeMap<String, (u64, Value)>,
     calls: Vec<(String, Value)>,
+    call_ids: Vec<String>,
     before_next_save: Option<(String, Value)>,
     jobs: Vec<(String, Value)>,
 }
@@ -52,6 +53,11 @@ impl Sidecar {
     /// Calls of other services: `app/method` and body.
     pub(super) fn calls(&self) -> Vec<(String, Value)> {
         self.seen.lock().unwrap().calls.clone()
+    }
+
+    /// Ids of those calls.
+    pub(super) fn call_ids(&self) -> Vec<String> {
+        self.seen.lock().unwrap().call_ids.clone()
     }
 
     /// Jobs that were set: names and bodies.
@@ -114,9 +120,12 @@ async fn remove(State(seen): Shared, Path(key): Path<String>, headers: HeaderMap
 async fn invoke(
     State(seen): Shared,
     Path((app, method)): Path<(String, String)>,
+    headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Json<Value> {
-    seen.lock().unwrap().calls.push((format!("{app}/{method}"), body));
+    let mut seen = seen.lock().unwrap();
+    seen.calls.push((format!("{app}/{method}"), body));
+    seen.call_ids.push(headers["todo-request-id"].to_str().unwrap().to_owned());
     Json(json!({"status": "done"}))
 }
 

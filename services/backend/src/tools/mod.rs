@@ -3,10 +3,12 @@
 mod arguments;
 mod definition;
 
+use axum::body::to_bytes;
 use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
 use todo_common::{
-    problem::Problem,
+    idempotency::{self, Once},
+    problem::{Json, Problem},
     tasks::{self, Sort, TaskError, TaskFilter, UserId},
 };
 
@@ -38,14 +40,28 @@ impl From<TaskError> for Error {
     }
 }
 
-/// Calls a tool for `user`. The result is what the tool's output schema says.
-pub(crate) async fn call(app: &App, user: &UserId, tool: Tool, arguments: Map<String, Value>) -> Result<Value, Error> {
-    let mut transaction = app.database.begin().await?;
-    let result = run(&mut transaction, user, tool, arguments).await?;
-    if !tool.hints().read_only {
-        app.database.commit(transaction).await?;
+/// Calls a tool for `user`; one that changes something does it once, where that is asked for. The result is what the tool's output
+/// schema says.
+pub(crate) async fn call(
+    app: &App,
+    user: &UserId,
+    once: Option<&Once>,
+    tool: Tool,
+    arguments: Map<String, Value>,
+) -> Result<Value, Error> {
+    if tool.hints().read_only {
+        let mut transaction = app.database.begin().await?;
+        return run(&mut transaction, user, tool, arguments).await;
     }
-    Ok(result)
+    let work = async |connection: &mut PgConnection| match run(connection, user, tool, arguments).await {
+        Ok(result) => Ok(Json(result)),
+        Err(Error::Refused(words)) => Err(Problem::bad_request(words)),
+        Err(Error::Failed(problem)) => Err(problem),
+    };
+    let answer = idempotency::write(&app.database, user, once, work).await?;
+    // Our own answer, in memory already.
+    let body = to_bytes(answer.into_body(), usize::MAX).await.map_err(|_| Problem::internal())?;
+    Ok(serde_json::from_slice(&body).map_err(|_| Problem::internal())?)
 }
 
 /// The same in a transaction of the caller, which is to be committed if it changes something.

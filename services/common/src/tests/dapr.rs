@@ -11,6 +11,7 @@ use axum::{
 };
 use reqwest::Method as Verb;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::{
     dapr::{Client, Error, Event},
@@ -22,6 +23,7 @@ struct Seen {
     request: String,
     content_type: Option<String>,
     traceparent: Option<String>,
+    request_id: Option<String>,
     body: Value,
 }
 
@@ -34,6 +36,7 @@ async fn answer(State(log): State<Log>, method: Method, uri: Uri, headers: Heade
         request: format!("{method} {uri}"),
         content_type: header("content-type"),
         traceparent: header("traceparent"),
+        request_id: header("todo-request-id"),
         body: body.clone(),
     });
     match uri.path() {
@@ -151,9 +154,10 @@ async fn secrets_and_other_services_are_reached_through_the_sidecar() {
     let secret = client.secret("kubernetes-secrets", "postgres-connection").await.unwrap();
     assert_eq!(secret["connection-string"].expose(), "hunter2");
     assert!(!format!("{secret:?}").contains("hunter2"));
-    let answer =
-        client.invoke("notification-service", Verb::POST, "/send-notification", &json!({"user_id": "ada"})).await;
+    let (id, body) = (Uuid::new_v4(), json!({"user_id": "ada"}));
+    let answer = client.invoke("notification-service", Verb::POST, "/send-notification", id, &body).await;
     assert_eq!(answer.unwrap(), json!({"id": "n1"}));
+    assert_eq!(last(&log).request_id, Some(id.to_string()));
     assert!(client.outbound_ready().await);
     client.state_get::<Value>("statestore", "../secrets/x").await.unwrap_err();
     assert_eq!(

@@ -85,11 +85,24 @@ interface Problem {
 /** What went wrong, in words that can be shown. */
 export class ApiError extends Error {}
 
+interface Options {
+  query?: Record<string, string | undefined>;
+  body?: unknown;
+  timeout?: number;
+  /** Any text that no other request has: with it this one is done once, however often it is sent. */
+  key?: string;
+}
+
 const TIMEOUT_MS = 30_000;
+/** Whoever writes the same later than this wants it a second time. */
+const AGAIN_MS = 300_000;
 /** A language model thinks for longer. */
 const CHAT_TIMEOUT_MS = 190_000;
 
 export class Api {
+  /** Keys of what was asked for and not answered with a success: whoever asks for the same again asks once. */
+  private readonly unanswered = new Map<string, { key: string; since: number }>();
+
   constructor(private readonly user: string) {}
 
   tasks(status: Status, cursor?: string): Promise<Page<Task>> {
@@ -99,7 +112,7 @@ export class Api {
   }
 
   add(task: NewTask): Promise<Task> {
-    return this.call("POST", "/api/tasks", { body: { ...task, user_id: this.user } });
+    return this.once("/api/tasks", { body: { ...task, user_id: this.user } });
   }
 
   complete(id: string): Promise<unknown> {
@@ -131,7 +144,7 @@ export class Api {
   }
 
   addChannel(channel: NewChannel): Promise<Channel> {
-    return this.call("POST", "/api/notifications/channels", { body: { ...channel, user_id: this.user } });
+    return this.once("/api/notifications/channels", { body: { ...channel, user_id: this.user } });
   }
 
   changeChannel(id: string, changes: { enabled: boolean }): Promise<Channel> {
@@ -147,7 +160,7 @@ export class Api {
   }
 
   testChannel(id: string): Promise<Delivery> {
-    return this.call("POST", `/api/notifications/channels/${encodeURIComponent(id)}/test`);
+    return this.once(`/api/notifications/channels/${encodeURIComponent(id)}/test`);
   }
 
   deliveries(): Promise<Page<Delivery>> {
@@ -157,7 +170,7 @@ export class Api {
   say(message: string, conversation: string | null): Promise<Answer> {
     // "Tomorrow at 9" is meant in the zone of whoever writes it.
     const body = { user_id: this.user, message, time_zone: zone(), ...(conversation === null ? {} : { conversation_id: conversation }) };
-    return this.call("POST", "/api/chat", { body, timeout: CHAT_TIMEOUT_MS });
+    return this.once("/api/chat", { body, timeout: CHAT_TIMEOUT_MS });
   }
 
   /** Where changes are told as they happen. */
@@ -173,17 +186,29 @@ export class Api {
     return `${path}?${parameters}`;
   }
 
-  private async call<T>(
-    method: string,
-    path: string,
-    { query = {}, body, timeout = TIMEOUT_MS }: Partial<{ query: Record<string, string | undefined>; body: unknown; timeout: number }> = {},
-  ): Promise<T> {
+  /** A POST that makes something. Tried again after no answer or a failure, it is done once. */
+  private async once<T>(path: string, options: Options = {}): Promise<T> {
+    const asked = JSON.stringify([path, options.body]);
+    const before = this.unanswered.get(asked);
+    const again = before !== undefined && Date.now() - before.since < AGAIN_MS;
+    const key = again ? before.key : randomKey();
+    if (!again) this.unanswered.set(asked, { key, since: Date.now() });
+    const answer = await this.call<T>("POST", path, { ...options, key });
+    this.unanswered.delete(asked);
+    return answer;
+  }
+
+  private async call<T>(method: string, path: string, { query = {}, body, timeout = TIMEOUT_MS, key }: Options = {}): Promise<T> {
     let response: Response;
     let text: string;
     try {
       response = await fetch(this.url(path, query), {
         method,
-        headers: { accept: "application/json", ...(body === undefined ? {} : { "content-type": "application/json" }) },
+        headers: {
+          accept: "application/json",
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+          ...(key === undefined ? {} : { "idempotency-key": key }),
+        },
         signal: AbortSignal.timeout(timeout),
         cache: "no-store",
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -204,6 +229,11 @@ export class Api {
 /** IANA name of the reader's time zone. */
 export function zone(): string {
   return Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
+/** `crypto.randomUUID` is there only over HTTPS and on the own machine. */
+function randomKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function parse(text: string): unknown {
