@@ -15,6 +15,8 @@ use crate::tasks::{Due, Recurrence};
 
 /// Longest pause after a completion, in days.
 const MAX_DAYS: u16 = 3650;
+/// Ends the date in the key of an occurrence that is not the only one there.
+const BESIDE: char = '+';
 /// Dates that are offered, so that one which is taken already can be passed over.
 const CANDIDATES: usize = 32;
 
@@ -66,6 +68,7 @@ impl Place<'_> {
     /// The civil time of its place in the series.
     fn civil(&self) -> NaiveDateTime {
         let of_key = |key: &str| {
+            let key = key.split(BESIDE).next().unwrap_or_default();
             let day = || key.parse::<NaiveDate>().ok().map(|day| day.and_time(NaiveTime::MIN));
             key.parse::<NaiveDateTime>().ok().or_else(day)
         };
@@ -129,6 +132,11 @@ pub fn rule_from(place: &Place<'_>) -> Option<String> {
 /// The key of the first occurrence.
 pub fn first_key(due: Option<Due>, zone: Tz) -> String {
     due.map_or_else(|| "start".to_owned(), |due| key(due, zone))
+}
+
+/// The key of an occurrence that was moved to where another one has this key.
+pub fn beside(key: &str, task: Uuid) -> String {
+    format!("{key}{BESIDE}{task}")
 }
 
 /// The next date after a completion, or nothing when the rule has ended.

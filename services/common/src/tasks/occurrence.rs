@@ -74,7 +74,7 @@ pub async fn create_successors(
         let mut proposed: BTreeMap<Uuid, (Row, Wanting<'_>)> = BTreeMap::new();
         for mut place in wanting.drain(..) {
             let completed = &place.completed.task;
-            match place.next(|id| proposed.contains_key(&id))? {
+            match place.next(|next| proposed.values().any(|(row, _)| row.is_where(next)))? {
                 Next::None => drop(successors.insert(completed.id, Successor::NotRecurring)),
                 Next::Undone(mut row) => {
                     let back = bring_back(&mut *connection, &mut row, EventType::Created);
@@ -135,7 +135,7 @@ impl<'a> Wanting<'a> {
 
     /// The next date that is not taken by another one, because the user has moved occurrences about: such a date is passed
     /// over. Those that are written together with this one are not in the table yet.
-    fn next(&mut self, is_taken: impl Fn(Uuid) -> bool) -> Result<Next, GaveUp> {
+    fn next(&mut self, is_taken: impl Fn(&Row) -> bool) -> Result<Next, GaveUp> {
         for occurrence in &mut self.upcoming {
             let occurrence = occurrence?;
             let key = Some(&occurrence.key);
@@ -146,7 +146,7 @@ impl<'a> Wanting<'a> {
                 return Ok(Next::Undone(Box::new(undone)));
             }
             let next = successor(self.completed, self.series_id, occurrence, now());
-            if !is_taken(next.task.id) {
+            if !is_taken(&next) {
                 return Ok(Next::New(Box::new(next)));
             }
         }
@@ -173,9 +173,10 @@ async fn spawned_by(connection: &mut PgConnection, task_ids: &[Uuid]) -> Result<
         .await
 }
 
-/// Whoever makes this occurrence makes it with this id.
+/// Whoever makes the occurrence that follows this one makes it with this id. What followed another one may have had the same date
+/// before it was moved.
 fn successor(completed: &Row, series_id: Uuid, occurrence: Occurrence, now: DateTime<Utc>) -> Row {
-    let id = Uuid::new_v5(&series_id, occurrence.key.as_bytes());
+    let id = Uuid::new_v5(&completed.task.id, occurrence.key.as_bytes());
     let draft = successor_draft(&completed.task, occurrence.due);
     let mut row = Row::new(id, &completed.task.user_id, draft, now);
     row.task.series_id = Some(series_id);

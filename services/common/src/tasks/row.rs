@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{FromRow, PgConnection, Row as _, postgres::PgRow, types::Json};
+use sqlx::{Connection, FromRow, PgConnection, Row as _, error::DatabaseError, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
 use super::{
-    Due, Priority, Status, Task, TaskError, UserId,
+    Due, Priority, Recurrence, Status, Task, TaskError, UserId,
     draft::{Draft, zone_of},
 };
 use crate::recurrence::{self, Place};
@@ -51,8 +51,8 @@ impl Row {
     }
 
     /// Takes over the content of `draft`. A task that begins to repeat begins a series; one whose rule, due time or zone
-    /// changes stays in its series, whose rule counts from here.
-    pub(super) fn fill(&mut self, draft: Draft) {
+    /// changes stays in its series, whose rule counts from here; says whether it does.
+    pub(super) fn fill(&mut self, draft: Draft) -> bool {
         let old = Draft::of(&self.task);
         let counts_anew = (&old.recurrence, old.due, old.zone) != (&draft.recurrence, draft.due, draft.zone);
         if counts_anew {
@@ -74,11 +74,21 @@ impl Row {
         draft.zone.name().clone_into(&mut self.task.time_zone);
         self.task.recurrence = draft.recurrence;
         self.task.reminders = draft.reminders;
+        counts_anew
     }
 
     /// Takes over what a user has changed. Where an occurrence is moved of a rule that counts its dates, these are not counted
     /// anew: the rule says from then on what is left of them.
-    pub(super) fn change(&mut self, mut draft: Draft) {
+    pub(super) fn change(&mut self, draft: Draft) {
+        let counts_from_here = self.take_over(draft);
+        // It leaves the place that it had, which may be one of the dates that follow now.
+        if counts_from_here && matches!(self.task.recurrence, Some(Recurrence::Rrule(_))) {
+            self.occurrence_key = Some(recurrence::first_key(self.task.due(), zone_of(&self.task)));
+        }
+    }
+
+    /// Says whether the rule counts from here on.
+    fn take_over(&mut self, mut draft: Draft) -> bool {
         let is_moved = self.task.recurrence == draft.recurrence
             && (self.task.due(), zone_of(&self.task)) != (draft.due, draft.zone)
             && draft.recurrence.as_ref().is_some_and(recurrence::is_counted);
@@ -87,11 +97,12 @@ impl Row {
         let start = self.series_start;
         let is_last = left.is_none();
         draft.recurrence = left.or(draft.recurrence);
-        self.fill(draft);
+        let counts_from_here = self.fill(draft);
         if is_last {
             // Nothing follows it, wherever it is.
             self.series_start = start;
         }
+        counts_from_here && !is_last
     }
 
     /// Where it stands in its series, if it repeats from a due time or day on.
@@ -100,6 +111,11 @@ impl Row {
         let start = self.series_start.unwrap_or(due);
         let key = self.occurrence_key.as_deref();
         Some(Place { recurrence: self.task.recurrence.as_ref()?, start, key, due, zone: zone_of(&self.task) })
+    }
+
+    /// Whether both are in the same place of the same series.
+    pub(super) fn is_where(&self, other: &Self) -> bool {
+        (self.task.series_id, &self.occurrence_key) == (other.task.series_id, &other.occurrence_key)
     }
 
     /// Counts a change.
@@ -120,6 +136,20 @@ impl Row {
             .fetch_optional(connection)
             .await?
             .ok_or(TaskError::NotFound)
+    }
+
+    /// Writes what can change, with another place in the series. If that is taken, it stands there beside the other one.
+    pub(super) async fn update_moved(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let mut attempt = connection.begin().await?;
+        match self.update(&mut attempt).await {
+            Err(error) if error.as_database_error().is_some_and(DatabaseError::is_unique_violation) => {
+                attempt.rollback().await?;
+                self.occurrence_key = self.occurrence_key.as_deref().map(|key| recurrence::beside(key, self.task.id));
+                self.update(connection).await
+            }
+            Err(error) => Err(error),
+            Ok(()) => attempt.commit().await,
+        }
     }
 
     /// Writes what can change.
@@ -158,7 +188,7 @@ impl Row {
     }
 }
 
-/// Inserts rows, all by one statement, and gives the ids of those whose place in their series was free.
+/// Inserts rows, all by one statement, and gives the ids of those whose id and place in their series were free.
 pub(super) async fn insert(connection: &mut PgConnection, rows: &[&Row]) -> Result<HashSet<Uuid>, sqlx::Error> {
     fn column<'a, T>(rows: &[&'a Row], of: impl Fn(&'a Row) -> T) -> Vec<T> {
         rows.iter().map(|row| of(row)).collect()
@@ -175,7 +205,7 @@ pub(super) async fn insert(connection: &mut PgConnection, rows: &[&Row]) -> Resu
             $16::text[], $17::jsonb[], $18::uuid[], $19::boolean[], $20::bigint[], $21::timestamptz[], $22::timestamptz[])
             AS new (id, user_id, title, notes, priority, tags, due_at, due_date, due_sort, time_zone, recurrence, reminders,
             completed_at, deleted_at, series_id, occurrence_key, series_start, spawned_by, undone, version, created_at, updated_at)
-         ON CONFLICT (series_id, occurrence_key) DO NOTHING RETURNING id",
+         ON CONFLICT DO NOTHING RETURNING id",
     )
     .bind(column(rows, |row| row.task.id))
     .bind(column(rows, |row| row.task.user_id.as_str()))

@@ -51,9 +51,14 @@ pub async fn update(
     if before == after {
         return Ok(row.task);
     }
+    let place = row.occurrence_key.clone();
     row.change(after);
     row.touch(now());
-    row.update(&mut *connection).await?;
+    if row.occurrence_key == place || place.is_none() {
+        row.update(&mut *connection).await?;
+    } else {
+        row.update_moved(&mut *connection).await?;
+    }
     if row.task.completed_at.is_none() && before.reminder_times() != Draft::of(&row.task).reminder_times() {
         reminders::reschedule(&mut *connection, &row.task).await?;
     }

@@ -146,7 +146,7 @@ async fn a_successor_that_the_user_deleted_does_not_come_back() {
 }
 
 #[tokio::test]
-async fn an_occurrence_that_was_moved_back_does_not_end_its_series() {
+async fn an_occurrence_that_was_moved_back_beside_another_one_is_followed_by_the_next_date() {
     with_database(|pool| async move {
         let mut c = pool.acquire().await.unwrap();
         let task = completed(&mut c, daily()).await;
@@ -154,11 +154,57 @@ async fn an_occurrence_that_was_moved_back_does_not_end_its_series() {
         let patch = TaskPatch { due_date: Some(task.due_date), ..TaskPatch::default() };
         tasks::update(&mut c, &ada(), next.id, None, patch).await.unwrap();
         tasks::complete(&mut c, &ada(), next.id, None).await.unwrap();
-        // Tomorrow is this occurrence's own place in the series, so the next one is the day after.
+        // The day before has its own occurrence already, and tomorrow has none any more.
         assert_eq!(
             created(&mut c, next.id).await.due_date,
-            task.due_date.and_then(|day| day.checked_add_days(Days::new(2)))
+            task.due_date.and_then(|day| day.checked_add_days(Days::new(1)))
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_date_is_passed_over_when_an_occurrence_was_moved_before_its_place() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let weekly = |days| NewTask {
+            due_date: Some(Utc::now().date_naive() + Days::new(days)),
+            recurrence: Some(Recurrence::Rrule("FREQ=WEEKLY".to_owned())),
+            ..daily()
+        };
+        let first = tasks::create(&mut c, &ada(), weekly(14)).await.unwrap();
+        let second = follow(&mut c, first.id).await.unwrap();
+        // The first of its series, and one that another has made.
+        for task in [tasks::create(&mut c, &ada(), weekly(14)).await.unwrap(), second] {
+            let was = task.due_date.unwrap();
+            let earlier = Some(was - Days::new(7));
+            let patch = TaskPatch { due_date: Some(earlier), ..TaskPatch::default() };
+            tasks::update(&mut c, &ada(), task.id, None, patch).await.unwrap();
+            let next = follow(&mut c, task.id).await.unwrap();
+            assert_eq!(next.due_date, Some(was), "the rule counts from where it was moved to");
+            assert_eq!(follow(&mut c, next.id).await.unwrap().due_date, Some(was + Days::new(7)));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_place_that_an_occurrence_is_moved_to_is_its_own() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let task = tasks::create(&mut c, &ada(), daily()).await.unwrap();
+        let today = task.due_date.unwrap();
+        let move_to = async |c: &mut PgConnection, id: Uuid, days: u64| {
+            let patch = TaskPatch { due_date: Some(Some(today + Days::new(days))), ..TaskPatch::default() };
+            tasks::update(c, &ada(), id, None, patch).await.unwrap();
+        };
+        let next = follow(&mut c, task.id).await.unwrap();
+        move_to(&mut c, next.id, 2).await;
+        // Opened again and completed as one due tomorrow, it would be followed by the day to which the other was moved.
+        tasks::reopen(&mut c, &ada(), task.id, None).await.unwrap();
+        sqlx::query("UPDATE tasks SET spawned_by = NULL WHERE id = $1").bind(next.id).execute(&mut *c).await.unwrap();
+        move_to(&mut c, task.id, 1).await;
+        assert_eq!(follow(&mut c, task.id).await.unwrap().due_date, Some(today + Days::new(3)));
     })
     .await;
 }
