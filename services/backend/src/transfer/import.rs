@@ -13,6 +13,7 @@ use todo_common::{
     problem::{FieldError, Json, Problem, Query},
     tasks::{self, Importable, ImportedTask, TaskError},
 };
+use tokio::task::yield_now;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
@@ -22,7 +23,7 @@ use crate::{app::App, routes::caller::Uploaded};
 
 /// Tasks of one request.
 const MOST: usize = 1000;
-/// Mistakes that are told; who has more sees them after these.
+/// Mistakes that are told; what comes after them is not looked at.
 const MOST_ERRORS: usize = 100;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -76,7 +77,7 @@ async fn import(
     Query(query): Query<ImportQuery>,
     Uploaded { caller, content_type, body }: Uploaded,
 ) -> Result<Response, Problem> {
-    let new = check(read(&content_type, &body)?)?;
+    let new = check(read(&content_type, &body)?.into_iter()).await?;
     if query.dry_run {
         return Ok(Json(Imported { count: new.len(), ids: Vec::new(), dry_run: true }).into_response());
     }
@@ -115,13 +116,20 @@ fn read(content_type: &str, body: &[u8]) -> Result<Vec<Row>, Problem> {
     }
 }
 
-fn check(rows: Vec<Row>) -> Result<Vec<Importable>, Problem> {
+async fn check(rows: impl ExactSizeIterator<Item = Row>) -> Result<Vec<Importable>, Problem> {
     if rows.len() > MOST {
         return Err(Problem::invalid(vec![FieldError::new("items", format!("at most {MOST} tasks"))]));
     }
     let mut tasks = Vec::with_capacity(rows.len());
     let mut errors = Vec::new();
     for (place, row) in rows {
+        if errors.len() >= MOST_ERRORS {
+            errors.truncate(MOST_ERRORS);
+            errors.push(FieldError::new("items", format!("from {place} on they were not looked at")));
+            break;
+        }
+        // Rules may take a while, and others are to have their turn.
+        yield_now().await;
         let wrong = match row.map(ImportedTask::check) {
             Ok(Ok(task)) => {
                 tasks.push(task);
@@ -136,13 +144,48 @@ fn check(rows: Vec<Row>) -> Result<Vec<Importable>, Problem> {
             FieldError::new(format!("{place}{dot}{}", error.field), error.message)
         }));
     }
-    if errors.is_empty() {
-        return Ok(tasks);
+    if errors.is_empty() { Ok(tasks) } else { Err(Problem::invalid(errors)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        cell::Cell,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
+    use todo_common::tasks::NewTask;
+
+    use super::*;
+
+    fn rows(count: usize, title: &str) -> impl ExactSizeIterator<Item = Row> {
+        let task = ImportedTask { task: NewTask::titled(title), ..ImportedTask::default() };
+        (0..count).map(move |number| (format!("items[{number}]"), Ok(task.clone())))
     }
-    if errors.len() > MOST_ERRORS {
-        let more = errors.len() - MOST_ERRORS;
-        errors.truncate(MOST_ERRORS);
-        errors.push(FieldError::new("items", format!("and {more} more mistakes")));
+
+    #[tokio::test]
+    async fn no_task_is_looked_at_after_a_hundred_mistakes() {
+        let looked_at = Cell::new(0);
+        let problem = check(rows(1000, "").inspect(|_| looked_at.set(looked_at.get() + 1))).await.unwrap_err();
+        assert_eq!(looked_at.get(), 101);
+        assert!(problem.sentence().ends_with("items: from items[100] on they were not looked at"));
     }
-    Err(Problem::invalid(errors))
+
+    #[tokio::test]
+    async fn others_have_their_turn_between_two_tasks() {
+        let turns = Arc::new(AtomicUsize::new(0));
+        let counted = turns.clone();
+        let others = tokio::spawn(async move {
+            loop {
+                counted.fetch_add(1, Ordering::Relaxed);
+                yield_now().await;
+            }
+        });
+        check(rows(1000, "a")).await.unwrap();
+        others.abort();
+        assert!(turns.load(Ordering::Relaxed) >= 900);
+    }
 }

@@ -1,8 +1,12 @@
 //! RFC 5545 rules, read and counted in civil time. The crate `rrule` counts in UTC here, where no clock ever changes.
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
+use std::{collections::BTreeSet, iter};
+
+use chrono::{
+    DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc, Weekday,
+};
 use chrono_tz::Tz;
-use rrule::{Frequency, RRule, RRuleSet, Unvalidated};
+use rrule::{Frequency, NWeekday, RRule, RRuleSet, Unvalidated};
 
 use super::GaveUp;
 use crate::tasks::{Due, to_instant};
@@ -17,6 +21,9 @@ const TIMES_A_DAY: usize = 24;
 pub(super) const MOST_COUNTED: u32 = 1000;
 /// Dates that are looked at before it is given up.
 const STEPS: usize = 200_000;
+/// Dates and their weekdays come again after 400 years. A rule is asked for dates that are so many of these later: `rrule` searches for
+/// them up to the year 10000, which would be far away.
+const LATER: TimeDelta = TimeDelta::days(19 * 146_097);
 
 /// A rule, and its end, which is kept apart because `rrule` would compare it with civil times.
 #[derive(Clone, Debug)]
@@ -71,15 +78,15 @@ impl Rule {
         let until = self.until;
         let start = whole_second(start);
         let rule = at_month_end(self.rule.clone(), start);
-        // What is counted has to be counted from its beginning.
-        let begin = if rule.get_count().is_some() { start } else { period_before(&rule, start, near) };
+        let begin = begin(&rule, start, near);
         // What it takes from the start, such as the time of day, it has now.
-        let rule = rule.validate(as_utc(start)).map_err(|error| error.to_string())?;
-        // Limited: a rule that has no date, such as 30 February, is searched for a while and not for ever.
-        let dates = RRuleSet::new(as_utc(begin)).rrule(rule).limit();
+        let rule = rule.validate(later(start)).map_err(|error| error.to_string())?;
+        // Limited: it is searched for a while and not for ever.
+        let dates = begin.map(|begin| RRuleSet::new(later(begin)).rrule(rule).limit().into_iter());
         Ok(dates
             .into_iter()
-            .map(|date| date.naive_utc())
+            .flatten()
+            .map(|date| date.naive_utc() - LATER)
             .take_while(move |date| date.year() <= LAST_YEAR && until.is_none_or(|until| until.allows(*date, zone)))
             .enumerate()
             .map(|(number, date)| if number < STEPS { Ok(date) } else { Err(GaveUp) }))
@@ -96,7 +103,7 @@ impl Rule {
         (due, zone): (NaiveDateTime, Tz),
     ) -> Option<u32> {
         let mut passed = 0;
-        for date in self.dates(start, start, place_zone).ok()? {
+        for date in self.dates(start, place, place_zone).ok()? {
             if date.ok()? > place {
                 break;
             }
@@ -134,8 +141,19 @@ fn whole_second(civil: NaiveDateTime) -> NaiveDateTime {
     civil.with_nanosecond(0).unwrap_or(civil)
 }
 
-fn as_utc(civil: NaiveDateTime) -> DateTime<rrule::Tz> {
-    civil.and_utc().with_timezone(&rrule::Tz::UTC)
+/// A civil time as a rule is asked about it.
+fn later(civil: NaiveDateTime) -> DateTime<rrule::Tz> {
+    civil.checked_add_signed(LATER).unwrap_or(civil).and_utc().with_timezone(&rrule::Tz::UTC)
+}
+
+/// From where on a rule is asked for its dates; nothing if it has none there.
+fn begin(rule: &RRule<Unvalidated>, start: NaiveDateTime, near: NaiveDateTime) -> Option<NaiveDateTime> {
+    // What is counted has to be counted from its beginning.
+    let begin = if rule.get_count().is_some() { start } else { period_before(rule, start, near) };
+    if rule.get_freq() != Frequency::Daily {
+        return Some(begin);
+    }
+    Some(begin.max(first_day(rule, begin.date())?.and_time(NaiveTime::MIN)))
 }
 
 /// The beginning of the last day, week, month or year before `near` in which the rule can have dates: from there on it has the
@@ -165,6 +183,40 @@ fn period_before(rule: &RRule<Unvalidated>, start: NaiveDateTime, near: NaiveDat
         }
     };
     day.map_or(start, |day| day.and_time(NaiveTime::MIN))
+}
+
+/// The first day from `from` on, in the rhythm of a daily rule, on which that can have a date; nothing if there is none. `rrule` looks
+/// for that for far longer, and at more days than there are.
+fn first_day(rule: &RRule<Unvalidated>, from: NaiveDate) -> Option<NaiveDate> {
+    let (months, days, positions) = (rule.get_by_month(), rule.get_by_month_day(), rule.get_by_set_pos());
+    let weekdays: Vec<Weekday> = rule.get_by_weekday().iter().copied().filter_map(every).collect();
+    let times = [rule.get_by_hour(), rule.get_by_minute(), rule.get_by_second()];
+    let times: usize = times.iter().map(|times| times.iter().collect::<BTreeSet<_>>().len().max(1)).product();
+    let is_one_of_them =
+        |position: &i32| usize::try_from(position.unsigned_abs()).is_ok_and(|position| position <= times);
+    if !(positions.is_empty() || positions.iter().any(is_one_of_them)) {
+        return None;
+    }
+    let has_dates = |day: &NaiveDate| {
+        let from_begin = i32::try_from(day.day()).unwrap_or_default();
+        let from_end = from_begin - i32::from(day.num_days_in_month()) - 1;
+        let is_named = |named: &i8| [from_begin, from_end].contains(&i32::from(*named));
+        (months.is_empty() || months.iter().any(|month| u32::from(*month) == day.month()))
+            && (days.is_empty() || days.iter().any(is_named))
+            && (weekdays.is_empty() || weekdays.contains(&day.weekday()))
+    };
+    let step = Days::new(rule.get_interval().max(1).into());
+    iter::successors(Some(from), |day| day.checked_add_days(step))
+        .take_while(|day| day.year() <= LAST_YEAR)
+        .find(has_dates)
+}
+
+/// The weekday, unless it is a numbered one, which `rrule` does not look at in a daily rule.
+fn every(weekday: NWeekday) -> Option<Weekday> {
+    match weekday {
+        NWeekday::Every(weekday) => Some(weekday),
+        NWeekday::Nth(..) => None,
+    }
 }
 
 /// Makes "monthly from the 31st" mean the last day of shorter months, and "yearly from 29 February" 28 February in most
@@ -222,5 +274,48 @@ impl Until {
             Self::Civil(last) => date <= last,
             Self::Instant(last) => to_instant(date, zone) <= last,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn civil(text: &str) -> NaiveDateTime {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_rule_without_a_date_is_soon_given_up() {
+        let (start, near) = (civil("1970-01-01T09:00:00"), civil("1990-06-01T09:00:00"));
+        for text in [
+            "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
+            "FREQ=DAILY;INTERVAL=2;BYMONTH=2;BYMONTHDAY=-30",
+            "FREQ=DAILY;BYDAY=MO;BYSETPOS=2",
+            "FREQ=DAILY;BYHOUR=8,8,9;BYSETPOS=3,-3",
+            "FREQ=WEEKLY;BYDAY=MO;BYSETPOS=2",
+            "FREQ=MONTHLY;BYMONTH=2;BYMONTHDAY=30",
+            "FREQ=MONTHLY;BYDAY=5MO;BYMONTHDAY=1",
+            "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30",
+            "FREQ=YEARLY;INTERVAL=4;BYMONTH=2;BYMONTHDAY=29",
+        ] {
+            let rule = Rule::parse(text).unwrap();
+            let is_limited = |begin| {
+                let rule = rule.rule.clone().validate(later(start)).unwrap();
+                RRuleSet::new(later(begin)).rrule(rule).limit().all(1).limited
+            };
+            // `rrule` says whether it took the 100,000 steps after which it gives up.
+            assert!(!begin(&rule.rule, start, near).is_some_and(is_limited), "{text}");
+            assert_eq!(rule.dates(start, near, Tz::UTC).unwrap().count(), 0, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rare_date_is_found() {
+        // A Monday that is a leap day comes after 40 years, because 2100 has none.
+        let rule = Rule::parse("FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29;BYDAY=MO").unwrap();
+        let start = civil("2073-01-01T09:00:00");
+        let found: Vec<_> = rule.dates(start, start, Tz::UTC).unwrap().map(Result::unwrap).take(1).collect();
+        assert_eq!(found, [civil("2112-02-29T09:00:00")]);
     }
 }

@@ -2,6 +2,7 @@
 
 use chrono_tz::Tz;
 use sqlx::PgConnection;
+use tokio::task::yield_now;
 
 use super::{Due, Task, TaskError, UserId, draft::zone_of, row::Row};
 use crate::recurrence;
@@ -38,5 +39,11 @@ pub async fn list_due(connection: &mut PgConnection, user: &UserId, most: u32) -
     .bind(i64::from(most))
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().filter_map(DueTask::of).collect())
+    let mut tasks = Vec::with_capacity(rows.len());
+    for row in rows {
+        // Rules may take a while, and others are to have their turn.
+        yield_now().await;
+        tasks.extend(DueTask::of(row));
+    }
+    Ok(tasks)
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use sqlx::PgConnection;
+use tokio::task::yield_now;
 use uuid::Uuid;
 
 use super::{Task, TaskError, row::Row};
@@ -20,6 +21,8 @@ pub async fn count_from_here(connection: &mut PgConnection, tasks: &mut [Task]) 
     let mut rows: HashMap<Uuid, Row> = rows.into_iter().map(|row| (row.task.id, row)).collect();
     for task in tasks {
         if let Some(row) = rows.remove(&task.id) {
+            // Rules may take a while, and others are to have their turn.
+            yield_now().await;
             task.recurrence = row.place().and_then(|place| recurrence::left_from(&place, place.due, place.zone));
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use tokio::task::yield_now;
 use uuid::Uuid;
 
 use super::{
@@ -73,6 +74,8 @@ pub async fn create_successors(
     while !wanting.is_empty() {
         let mut proposed: BTreeMap<Uuid, (Row, Wanting<'_>)> = BTreeMap::new();
         for mut place in wanting.drain(..) {
+            // Rules may take a while, and others are to have their turn.
+            yield_now().await;
             let completed = &place.completed.task;
             match place.next(|next| proposed.values().any(|(row, _)| row.is_where(next)))? {
                 Next::None => drop(successors.insert(completed.id, Successor::NotRecurring)),
