@@ -5,7 +5,11 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
 use utoipa::ToSchema;
 
-use super::{Priority, Task, TaskError, UserId, row::SHOWN, search::Search};
+use super::{
+    Priority, Task, TaskError, UserId,
+    row::{SHOWN, no_due},
+    search::Search,
+};
 use crate::{
     cursor::{self, Cursor},
     problem::FieldError,
@@ -24,7 +28,7 @@ pub struct TaskFilter {
     pub tags: Vec<String>,
     /// One tag is enough.
     pub any_tag: bool,
-    /// Due at or after this.
+    /// Due at or after this; not what is not due at all.
     pub due_after: Option<DateTime<Utc>>,
     /// Due before this.
     pub due_before: Option<DateTime<Utc>>,
@@ -58,7 +62,7 @@ pub enum StatusFilter {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sort {
-    /// Due time; those without come last.
+    /// Due time; those without come last, in both directions.
     #[default]
     Due,
     /// Creation.
@@ -83,9 +87,16 @@ pub struct Page<T> {
 /// A page of this user's tasks.
 pub async fn list(connection: &mut PgConnection, user: &UserId, filter: &TaskFilter) -> Result<Page<Task>, TaskError> {
     let limit = cursor::limit(filter.limit);
-    let mut query = select(user, filter, check(filter)?);
-    query.push(" LIMIT ").push_bind(i64::from(limit) + 1);
-    let mut rows = query.build().fetch_all(connection).await.map_err(explain)?;
+    let mut rows: Vec<PgRow> = Vec::new();
+    for (part, cursor) in parts(filter, check(filter)?) {
+        let wanted = i64::from(limit) + 1 - i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        if wanted <= 0 {
+            break;
+        }
+        let mut query = select(user, filter, part, cursor);
+        query.push(" LIMIT ").push_bind(wanted);
+        rows.extend(query.build().fetch_all(&mut *connection).await.map_err(explain)?);
+    }
     let has_more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let next_cursor = match rows.last().filter(|_| has_more) {
@@ -95,7 +106,31 @@ pub async fn list(connection: &mut PgConnection, user: &UserId, filter: &TaskFil
     Ok(Page { items: rows.iter().map(Task::from_row).collect::<Result<_, _>>()?, next_cursor })
 }
 
-fn select<'a>(user: &'a UserId, filter: &'a TaskFilter, cursor: Option<Cursor>) -> QueryBuilder<Postgres> {
+/// Tasks that are read by one statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// Whether they are due or not.
+    All,
+    /// Those that are due at some time.
+    Due,
+    /// Those that are not.
+    NotDue,
+}
+
+/// The parts of a list in their order, each with where it goes on. From the last due time to the first there are two: an index has
+/// what is not due at the same end in both directions, and lists have not.
+fn parts(filter: &TaskFilter, cursor: Option<Cursor>) -> Vec<(Part, Option<Cursor>)> {
+    let only_due = filter.due_after.is_some() || filter.due_before.is_some();
+    let is_not_due = |cursor: &Cursor| cursor.value.parse().is_ok_and(|at: DateTime<Utc>| at >= no_due());
+    match (filter.sort, filter.descending) {
+        _ if only_due => vec![(Part::Due, cursor)],
+        (Sort::Due, true) if cursor.as_ref().is_some_and(is_not_due) => vec![(Part::NotDue, cursor)],
+        (Sort::Due, true) => vec![(Part::Due, cursor), (Part::NotDue, None)],
+        _ => vec![(Part::All, cursor)],
+    }
+}
+
+fn select<'a>(user: &'a UserId, filter: &'a TaskFilter, part: Part, cursor: Option<Cursor>) -> QueryBuilder<Postgres> {
     let (key, key_type) = filter.sort.column();
     let mut query = QueryBuilder::new(format!("SELECT {SHOWN}, {key} AS sort_key FROM tasks WHERE user_id = "));
     query.push_bind(user.clone());
@@ -114,6 +149,15 @@ fn select<'a>(user: &'a UserId, filter: &'a TaskFilter, cursor: Option<Cursor>) 
     }
     if !filter.tags.is_empty() {
         query.push(if filter.any_tag { " AND tags && " } else { " AND tags @> " }).push_bind(filter.tags.clone());
+    }
+    match part {
+        Part::All => {}
+        Part::Due => {
+            query.push(" AND due_sort < ").push_bind(no_due());
+        }
+        Part::NotDue => {
+            query.push(" AND due_sort = ").push_bind(no_due());
+        }
     }
     if let Some(after) = filter.due_after {
         query.push(" AND due_sort >= ").push_bind(after);

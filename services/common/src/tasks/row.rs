@@ -236,7 +236,7 @@ pub(super) async fn insert(connection: &mut PgConnection, rows: &[&Row]) -> Resu
 }
 
 /// What a task without due time is sorted by: after all others, for due times end with the year 2200.
-fn no_due() -> DateTime<Utc> {
+pub(super) fn no_due() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(365 * 1000)
 }
 

@@ -96,6 +96,10 @@ async fn filters_narrow_the_list() {
             ..TaskFilter::default()
         };
         assert_eq!(titles(&mut c, march).await, ["File taxes"]);
+        let after = TaskFilter { due_after: Some(at("2026-03-01T00:00:00Z")), ..TaskFilter::default() };
+        assert_eq!(titles(&mut c, after).await, ["File taxes"], "what is not due is not due after a time");
+        let before = TaskFilter { due_before: Some(at("9999-01-01T00:00:00Z")), ..TaskFilter::default() };
+        assert_eq!(titles(&mut c, before).await, ["File taxes"], "and not before one");
     })
     .await;
 }
@@ -168,6 +172,67 @@ async fn tasks_without_due_time_come_last() {
         create(&pool, "in the morning", |new| new.due_at = Some(at("2026-03-01T08:00:00Z"))).await;
         let mut c = pool.acquire().await.unwrap();
         assert_eq!(titles(&mut c, TaskFilter::default()).await, ["in the morning", "on the day", "whenever"]);
+        let latest_first = TaskFilter { descending: true, ..TaskFilter::default() };
+        assert_eq!(titles(&mut c, latest_first).await, ["on the day", "in the morning", "whenever"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pages_from_the_last_due_time_on_go_over_to_what_is_not_due() {
+    with_database(|pool| async move {
+        for index in 0..4 {
+            create(&pool, &format!("due {index}"), |new| new.due_at = Some(at("2026-03-01T08:00:00Z"))).await;
+            create(&pool, &format!("whenever {index}"), |_| {}).await;
+        }
+        let mut c = pool.acquire().await.unwrap();
+        // Pages that end before the change, with it and after it.
+        for limit in 1..=9 {
+            let mut filter = TaskFilter { descending: true, limit: Some(limit), ..TaskFilter::default() };
+            let mut seen = Vec::new();
+            loop {
+                let page = tasks::list(&mut c, &ada(), &filter).await.unwrap();
+                assert!(page.items.len() <= limit as usize);
+                seen.extend(page.items.into_iter().map(|task| task.title));
+                match page.next_cursor {
+                    Some(cursor) => filter.cursor = Some(cursor),
+                    None => break,
+                }
+            }
+            let expected: Vec<_> = ["due", "whenever"]
+                .into_iter()
+                .flat_map(|kind| (0..4).rev().map(move |index| format!("{kind} {index}")))
+                .collect();
+            assert_eq!(seen, expected, "{limit} on a page");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn both_parts_of_a_list_from_the_last_due_time_on_are_read_in_the_order_of_the_index() {
+    with_database(|pool| async move {
+        let never = "timestamptz '2969-05-03T00:00:00Z'";
+        let many = format!(
+            "INSERT INTO tasks (id, user_id, title, due_sort, created_at, updated_at)
+             SELECT gen_random_uuid(), 'ada', 'a', CASE WHEN n % 2 = 0 THEN now() ELSE {never} END, now(), now()
+             FROM generate_series(1, 20000) AS n"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(many)).execute(&pool).await.unwrap();
+        sqlx::query("ANALYZE tasks").execute(&pool).await.unwrap();
+        for part in ["<", "="] {
+            let explain = format!(
+                "EXPLAIN SELECT * FROM tasks WHERE user_id = 'ada' AND deleted_at IS NULL AND due_sort {part} {never}
+                 ORDER BY due_sort DESC, id DESC LIMIT 51"
+            );
+            let explain = sqlx::query_scalar(sqlx::AssertSqlSafe(explain));
+            let plan: Vec<String> = explain.fetch_all(&pool).await.unwrap();
+            let text = plan.join("\n");
+            assert!(
+                text.contains("Index Scan Backward using tasks_by_due") && !text.contains("Sort"),
+                "{part}:\n{text}"
+            );
+        }
     })
     .await;
 }
