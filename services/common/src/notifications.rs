@@ -19,7 +19,7 @@ pub(crate) const LATE_COMMIT: TimeDelta = TimeDelta::seconds(15);
 /// Something that a user is told, as the API shows it. The field names are relied on by users.
 #[derive(Clone, Debug, PartialEq, Serialize, FromRow, ToSchema)]
 pub struct Notification {
-    /// Row of the table.
+    /// Its id.
     pub id: Uuid,
     /// Whose it is.
     pub user_id: UserId,

@@ -1,17 +1,24 @@
 //! The canary against a real database; the test is its relay and its consumer.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, to_bytes},
     http::Request,
 };
 use serde_json::Value;
 use todo_common::canary;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::fixture::{Backend, with_backend};
 use crate::data_path::DataPath;
+
+/// Longest wait for one stage. A canary has its own patience, after which another takes its place and what the test waits for does not
+/// come any more.
+const LIMIT: Duration = Duration::from_secs(30);
 
 async fn report(backend: &Backend, path: &DataPath) -> Value {
     let router = path.router(backend.app.database.clone());
@@ -21,13 +28,18 @@ async fn report(backend: &Backend, path: &DataPath) -> Value {
 
 /// The report as soon as `expected` says so.
 async fn until(backend: &Backend, path: &DataPath, expected: impl Fn(&Value) -> bool) -> Value {
-    loop {
-        let report = report(backend, path).await;
-        if expected(&report) {
-            return report;
+    let mut last = Value::Null;
+    let found = timeout(LIMIT, async {
+        loop {
+            last = report(backend, path).await;
+            if expected(&last) {
+                return;
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
+    });
+    assert!(found.await.is_ok(), "not within {}s; the last report: {last}", LIMIT.as_secs());
+    last
 }
 
 fn says(report: &Value, words: &str) -> bool {
@@ -57,12 +69,10 @@ async fn a_canary_is_followed_through_its_stages_and_leaves_nothing_behind() {
         let rows =
             "SELECT (SELECT count(*) FROM canary WHERE task_id = $1) + (SELECT count(*) FROM tasks WHERE id = $1)
                     + (SELECT count(*) FROM outbox WHERE partition_key = $1::text)";
-        loop {
-            let left: i64 = sqlx::query_scalar(rows).bind(id).fetch_one(&mut *consumer).await.unwrap();
-            if left == 0 {
-                break;
-            }
-        }
+        let gone = timeout(LIMIT, async {
+            while sqlx::query_scalar::<_, i64>(rows).bind(id).fetch_one(&mut *consumer).await.unwrap() > 0 {}
+        });
+        assert!(gone.await.is_ok(), "the canary's rows are still there");
         stop.cancel();
         running.await.unwrap();
     })
