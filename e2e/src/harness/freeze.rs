@@ -42,6 +42,8 @@ pub async fn signal(namespace: &Namespace, pod_uid: &str, pattern: &str, signal:
           if grep -q "$1" "/proc/$process/cgroup"; then kill "-$3" "$process" && found=0; fi
         done
         exit $found"#;
+    // In images all services have one name, beside a cluster each has its own.
+    let pattern = if pattern.starts_with("todo-") { "^/service$" } else { pattern };
     // systemd writes the dashes of a pod's UID as underscores in cgroups' names, other drivers do not.
     let uid = pod_uid.replace('-', "[-_]");
     on_node(namespace, ["sh", "-c", SCRIPT, "signal", &uid, pattern, signal].map(str::to_owned)).await
