@@ -11,6 +11,7 @@ mod drift;
 mod encrypted;
 mod everyday;
 mod external;
+mod live;
 mod local;
 mod long_outage;
 mod mcp;
