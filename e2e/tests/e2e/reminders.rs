@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 use todo_e2e::harness::{Forward, Namespace, Platform, forward::ready_pods, http::Http, until, wait};
 
 use crate::shared::{self, add_task, notifications};
@@ -73,4 +74,74 @@ async fn two_replicas_that_tick_every_second_deliver_a_reminder_once_and_not_bef
         ticks_arrive(&platform, Duration::from_secs(10)).await
     })
     .await;
+}
+
+/// So many, so far apart. A look of a backend pod comes every 15 s, and finds what is due in the next second: two pods have at
+/// most six in this time, and so cannot meet the moments of all.
+const MOMENTS: i64 = 10;
+const APART: i64 = 3;
+/// The first one's time from now, in which all are made.
+const FIRST: i64 = 20;
+/// How late the scheduler may be, in seconds.
+const LATE: f64 = 2.0;
+
+#[tokio::test]
+async fn in_precise_mode_each_reminder_is_sent_once_at_its_moment_without_a_tick() {
+    Namespace::with("precise", async |namespace| {
+        // The next tick comes at New Year.
+        let spec = json!({"reminders": {"mode": "Precise", "schedule": "0 0 1 1 *", "window": "1s"}});
+        let platform = Platform::apply(&namespace, "todo", spec).await?;
+        platform.ready().await?;
+        let page = platform.page().await?;
+        let first = jiff::Timestamp::now().as_second() + FIRST;
+        for number in 0..MOMENTS {
+            let due = jiff::Timestamp::from_second(first + number * APART)?;
+            let body = json!({"user_id": "ada", "title": "water the plants", "due_at": due.to_string()});
+            add_task(&page, body).await?;
+        }
+        let limit = Duration::from_secs((FIRST + MOMENTS * APART + 30).unsigned_abs());
+        let sent = async || Ok(notifications(&page, "ada").await?.len() == usize::try_from(MOMENTS)?);
+        until("all have been sent", limit, async || Ok(sent().await?.then_some(()))).await?;
+        wait::throughout("each once", Duration::from_secs(15), sent).await?;
+
+        let (mut database, _forward) = platform.database().await?;
+        let late = lateness(&mut database).await?;
+        let jobs = jobs(&platform).await?;
+        eprintln!("claimed after their moments: {late:.2?} s; the job has called {jobs} times");
+        assert!(late.iter().all(|late| (-1.0..LATE).contains(late)), "not at their moments: {late:?}");
+        // What a look finds in the second before its moment needs no job.
+        let by_jobs = late.iter().filter(|late| **late >= 0.0).count();
+        assert!(jobs >= by_jobs, "{by_jobs} were claimed after their moments, and the job has called {jobs} times");
+        let events: Vec<i64> = sqlx::query_scalar(
+            "SELECT count(*) FROM outbox WHERE topic = 'reminders' AND payload ->> 'user_id' = 'ada' GROUP BY payload ->> 'reminder_id'",
+        )
+        .fetch_all(&mut database)
+        .await?;
+        assert_eq!(events, vec![1; usize::try_from(MOMENTS)?], "one event for each");
+        Ok(())
+    })
+    .await;
+}
+
+/// Seconds from each reminder's moment to its claim.
+async fn lateness(database: &mut PgConnection) -> anyhow::Result<Vec<f64>> {
+    let late = "SELECT extract(epoch FROM claimed_at - remind_at)::float8 FROM task_reminders ORDER BY remind_at";
+    Ok(sqlx::query_scalar(late).fetch_all(database).await?)
+}
+
+/// How often Dapr's scheduler has called a backend pod.
+async fn jobs(platform: &Platform) -> anyhow::Result<usize> {
+    let (client, namespace) = (&platform.namespace.env.client, &platform.namespace.name);
+    let mut calls = 0;
+    for pod in ready_pods(client, namespace, "backend-service").await? {
+        let metrics = Http::new(Forward::to_pod(client, namespace, &pod, 8081).await?)?.get("/metrics").await?.text;
+        let answered = |line: &&str| {
+            line.starts_with("http_requests_total{")
+                && line.contains(r#"path="/job/next-reminder""#)
+                && line.contains(r#"status="200""#)
+        };
+        let counts = metrics.lines().filter(answered).filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok());
+        calls += counts.sum::<usize>();
+    }
+    Ok(calls)
 }
