@@ -1,15 +1,30 @@
 //! A broker or a database that hangs is told truthfully, and nothing is lost by it.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
-use todo_e2e::harness::{Frozen, Namespace, Platform, Transitions, until};
+use sqlx::PgConnection;
+use todo_e2e::{
+    chaos::{Ground, facts, history::Foreign},
+    harness::{Frozen, Namespace, Platform, Transitions, until, wait},
+};
+use tokio::time::sleep;
+use uuid::Uuid;
 
 use crate::shared::{add_task, tasks};
 
 /// As the documents promise.
 const NOTICED: Duration = Duration::from_secs(15);
 const RECOVERED: Duration = Duration::from_mins(2);
+/// How long the broker is away from those who write. `cargo xtask bench chaos` takes longer.
+const AWAY: Duration = Duration::from_mins(1);
+/// Who writes at the same time, each with so much time between two tasks, of which one of so many is to be reminded of.
+const WRITERS: usize = 4;
+const PAUSE: Duration = Duration::from_millis(100);
+const REMINDED: usize = 10;
 
 #[tokio::test]
 async fn a_broker_that_hangs_makes_the_platform_unready_while_writes_go_on_and_their_events_arrive_later() {
@@ -55,4 +70,84 @@ async fn a_broker_that_hangs_makes_the_platform_unready_while_writes_go_on_and_t
         Ok(())
     })
     .await;
+}
+
+/// The tasks that a writer was told are stored, and which of them are to be reminded of.
+type Written = BTreeMap<Uuid, bool>;
+
+#[tokio::test]
+async fn a_minute_without_the_broker_refuses_no_write_and_every_event_gets_through_once_afterwards() {
+    Namespace::with("backlog", async |namespace| {
+        let platform = Platform::apply(&namespace, "todo", json!({})).await?;
+        platform.ready().await?;
+        let broker = Frozen::freeze(&namespace, "kafka-0", "kafka.Kafka").await?;
+        let writers: Vec<_> = (0..WRITERS).map(|number| tokio::spawn(write(platform.clone(), number))).collect();
+        let mut written = Written::new();
+        for writer in writers {
+            // One refused write is an error.
+            written.extend(writer.await??);
+        }
+        let (ground, nobody) = (Ground::cluster(platform.clone()), Foreign::default());
+        let waiting = async || facts::waiting(&ground, &nobody).await;
+        let backlog = waiting().await?;
+        assert!(
+            usize::try_from(backlog)? >= written.len(),
+            "{backlog} of {} events wait for the broker",
+            written.len()
+        );
+
+        broker.thaw().await?;
+        let back = Instant::now();
+        until("the backlog has drained", RECOVERED, async || {
+            let left = waiting().await?;
+            anyhow::ensure!(left == 0, "{left} events wait");
+            Ok(Some(()))
+        })
+        .await?;
+        let drained = back.elapsed().as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a backlog has fewer than 2^52 events")]
+        let rate = backlog as f64 / drained;
+        eprintln!("{} writes acknowledged; {backlog} events drained in {drained:.1} s, {rate:.0}/s", written.len());
+
+        let (mut database, _forward) = platform.database().await?;
+        let asked: BTreeSet<Uuid> = written.keys().copied().collect();
+        let stored = ids(&mut database, "SELECT id FROM tasks WHERE user_id LIKE 'chaos-writer-%'").await?;
+        assert_eq!(stored.into_iter().collect::<BTreeSet<_>>(), asked, "what is stored is what was acknowledged");
+        let told = "SELECT partition_key::uuid FROM outbox
+            WHERE topic = 'task-events' AND payload ->> 'user_id' LIKE 'chaos-writer-%' ORDER BY 1";
+        let told = ids(&mut database, told).await?;
+        assert_eq!(told, asked.into_iter().collect::<Vec<_>>(), "each has one event, which was handled");
+        let reminded: Vec<Uuid> = written.iter().filter(|(_, reminded)| **reminded).map(|(id, _)| *id).collect();
+        let shown = "SELECT task_id FROM notifications WHERE user_id LIKE 'chaos-writer-%' ORDER BY 1";
+        assert_eq!(ids(&mut database, shown).await?, reminded, "each reminder is shown");
+        let once = async || {
+            let (mut database, _forward) = platform.database().await?;
+            Ok(ids(&mut database, shown).await?.len() == reminded.len())
+        };
+        wait::throughout("each reminder is shown once", NOTICED, once).await?;
+        platform.wait("Ready", "True", RECOVERED).await?;
+        Ok(())
+    })
+    .await;
+}
+
+async fn ids(database: &mut PgConnection, query: &'static str) -> anyhow::Result<Vec<Uuid>> {
+    Ok(sqlx::query_scalar(query).fetch_all(database).await?)
+}
+
+/// Adds tasks as long as the broker is away.
+async fn write(platform: Platform, number: usize) -> anyhow::Result<Written> {
+    let page = platform.page().await?;
+    let (begun, mut written) = (Instant::now(), Written::new());
+    while begun.elapsed() < AWAY {
+        let mut task = json!({"user_id": format!("chaos-writer-{number}"), "title": "write this down"});
+        let reminded = written.len() % REMINDED == 0;
+        if reminded {
+            task["due_at"] = jiff::Timestamp::now().to_string().into();
+        }
+        let task = add_task(&page, task).await?;
+        written.insert(task["id"].as_str().unwrap_or_default().parse()?, reminded);
+        sleep(PAUSE).await;
+    }
+    Ok(written)
 }
