@@ -14,7 +14,7 @@ use crate::shared::{add_task, notifications, tasks};
 const USER: &str = "ada";
 /// Events of each topic.
 const EVENTS: usize = 8;
-/// Longer than any delivery is tried, so that all of them go to the dead-letter topics.
+/// Longer than a delivery is tried, which is about two minutes where no try is answered.
 const AWAY: Duration = Duration::from_mins(3);
 const NOTICED: Duration = Duration::from_secs(15);
 /// Reminders are looked for every quarter of a minute.
