@@ -58,6 +58,31 @@ fn every_value_that_is_off_by_default_is_on_in_these_tests() {
     assert_eq!(off, of_releases.into());
 }
 
+#[tokio::test]
+async fn values_that_are_wrong_or_unknown_are_refused_by_their_names() -> anyhow::Result<()> {
+    let (helm, folder) = (Helm::without_cluster()?, tempfile::tempdir()?);
+    let file = folder.path().join("values.json");
+    let template = async |values: &Value| {
+        std::fs::write(&file, values.to_string())?;
+        helm.run(&["template", RELEASE, CHART, "--values", &file.to_string_lossy(), "--kube-version", "v1.34.0"]).await
+    };
+    template(&everything()).await?;
+    for (values, name) in [
+        (json!({"relistSeconds": 1}), "relistSeconds"),
+        (json!({"imageRegistry": "registry.example.com/"}), "imageRegistry"),
+        (json!({"image": {"pullPolicy": "Sometimes"}}), "pullPolicy"),
+        (json!({"monitoring": {"serviceMonitor": {"interval": "often"}}}), "interval"),
+        (json!({"watchNamespaces": "team"}), "watchNamespaces"),
+    ] {
+        let said = match template(&values).await {
+            Ok(_) => anyhow::bail!("{values} is taken"),
+            Err(error) => format!("{error:#}"),
+        };
+        anyhow::ensure!(said.contains("schema") && said.contains(name), "{values}: {said}");
+    }
+    Ok(())
+}
+
 /// The documents that the chart makes of everything and these values.
 async fn documents(ground: &Ground, helm: &Helm, values: &Value) -> anyhow::Result<Vec<DynamicObject>> {
     let mut all = everything();

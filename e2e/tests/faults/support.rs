@@ -75,6 +75,11 @@ impl Helm {
         Ok(Self { program: Tools::new(&Settings::from_env()?).helm(), kubeconfig: ground.plane.kubeconfig() })
     }
 
+    /// For what needs none.
+    pub(crate) fn without_cluster() -> anyhow::Result<Self> {
+        Ok(Self { program: Tools::new(&Settings::from_env()?).helm(), kubeconfig: PathBuf::new() })
+    }
+
     pub(crate) async fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let helm = Command::new(&self.program).env("KUBECONFIG", &self.kubeconfig);
         Ok(helm.args(arguments).args(["--namespace", RELEASE]).limit(Duration::from_mins(1)).run().await?)
