@@ -1,6 +1,9 @@
 //! What an operator is tried on.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -33,6 +36,8 @@ pub struct Ground {
     /// Files of operators.
     pub folder: TempDir,
     life: Life,
+    /// Of the last life that [`Self::another_walk`] began.
+    number: AtomicUsize,
 }
 
 impl Ground {
@@ -55,6 +60,7 @@ impl Ground {
             plane,
             folder: tempfile::tempdir()?,
             life,
+            number: AtomicUsize::new(0),
         })
     }
 
@@ -64,6 +70,11 @@ impl Ground {
         self.plane.namespace(&namespace).await?;
         let (client, kinds, folder) = (&self.client, &self.kinds, self.folder.path());
         Ok(Walk { client, kinds, folder, namespace, life: self.life })
+    }
+
+    /// The life of a platform in a namespace that has no number yet but 0.
+    pub async fn another_walk(&self) -> anyhow::Result<Walk<'_>> {
+        self.walk(self.number.fetch_add(1, Ordering::Relaxed) + 1).await
     }
 
     /// A way for an operator to the API server.
