@@ -174,7 +174,7 @@ async fn supervise(
                         let _ = done.send(());
                     }
                     Some(End::Stopped(done)) => {
-                        let _ = done.send(terminate(&mut child).await);
+                        let _ = done.send(terminate(&mut child, &mut kills).await);
                     }
                 }
                 return;
@@ -189,13 +189,23 @@ async fn supervise(
     }
 }
 
-/// Answers whether it ended by itself, and well.
-async fn terminate(child: &mut Child) -> bool {
+/// Answers whether it ended by itself, and well. On its way it may still be killed.
+async fn terminate(child: &mut Child, kills: &mut mpsc::Receiver<Kill>) -> bool {
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     if pid.is_none_or(|pid| kill_process(pid, Signal::TERM).is_err()) {
         return false;
     }
-    matches!(tokio::time::timeout(STOP, child.wait()).await, Ok(Ok(status)) if status.success())
+    let ends_well = async {
+        tokio::select! {
+            status = child.wait() => status.is_ok_and(|status| status.success()),
+            Some(dead) = kills.recv() => {
+                let _ = child.kill().await;
+                let _ = dead.send(());
+                false
+            }
+        }
+    };
+    tokio::time::timeout(STOP, ends_well).await.unwrap_or(false)
 }
 
 /// The operator's program, beside the one that runs or above it: where cargo puts both.
