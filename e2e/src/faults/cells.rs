@@ -69,6 +69,12 @@ impl Course {
     pub fn resources(&self) -> BTreeSet<&str> {
         self.stages.values().flat_map(|stage| stage.writes.keys()).map(|target| target.resource.as_str()).collect()
     }
+
+    /// How many objects an action writes, or deletes: at least so many writes come of it whatever happens.
+    pub fn writes(&self, action: Action) -> usize {
+        let writes = self.stages.get(&action).map(|stage| stage.writes.keys());
+        writes.into_iter().flatten().filter(|target| target.subresource.is_empty()).count()
+    }
 }
 
 impl Cell {

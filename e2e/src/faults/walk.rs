@@ -103,12 +103,7 @@ impl Walk<'_> {
                     tokio::time::sleep(FROZEN).await;
                     proxy.lift(Fault::Freeze);
                 }
-                // Of a new password nothing but the pods that are replaced for it can be seen here.
-                until("pods are replaced where they have to be", SETTLED, || async {
-                    let replaced = rollouts.since(&replaced);
-                    Ok(is_not_more(&stage.rollouts, &replaced).is_ok().then_some(()))
-                })
-                .await?;
+                replaced_as_in(stage, &rollouts, &replaced).await?;
                 let end = self.step(*action, &cells, stage, &before, &proxy, begun).await?;
                 is_not_more(&rollouts.since(&replaced), &stage.rollouts).context("pods are replaced without need")?;
                 anyhow::Ok(end)
@@ -207,11 +202,15 @@ pub struct Followed<'a> {
 }
 
 impl Followed<'_> {
-    /// Waits until everything is as after `action` in the course, and looks that nothing was made anew and no pods were
-    /// replaced on the way there without need.
-    pub async fn reaches(&mut self, action: Action, proxy: &Proxy) -> anyhow::Result<()> {
+    /// Waits until everything is as after `action` in the course, with none of the operators behind `proxies` at work, and looks
+    /// that nothing was made anew and no pods were replaced on the way there without need.
+    pub async fn reaches(&mut self, action: Action, proxies: &[&Proxy]) -> anyhow::Result<()> {
         let stage = self.course.stages.get(&action).context("not in the course")?;
-        let end = self.walk.reaches_end(stage, proxy).await?;
+        replaced_as_in(stage, &self.rollouts, &self.replaced).await?;
+        let mut end = Snapshot::default();
+        for proxy in proxies {
+            end = self.walk.reaches_end(stage, proxy).await?;
+        }
         let anew = end.made_anew(&self.before);
         anyhow::ensure!(anew.is_empty(), "made anew without need in {action:?}: {}", anew.join(" "));
         let replaced = self.rollouts.since(&self.replaced);
@@ -220,6 +219,14 @@ impl Followed<'_> {
         (self.before, self.replaced) = (end, self.rollouts.counts());
         Ok(())
     }
+}
+
+/// Waits until pods are replaced where they are in the course: of a new password nothing else can be seen here.
+async fn replaced_as_in(stage: &Stage, rollouts: &Rollouts, before: &Counts) -> anyhow::Result<()> {
+    until("pods are replaced where they have to be", SETTLED, || async {
+        Ok(is_not_more(&stage.rollouts, &rollouts.since(before)).is_ok().then_some(()))
+    })
+    .await
 }
 
 fn is_not_more(replaced: &Counts, expected: &Counts) -> anyhow::Result<()> {

@@ -79,6 +79,11 @@ impl Proxy {
         lock(&self.state.ledger).clone()
     }
 
+    /// How much has been written since this moment.
+    pub fn written_since(&self, moment: Instant) -> usize {
+        lock(&self.state.ledger).work().filter(|entry| entry.at > moment).count()
+    }
+
     /// From now on these things go wrong, and no others.
     pub fn set(&self, rules: Vec<Rule>) {
         lock(&self.state.rules).set(rules);

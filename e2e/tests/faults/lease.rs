@@ -65,13 +65,13 @@ async fn life(ground: &Ground, course: &Course, [making, renewal, release]: [Fau
     let first = Operator::start(&mut first_proxy, folder, Some(namespace), "first")?;
     let mut followed = walk.followed(course);
     walk.perform(Action::Create).await?;
-    followed.reaches(Action::Create, &first_proxy).await?;
+    followed.reaches(Action::Create, &[&first_proxy]).await?;
     happened(&first_proxy, "the Lease is made with a fault").await?;
 
     first_proxy.set(vec![Rule::once(of_lease("update", namespace), renewal)]);
     happened(&first_proxy, "the Lease is renewed with a fault").await?;
     walk.perform(Action::Update).await?;
-    followed.reaches(Action::Update, &first_proxy).await?;
+    followed.reaches(Action::Update, &[&first_proxy]).await?;
 
     first_proxy.set(vec![Rule::always(of_lease("update", namespace), release)]);
     let stopped = first.stop().await;
@@ -82,7 +82,7 @@ async fn life(ground: &Ground, course: &Course, [making, renewal, release]: [Fau
     // Which may have to wait until the Lease has run out.
     let _second = Operator::start(&mut second_proxy, folder, Some(namespace), "second")?;
     walk.perform(Action::Scale).await?;
-    followed.reaches(Action::Scale, &second_proxy).await
+    followed.reaches(Action::Scale, &[&second_proxy]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
