@@ -54,19 +54,46 @@ pub(super) fn secrets_first(mut plan: Plan) -> Plan {
 /// Passes in a row that may leave the status to the next one for the Secrets that they made.
 const UNTOLD: u8 = 3;
 
+/// What a pass in which all worked does not know yet, and a status would say of it that it is missing.
+#[derive(Clone, Copy, Debug)]
+enum Unknown {
+    /// What is built from Secrets that were just made.
+    Secrets,
+    /// What the watches say of what was written.
+    Events,
+    /// What the broker answers, which was asked so long ago.
+    Broker(Duration),
+    Nothing,
+}
+
 /// When the next pass is due, if the status is left to it.
 pub(super) fn tell_later(assessment: &Assessment, memory: &Memory, told_before: bool) -> Option<Duration> {
     let Assessment::Observed(observed) = assessment else { return None };
     let applied = &observed.applied;
     let well = applied.failures.is_empty() && applied.foreign.is_empty() && applied.conflicts.is_empty();
-    let unread = memory.made_secrets && memory.untold < UNTOLD;
-    let unseen = memory.unseen.is_awaited(Instant::now());
     // What an operator before this one told stands until the broker has answered, which has a limit of its own.
-    let stands = told_before && !memory.has_told;
-    let unanswered = memory.topics.unanswered().filter(|waited| stands || *waited < PATIENCE);
-    // An answer sets off a pass by itself.
-    let wait = unanswered.map(|waited| if waited < PATIENCE { PATIENCE } else { ON_THE_WAY });
-    if unread || unseen { Some(AT_ONCE) } else { wait }.filter(|_| well)
+    well.then(|| patience(unknown(memory), told_before && !memory.has_told)).flatten()
+}
+
+fn unknown(memory: &Memory) -> Unknown {
+    if memory.made_secrets && memory.untold < UNTOLD {
+        Unknown::Secrets
+    } else if memory.unseen.is_awaited(Instant::now()) {
+        Unknown::Events
+    } else {
+        memory.topics.unanswered().map_or(Unknown::Nothing, Unknown::Broker)
+    }
+}
+
+/// How long a status waits for what is unknown. One that stands from before may wait longer for a broker.
+fn patience(unknown: Unknown, stands: bool) -> Option<Duration> {
+    match unknown {
+        Unknown::Secrets | Unknown::Events => Some(AT_ONCE),
+        // An answer sets off a pass by itself.
+        Unknown::Broker(waited) if waited < PATIENCE => Some(PATIENCE),
+        Unknown::Broker(_) if stands => Some(ON_THE_WAY),
+        Unknown::Broker(_) | Unknown::Nothing => None,
+    }
 }
 
 /// When the next pass is due.
@@ -114,6 +141,37 @@ mod tests {
         assert_eq!(not_now(false, true), Some(NOT_LEADING));
         assert_eq!(not_now(true, false), Some(NOT_YET));
         assert_eq!(not_now(true, true), None);
+    }
+
+    #[test]
+    fn a_status_waits_for_what_is_known_in_a_moment_and_for_a_slow_broker_only_if_one_from_before_stands() {
+        let (soon, late) = (Unknown::Broker(PATIENCE / 2), Unknown::Broker(PATIENCE));
+        for (unknown, stands, wait) in [
+            (Unknown::Secrets, false, Some(AT_ONCE)),
+            (Unknown::Secrets, true, Some(AT_ONCE)),
+            (Unknown::Events, false, Some(AT_ONCE)),
+            (Unknown::Events, true, Some(AT_ONCE)),
+            (soon, false, Some(PATIENCE)),
+            (soon, true, Some(PATIENCE)),
+            (late, false, None),
+            (late, true, Some(ON_THE_WAY)),
+            (Unknown::Nothing, false, None),
+            (Unknown::Nothing, true, None),
+        ] {
+            assert_eq!(patience(unknown, stands), wait, "{unknown:?}, stands: {stands}");
+        }
+    }
+
+    #[test]
+    fn what_is_made_first_is_what_a_status_waits_for_first_and_secrets_only_so_often() {
+        let (key, now) = (key("Service"), Instant::now());
+        let mut memory = Memory { made_secrets: true, ..Memory::default() };
+        assert!(matches!(unknown(&memory), Unknown::Secrets));
+        memory.unseen.wrote([(key, 10)], now);
+        assert!(matches!(unknown(&memory), Unknown::Secrets));
+        memory.untold = UNTOLD;
+        assert!(matches!(unknown(&memory), Unknown::Events));
+        assert!(matches!(unknown(&Memory::default()), Unknown::Nothing));
     }
 
     fn key(kind: &str) -> Key {
