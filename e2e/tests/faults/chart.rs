@@ -24,6 +24,7 @@ fn everything() -> Value {
             "prometheusRule": {"enabled": true, "labels": {"release": "prometheus"}},
             "dashboard": {"enabled": true, "labels": {"grafana_dashboard": "1", "team": "todo"}},
         },
+        "apiServerCidrs": ["10.96.0.1/32", "fd00::/8"],
         "tracing": {"endpoint": "http://collector.observability:4318", "samplingRate": 0.5},
         "podAnnotations": {"example.com/team": "todo"},
         "podLabels": {"team": "todo"},

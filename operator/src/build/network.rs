@@ -21,7 +21,7 @@ use crate::{
 
 /// Pod ports of Dapr's sentry, operator, placement and scheduler.
 const DAPR_CONTROL_PLANE: [u16; 4] = [6500, 50001, 50005, 50006];
-/// Ports of API servers. They run outside of the pods' network, so there is nothing to select them by.
+/// Ports of API servers. They run outside of the pods' network, so there is nothing but addresses to select them by.
 const API_SERVER: [u16; 2] = [443, 6443];
 /// Where NodeLocal DNSCache listens, which is on the node and no pod.
 const NODE_LOCAL_DNS: &str = "169.254.20.10/32";
@@ -85,7 +85,11 @@ fn of_app(platform: &Resolved, cluster: &resolve::NetworkPolicy, app: App) -> Ne
             }
         }
         // The sidecar reads Secrets there.
-        outside.extend(API_SERVER);
+        if cluster.api_server.is_empty() {
+            outside.extend(API_SERVER);
+        } else {
+            egress.push(allow_to(cluster.api_server.iter().map(addresses).collect(), &API_SERVER));
+        }
     }
     if let (App::Backend, Some(ai)) = (app, &platform.ai) {
         outside.insert(ai.base_url.as_deref().and_then(url_port).unwrap_or(443));
@@ -159,13 +163,17 @@ fn operator(cluster: &resolve::NetworkPolicy) -> NetworkPolicyPeer {
     }
 }
 
+fn addresses(range: &impl ToString) -> NetworkPolicyPeer {
+    NetworkPolicyPeer {
+        ip_block: Some(IPBlock { cidr: range.to_string(), except: None }),
+        ..NetworkPolicyPeer::default()
+    }
+}
+
 fn dns() -> NetworkPolicyEgressRule {
     let cluster_dns =
         NetworkPolicyPeer { pod_selector: Some(matching("k8s-app", "kube-dns")), ..namespace("kube-system") };
-    let node_local = NetworkPolicyPeer {
-        ip_block: Some(IPBlock { cidr: NODE_LOCAL_DNS.to_owned(), except: None }),
-        ..NetworkPolicyPeer::default()
-    };
+    let node_local = addresses(&NODE_LOCAL_DNS);
     let ports = ["TCP", "UDP"].map(|protocol| NetworkPolicyPort {
         port: Some(IntOrString::Int(53)),
         protocol: Some(protocol.to_owned()),

@@ -156,6 +156,11 @@ pub(super) fn settings_of(operator: &Deployment) -> Settings {
             "OPERATOR_NAMESPACE" => &mut settings.operator_namespace,
             "DAPR_NAMESPACE" => &mut settings.dapr_namespace,
             "MONITORING_NAMESPACE" => &mut settings.monitoring_namespace,
+            "API_SERVER_CIDRS" => {
+                // One that is none has kept that operator from starting.
+                settings.api_server = value.split(',').filter_map(|range| range.parse().ok()).collect();
+                continue;
+            }
             _ => continue,
         };
         value.trim_end_matches('/').clone_into(setting);
@@ -244,6 +249,7 @@ mod tests {
             "containers": [{"name": "operator", "env": [
                 {"name": "IMAGE_REGISTRY", "value": "example.com/todo/"},
                 {"name": "DAPR_NAMESPACE", "value": "dapr"},
+                {"name": "API_SERVER_CIDRS", "value": "10.96.0.1/32,fd00::/8"},
                 {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
             ]}],
         }}}}))
@@ -251,6 +257,7 @@ mod tests {
         let expected = Settings {
             image_registry: "example.com/todo".to_owned(),
             dapr_namespace: "dapr".to_owned(),
+            api_server: ["10.96.0.1/32", "fd00::/8"].map(|range| range.parse().unwrap()).to_vec(),
             ..Settings::default()
         };
         assert_eq!(settings_of(&operator), expected);

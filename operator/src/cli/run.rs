@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use crate::{
     controller::{Operator, Parts, Scope, watches::Watches},
     observe::Http,
-    resolve::Settings,
+    resolve::{Cidr, Settings},
     runtime::{
         events::Events,
         health::{self, Health},
@@ -96,6 +96,10 @@ pub struct SettingsArgs {
     /// Namespace of what scrapes metrics.
     #[arg(long, env = "MONITORING_NAMESPACE", default_value_t = Settings::default().monitoring_namespace)]
     monitoring_namespace: String,
+    /// Ranges of addresses at which pods reach the API server, with commas between them. Network policies let sidecars reach
+    /// these alone for it; every address if absent.
+    #[arg(long, env = "API_SERVER_CIDRS", value_delimiter = ',')]
+    api_server_cidrs: Vec<Cidr>,
 }
 
 impl From<SettingsArgs> for Settings {
@@ -108,6 +112,7 @@ impl From<SettingsArgs> for Settings {
             operator_namespace: args.operator_namespace,
             dapr_namespace: args.dapr_namespace,
             monitoring_namespace: args.monitoring_namespace,
+            api_server: args.api_server_cidrs,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod backing;
 mod check;
+mod cidr;
 pub mod defaults;
 mod kafka;
 mod monitoring;
@@ -16,6 +17,7 @@ mod services;
 mod settings;
 pub mod validate;
 
+pub use cidr::Cidr;
 pub use kafka::{ExternalKafka, Kafka, KafkaAuth, KafkaMode, KafkaTls, SaslMechanism, Strimzi};
 pub use monitoring::{Monitoring, Scrape};
 pub use notifications::{Notifications, Outbound, Smtp, WebPush};

@@ -7,7 +7,7 @@ use k8s_openapi::{
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::OwnerReference},
 };
 
-use super::{GeneratedSecrets, Kafka, Monitoring, Notifications, Postgres, SecretRef, Service};
+use super::{Cidr, GeneratedSecrets, Kafka, Monitoring, Notifications, Postgres, SecretRef, Service};
 use crate::names::App;
 
 /// A platform with every default filled in and every choice made.
@@ -179,4 +179,6 @@ pub struct NetworkPolicy {
     pub dapr_namespace: String,
     /// See [`Settings::monitoring_namespace`].
     pub monitoring_namespace: String,
+    /// See [`Settings::api_server`].
+    pub api_server: Vec<Cidr>,
 }

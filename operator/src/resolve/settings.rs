@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{SecretRef, Sensitive};
+use super::{Cidr, SecretRef, Sensitive};
 
 /// What the operator was started with, as far as it shows in the objects that it makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Settings {
     pub dapr_namespace: String,
     /// Namespace of what scrapes metrics, which the network policies let in.
     pub monitoring_namespace: String,
+    /// Where the API server is, which the network policies let sidecars reach; everywhere if none.
+    pub api_server: Vec<Cidr>,
 }
 
 impl Default for Settings {
@@ -33,6 +35,7 @@ impl Default for Settings {
             operator_namespace: "todo-operator".to_owned(),
             dapr_namespace: "dapr-system".to_owned(),
             monitoring_namespace: "monitoring".to_owned(),
+            api_server: Vec::new(),
         }
     }
 }

@@ -182,6 +182,7 @@ fn network_policy(spec: &TodoPlatformSpec, settings: &Settings) -> Option<Networ
         operator_namespace: settings.operator_namespace.clone(),
         dapr_namespace: settings.dapr_namespace.clone(),
         monitoring_namespace: settings.monitoring_namespace.clone(),
+        api_server: settings.api_server.clone(),
     })
 }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::{DEFAULT, EXTERNAL, objects, resolve};
+use todo_operator::resolve::Settings;
+
+use crate::support::{DEFAULT, EXTERNAL, objects, resolve, resolve_by, settings};
 
 fn policy(source: &str, name: &str) -> Value {
     objects(&resolve(source, "{}"))[&format!("NetworkPolicy/{name}")]["spec"].clone()
@@ -31,7 +33,8 @@ fn peers(rules: &Value, direction: &str, port: u16) -> BTreeSet<String> {
             Some(list) => found.extend(list.iter().map(|peer| {
                 let pod = peer["podSelector"]["matchLabels"]["app"].as_str();
                 let namespace = peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"].as_str();
-                pod.or(namespace).unwrap_or("address").to_owned()
+                let addresses = peer["ipBlock"]["cidr"].as_str();
+                pod.or(namespace).or(addresses).unwrap().to_owned()
             })),
         }
     }
@@ -86,6 +89,28 @@ fn the_outside_is_reached_only_for_what_is_configured() {
     }
     assert_eq!(let_out(&policy(DEFAULT, "backend-service"), 5432), set(&["postgres"]));
     assert_eq!(let_out(&policy(DEFAULT, "backend-service"), 9093), set(&[]));
+}
+
+#[test]
+fn an_api_server_whose_addresses_are_known_is_reached_there_and_nothing_else_for_it() {
+    let ranges = ["10.96.0.1/32", "fd00:10:96::1/128"];
+    let settings = Settings { api_server: ranges.map(|range| range.parse().unwrap()).to_vec(), ..settings() };
+    let policy = |app: &str, spec: &str| {
+        objects(&resolve_by(&settings, DEFAULT, spec))[&format!("NetworkPolicy/{app}")]["spec"].clone()
+    };
+    for app in ["backend-service", "notification-service", "recurring-task-service"] {
+        let before = self::policy(DEFAULT, app);
+        for port in [443, 6443] {
+            assert_eq!(let_out(&before, port), set(&["*"]), "{app} {port}");
+            assert_eq!(let_out(&policy(app, "{}"), port), set(&ranges), "{app} {port}");
+        }
+    }
+    for port in [443, 6443] {
+        assert_eq!(let_out(&policy("frontend-service", "{}"), port), set(&[]), "{port}");
+    }
+    let webhooks = "{notifications: {webhooks: {ports: [443]}}}";
+    assert!(let_out(&policy("notification-service", webhooks), 443).contains("*"), "webhooks are anywhere");
+    assert_eq!(let_out(&policy("backend-service", webhooks), 443), set(&ranges));
 }
 
 #[test]

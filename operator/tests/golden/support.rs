@@ -50,7 +50,12 @@ fn merge(target: &mut Value, patch: &Value) {
 }
 
 pub(crate) fn resolve(yaml: &str, spec: &str) -> Resolved {
-    validate(&platform(yaml, spec), &settings(), &found()).unwrap()
+    resolve_by(&settings(), yaml, spec)
+}
+
+/// The same by an operator that was started with these.
+pub(crate) fn resolve_by(settings: &Settings, yaml: &str, spec: &str) -> Resolved {
+    validate(&platform(yaml, spec), settings, &found()).unwrap()
 }
 
 pub(crate) fn violations(spec: &str) -> Vec<Violation> {

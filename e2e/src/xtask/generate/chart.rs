@@ -36,6 +36,10 @@ pub(super) struct Values {
     /// Namespace from which metrics may be scraped.
     #[schemars(length(min = 1, max = 63))]
     monitoring_namespace: String,
+    /// Ranges of addresses at which pods reach the API server, for example `10.96.0.1/32`: that of the Service `kubernetes` and
+    /// those behind it. Platforms' network policies then let sidecars reach these alone for it, and every address if empty.
+    #[schemars(length(max = 64), inner(regex(pattern = r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")))]
+    api_server_cidrs: Vec<String>,
     /// Seconds after which everything that is watched is listed anew, which makes up for events that got lost on their way.
     #[schemars(range(min = 5))]
     relist_seconds: u32,
@@ -189,6 +193,7 @@ impl Default for Values {
             excluded_namespaces: Vec::new(),
             dapr_namespace: "dapr-system".to_owned(),
             monitoring_namespace: "monitoring".to_owned(),
+            api_server_cidrs: Vec::new(),
             relist_seconds: 1800,
             monitoring: Monitoring::default(),
             crds: Crds::default(),
