@@ -119,7 +119,12 @@ pub fn layered(app: Router) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(limit_time))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(TraceLayer::new_for_http().on_failure(DefaultOnFailure::new().level(tracing::Level::DEBUG)))
+        .layer(
+            TraceLayer::new_for_http()
+                // The usual one has the URL, and with that a user's id and what is searched for.
+                .make_span_with(|request: &Request| tracing::debug_span!("request", method = %request.method()))
+                .on_failure(DefaultOnFailure::new().level(tracing::Level::DEBUG)),
+        )
         .layer(middleware::from_fn(telemetry::track))
 }
 
@@ -139,11 +144,9 @@ fn time_limit(path: &str) -> Duration {
     if slow { SLOW_REQUEST_TIMEOUT } else { REQUEST_TIMEOUT }
 }
 
-// The layer wants a function of a box.
-#[expect(clippy::needless_pass_by_value)]
 fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
-    let message = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
-    tracing::error!(message = message.unwrap_or("no message"), "a handler panicked");
+    // What it says may quote the request; where it was is in the log already.
+    drop(cause);
     Problem::internal().into_response()
 }
 

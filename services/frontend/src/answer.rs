@@ -6,6 +6,8 @@ use todo_common::problem::Problem;
 
 /// Dapr's own errors are far smaller; a service's error that is larger is passed on as it is.
 pub(crate) const LONGEST_ERROR: usize = 64 * 1024;
+/// Characters of Dapr's words that are logged.
+const MOST_WORDS: usize = 300;
 
 #[derive(Deserialize)]
 struct DaprError {
@@ -21,7 +23,7 @@ pub(crate) fn sidecar_problem(app: &str, status: StatusCode, body: &[u8]) -> Opt
     if !code.starts_with("ERR_") {
         return None;
     }
-    tracing::warn!(app, %status, code, message = cut(&message), "the sidecar could not call the service");
+    tracing::warn!(app, %status, code, words = plain(&message), "the sidecar could not call the service");
     Some(if status == StatusCode::FORBIDDEN {
         Problem::new(StatusCode::BAD_GATEWAY, "denied", "The service may not be called").detail(format!(
             "Dapr's access control does not let frontend-service call this at {app}; see the Configuration `todo-platform`"
@@ -47,8 +49,10 @@ pub(crate) fn transport_problem(app: &str, error: reqwest::Error) -> Problem {
     }
 }
 
-fn cut(message: &str) -> &str {
-    message.char_indices().nth(300).map_or(message, |(end, _)| &message[..end])
+/// Dapr's words without paths and URLs, which have users' ids, search words and names of conversations in them.
+fn plain(message: &str) -> String {
+    let words = message.split_whitespace().map(|word| if word.contains('/') { "…" } else { word });
+    words.collect::<Vec<_>>().join(" ").chars().take(MOST_WORDS).collect()
 }
 
 #[cfg(test)]
@@ -69,6 +73,14 @@ mod tests {
     fn a_denied_call_is_a_fault_of_the_platform_and_not_of_the_person() {
         let problem = sidecar_problem("backend-service", StatusCode::FORBIDDEN, UNREACHABLE).unwrap();
         assert_eq!(problem.status(), StatusCode::BAD_GATEWAY);
+    }
+
+    #[test]
+    fn what_is_logged_of_the_sidecars_words_has_no_user_in_it() {
+        let died =
+            r#"failed to invoke, id: backend-service, err: Get "http://127.0.0.1:8000/api/tasks?user_id=ada": EOF"#;
+        assert_eq!(plain(died), "failed to invoke, id: backend-service, err: Get … EOF");
+        assert_eq!(plain(&"a".repeat(301)).len(), MOST_WORDS);
     }
 
     #[test]

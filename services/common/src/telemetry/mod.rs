@@ -1,5 +1,6 @@
 //! Logs, metrics, spans and the trace context.
 
+mod panics;
 mod requests;
 pub mod spans;
 pub mod trace_context;
@@ -33,15 +34,20 @@ pub enum Error {
     Logs(String),
 }
 
+/// The library for MCP logs what callers send, whole notifications as soon as on level `info`.
+const QUIET: &str = "rmcp=error";
+
 /// Sets up logs (JSON by `RUST_LOG`, text on a terminal) and metrics. To be called once, first thing in `main`.
 pub fn init(service: &'static str) -> Result<(), Error> {
-    let filter = || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
+    let filter = || EnvFilter::try_new(directives(&wanted)).unwrap_or_else(|_| EnvFilter::new(directives("")));
     let logs = if io::stdout().is_terminal() {
         tracing_subscriber::fmt().with_env_filter(filter()).try_init()
     } else {
         tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter()).try_init()
     };
     logs.map_err(|error| Error::Logs(error.to_string()))?;
+    panics::log();
     let handle = PrometheusBuilder::new()
         .add_global_label("service", service)
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
@@ -55,4 +61,22 @@ pub fn init(service: &'static str) -> Result<(), Error> {
 /// What `/metrics` shows; nothing before [`init`].
 pub fn metrics_handle() -> Option<&'static PrometheusHandle> {
     METRICS.get()
+}
+
+/// What is logged, by what `RUST_LOG` says.
+fn directives(wanted: &str) -> String {
+    let wanted = if wanted.is_empty() { "info" } else { wanted };
+    if wanted.contains("rmcp") { wanted.to_owned() } else { format!("{wanted},{QUIET}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::directives;
+
+    #[test]
+    fn what_callers_of_mcp_send_is_logged_only_where_that_is_asked_for() {
+        assert_eq!(directives(""), "info,rmcp=error");
+        assert_eq!(directives("debug,sqlx=info"), "debug,sqlx=info,rmcp=error");
+        assert_eq!(directives("info,rmcp=debug"), "info,rmcp=debug");
+    }
 }
