@@ -22,6 +22,7 @@ mod ready;
 mod recurrence;
 mod release;
 mod reminders;
+mod repeated;
 mod replaced;
 mod retain;
 mod rollout;
