@@ -3,6 +3,7 @@
 
 pub mod fights;
 mod lanes;
+mod settle;
 pub mod ssa;
 mod tls;
 pub mod topics;
@@ -15,11 +16,10 @@ use tracing::{Instrument, debug, warn};
 use crate::{
     build::Wave,
     class::{Class, bounded, is_namespace_leaving},
-    labels::MANAGED_BY,
     plan::{
         Action, Foreign, Held, Hold, Identity, Key, Plan, Removal, Standing, Step,
         diff::{applied_hash, in_order},
-        ownership::{FieldConflict, field_conflicts, is_own_manager, standing},
+        ownership::{FieldConflict, field_conflicts, standing},
     },
     runtime::{metrics, traces},
 };
@@ -126,7 +126,7 @@ pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mu
         for (step, outcome) in outcomes {
             let outcome = match outcome {
                 Outcome::Conflict(conflicts, body) => {
-                    settle(writer, step, conflicts, &body, fights, &mut applied).await
+                    settle::settle(writer, step, conflicts, &body, fights, &mut applied).await
                 }
                 other => other,
             };
@@ -339,35 +339,6 @@ async fn overwrite(writer: &Writer, step: &Step, body: &DynamicObject, refused: 
     }
 }
 
-/// Records who claims what, then takes it back unless that has become a fight.
-async fn settle(
-    writer: &Writer,
-    step: &Step,
-    conflicts: Vec<FieldConflict>,
-    body: &DynamicObject,
-    fights: &mut Fights,
-    applied: &mut Applied,
-) -> Outcome {
-    if conflicts.iter().any(|conflict| conflict.manager == MANAGED_BY)
-        && let Err(error) = writer.give_up_merges(&step.resource, &step.key.name).await
-    {
-        return Outcome::Failed(error);
-    }
-    let others: Vec<_> = conflicts.into_iter().filter(|conflict| !is_own_manager(&conflict.manager)).collect();
-    let allowed = others.is_empty() || fights.may_force(&step.key, &others, Instant::now());
-    for conflict in others {
-        warn!(object = %step.key, field = %conflict.field, manager = %conflict.manager, allowed, "somebody else claims a field");
-        applied.conflicts.push((step.key.clone(), conflict));
-    }
-    if !allowed {
-        return Outcome::Held(Hold::Truce, TRUCE.to_owned());
-    }
-    match writer.apply(&step.resource, body, true).await {
-        Ok(version) => Outcome::Written(version),
-        Err(error) => Outcome::Failed(error),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use kube::core::ApiResource;
@@ -383,7 +354,8 @@ mod tests {
             plural: String::new(),
         };
         let body = Box::new(DynamicObject::new("x", &resource));
-        let action = Action::Apply { body, uid: uid.map(str::to_owned), version: None, hand_over: None };
+        let action =
+            Action::Apply { body, uid: uid.map(str::to_owned), version: None, hand_over: None, takes_over: false };
         Step { wave, key: Key { kind: kind.to_owned(), name: "x".to_owned() }, resource, action }
     }
 

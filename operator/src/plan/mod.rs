@@ -157,6 +157,8 @@ pub enum Action {
         version: Option<String>,
         /// Number of pods that is left to an autoscaler from now on.
         hand_over: Option<i32>,
+        /// Whether the number of pods was left to an autoscaler until now, and is ours from now on.
+        takes_over: bool,
     },
     /// Creation of what is never overwritten.
     Create(Box<DynamicObject>),
@@ -249,6 +251,7 @@ fn plan_apply(plan: &mut Plan, object: &Object, live: &Live, identity: &Identity
     }
     let action = Action::Apply {
         hand_over: current.and_then(|current| hand_over(&body, current)),
+        takes_over: current.is_some_and(|current| is_autoscaled(current) && !is_autoscaled(&body)),
         uid: current.and_then(|current| current.metadata.uid.clone()),
         version: current.and_then(|current| current.metadata.resource_version.clone()),
         body: Box::new(body),
@@ -273,13 +276,14 @@ fn finished(object: &Object, current: Option<&DynamicObject>, gates: &Gates) -> 
 /// The present number of pods, if it is ours until now and an autoscaler's from now on. Without a word to the API
 /// server about whose it is, it would fall back to 1 the moment we no longer name it.
 fn hand_over(body: &DynamicObject, current: &DynamicObject) -> Option<i32> {
-    let autoscaled = |object: &DynamicObject| {
-        object.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(&autoscaled_annotation()))
-    };
-    if !autoscaled(body) || autoscaled(current) {
+    if !is_autoscaled(body) || is_autoscaled(current) {
         return None;
     }
     current.data.pointer("/spec/replicas")?.as_i64()?.try_into().ok()
+}
+
+fn is_autoscaled(object: &DynamicObject) -> bool {
+    object.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(&autoscaled_annotation()))
 }
 
 fn plan_secret(plan: &mut Plan, object: &Object, live: &Live, identity: &Identity) {

@@ -291,7 +291,7 @@ fn what_an_earlier_platform_of_this_name_still_owns_is_waited_for() {
 }
 
 #[test]
-fn an_autoscaler_takes_over_the_number_of_pods_as_it_is() {
+fn an_autoscaler_takes_over_the_number_of_pods_as_it_is_and_gives_it_back_as_one_of_its_own() {
     let scaled = json!({"auth": {"mode": "disabled"},
         "services": {"backend": {"autoscaling": {"minReplicas": 2, "maxReplicas": 5}}}});
     let (fixed, auto) = (default(), desired(&scaled));
@@ -301,10 +301,19 @@ fn an_autoscaler_takes_over_the_number_of_pods_as_it_is() {
     let plan_of = |live: &Live| plan(&auto, live, &identity(), &open());
     let first = plan_of(&live);
     let step = first.steps.iter().find(|step| step.key.kind == "Deployment").unwrap();
-    assert!(matches!(step.action, Action::Apply { hand_over: Some(4), .. }));
+    assert!(matches!(step.action, Action::Apply { hand_over: Some(4), takes_over: false, .. }));
     let mut live = carried_out(&first, live);
     change(&mut live, "Deployment", "backend-service", |object| object.data["spec"]["replicas"] = json!(5));
     assert!(plan_of(&live).is_empty(), "what the autoscaler chooses is no drift");
+    let takes_over = |live: &Live| {
+        let back = plan(&fixed, live, &identity(), &open());
+        let step = back.steps.into_iter().find(|step| step.key.kind == "Deployment").unwrap();
+        matches!(step.action, Action::Apply { hand_over: None, takes_over: true, .. })
+    };
+    assert!(takes_over(&live));
+    let mut ours = settled(&fixed);
+    change(&mut ours, "Deployment", "backend-service", |object| object.data["spec"]["replicas"] = json!(5));
+    assert!(!takes_over(&ours), "that is drift");
 }
 
 #[test]
