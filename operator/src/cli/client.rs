@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use kube::{Client, Config};
+use kube::{Client, Config, client::ClientBuilder};
+use tower::timeout::TimeoutLayer;
 
 use crate::class::{Class, words};
 
@@ -23,6 +24,12 @@ pub(super) async fn connect(user: Option<&str>) -> anyhow::Result<Client> {
     Client::try_from(config).context("cannot make a client of the API server")
 }
 
+/// A client for which each question is one that failed if its answer has not begun after `limit`. Else a watch of which not
+/// even the beginning is answered would be waited for as long as its connection lasts.
+pub(super) fn answered_within(limit: Duration, config: Config) -> kube::Result<Client> {
+    Ok(ClientBuilder::try_from(config)?.with_layer(&TimeoutLayer::new(limit)).build())
+}
+
 /// Why something could not be asked.
 pub(super) fn cannot(what: &str, error: &kube::Error) -> anyhow::Error {
     match Class::of(error) {
@@ -30,5 +37,26 @@ pub(super) fn cannot(what: &str, error: &kube::Error) -> anyhow::Error {
             anyhow::anyhow!("cannot {what}: the cluster does not know the kind; see todo-operator preflight")
         }
         _ => anyhow::anyhow!("cannot {what}: {}", words(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+    use kube::{Api, api::WatchParams};
+    use tokio::{net::TcpListener, time::timeout};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_watch_whose_beginning_is_never_answered_fails() {
+        // Connections wait in its queue, and nobody takes them.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let client = answered_within(Duration::from_millis(50), Config::new(url.parse().unwrap())).unwrap();
+        let pods: Api<Pod> = Api::all(client);
+        let begun = timeout(Duration::from_secs(10), pods.watch(&WatchParams::default(), "1")).await;
+        let why = begun.expect("it fails by itself").err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(why.contains("timed out"), "{why}");
     }
 }

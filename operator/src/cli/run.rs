@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::client;
 use crate::{
     controller::{Operator, Parts, Scope, watches::Watches},
     observe::Http,
@@ -32,6 +33,8 @@ use crate::{
 const SHUTDOWN: Duration = Duration::from_secs(20);
 /// How long a connection to the API server may take.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long it may take until the API server begins to answer. It gives up by itself after a minute.
+const ANSWER: Duration = Duration::from_secs(65);
 
 /// What the operator is started with.
 #[derive(Args, Clone, Debug)]
@@ -137,7 +140,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let metrics = metrics::install()?;
     let mut config = Config::infer().await.context("cannot find out how to reach the API server")?;
     config.connect_timeout = Some(CONNECT);
-    let client = Client::try_from(config.clone()).context("cannot make a client of the API server")?;
+    let client = client::answered_within(ANSWER, config.clone()).context("cannot make a client of the API server")?;
     // A retry that the client makes by itself could outlive the lease.
     config.default_retry = false;
     let lease_client = Client::try_from(config).context("cannot make a client of the API server")?;

@@ -243,9 +243,10 @@ fn platforms(
 ) -> impl Stream<Item = watcher::Result<Guarded>> + Send + 'static {
     let api: Api<Guarded> =
         scope.api(|| Api::all(context.client.clone()), |namespace| Api::namespaced(context.client.clone(), namespace));
-    let context = Arc::clone(context);
+    let (context, watches) = (Arc::clone(context), Arc::clone(&context.watches));
     relist::watch(api, scope.narrow(watcher::Config::default()), period)
         .modify(|platform| platform.meta_mut().managed_fields = None)
+        .inspect(move |event| watches.note_platforms(event))
         .reflect(writer)
         .applied_objects()
         .predicate_filter(
@@ -254,7 +255,6 @@ fn platforms(
         )
         // The controller would hold up all its streams for an error in one of them.
         .filter_map(move |result| {
-            context.watches.note("TodoPlatform", result.as_ref().err());
             let platform = result.ok();
             if let Some(platform) = &platform {
                 context.is_due(&ObjectRef::from_obj(platform));

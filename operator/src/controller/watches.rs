@@ -20,7 +20,7 @@ use kube::{
     Api, Client, Resource,
     core::{ApiResource, DynamicObject},
 };
-use kube_runtime::{WatchStreamExt, reflector::ObjectRef, watcher};
+use kube_runtime::{WatchStreamExt, reflector::ObjectRef, watcher, watcher::Event};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -69,6 +69,7 @@ pub struct Watches {
     triggers: mpsc::Sender<ObjectRef<Guarded>>,
     cluster: watch::Sender<Cluster>,
     asked: AtomicBool,
+    platforms_listed: AtomicBool,
     hurry: Notify,
     started: Instant,
     stop: CancellationToken,
@@ -97,6 +98,7 @@ impl Watches {
             triggers,
             cluster: watch::Sender::default(),
             asked: AtomicBool::new(false),
+            platforms_listed: AtomicBool::new(false),
             hurry: Notify::new(),
             started: Instant::now(),
             stop,
@@ -121,9 +123,10 @@ impl Watches {
         self.cluster.subscribe()
     }
 
-    /// Whether the cluster has been asked for its kinds and all objects of all of them are known.
+    /// Whether the cluster has been asked for its kinds and all objects of all of them are known, the platforms included.
     pub fn are_complete(&self) -> bool {
         self.asked.load(Ordering::Acquire)
+            && self.platforms_listed.load(Ordering::Acquire)
             && self.pods.is_complete()
             && self.kinds().values().all(|watched| watched.cache.is_complete())
     }
@@ -138,9 +141,12 @@ impl Watches {
         self.failing.lock().clone()
     }
 
-    /// Notes whether a watch that runs elsewhere works.
-    pub fn note(&self, kind: &str, error: Option<&watcher::Error>) {
-        self.failing.note(kind, error);
+    /// Notes what came of the watch of platforms, which runs elsewhere.
+    pub fn note_platforms<K>(&self, event: &watcher::Result<Event<K>>) {
+        if matches!(event, Ok(Event::InitDone)) {
+            self.platforms_listed.store(true, Ordering::Release);
+        }
+        self.failing.note("TodoPlatform", event);
     }
 
     /// The objects of a namespace. A kind whose first list is not complete is left out, as if it did not exist yet.
@@ -266,7 +272,7 @@ impl Watches {
             if let Some(watched) = kinds.remove(kind) {
                 warn!(%kind, "the cluster has lost this kind");
                 watched.stop.cancel();
-                self.failing.note(kind, None);
+                self.failing.works(kind);
             }
         }
     }
@@ -302,17 +308,13 @@ where
             trim(object);
         }));
         while let Some(event) = events.next().await {
-            match event {
-                Ok(event) => {
-                    self.failing.note(&self.kind, None);
-                    for metadata in self.cache.take(event) {
-                        if let Some(platform) = platform_of(&metadata) {
-                            // Fails only when the controller is gone, and then nobody waits for triggers.
-                            let _ = self.triggers.send(platform).await;
-                        }
-                    }
+            self.failing.note(&self.kind, &event);
+            let Ok(event) = event else { continue };
+            for metadata in self.cache.take(event) {
+                if let Some(platform) = platform_of(&metadata) {
+                    // Fails only when the controller is gone, and then nobody waits for triggers.
+                    let _ = self.triggers.send(platform).await;
                 }
-                Err(error) => self.failing.note(&self.kind, Some(&error)),
             }
         }
     }
@@ -337,11 +339,15 @@ fn trim_pod(pod: &mut Pod) {
 struct Failing(Mutex<BTreeMap<String, String>>);
 
 impl Failing {
-    /// Remembers, and says once, whether a watch works.
-    fn note(&self, kind: &str, error: Option<&watcher::Error>) {
-        match error.map(explain) {
-            None => self.works(kind),
-            Some((class, message)) => self.fails(kind, class, message),
+    /// Remembers, and says once, whether a watch works. That a list has begun says nothing yet.
+    fn note<K>(&self, kind: &str, event: &watcher::Result<Event<K>>) {
+        match event {
+            Ok(Event::Init | Event::InitApply(_)) => {}
+            Ok(Event::InitDone | Event::Apply(_) | Event::Delete(_)) => self.works(kind),
+            Err(error) => {
+                let (class, message) = explain(error);
+                self.fails(kind, class, message);
+            }
         }
     }
 
@@ -395,6 +401,24 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
     use super::*;
+
+    #[test]
+    fn a_watch_fails_until_a_list_is_complete_or_something_comes_and_not_only_until_a_list_is_begun() {
+        let gone = || Err(watcher::Error::NoResourceVersion);
+        for (event, works) in [
+            (Ok(Event::Init), false),
+            (Ok(Event::InitApply(())), false),
+            (gone(), false),
+            (Ok(Event::InitDone), true),
+            (Ok(Event::Apply(())), true),
+            (Ok(Event::Delete(())), true),
+        ] {
+            let failing = Failing::default();
+            failing.note::<()>("Role", &gone());
+            failing.note("Role", &event);
+            assert_eq!(failing.lock().is_empty(), works, "{event:?}");
+        }
+    }
 
     #[test]
     fn a_change_concerns_the_owner_and_for_retained_data_the_platform_that_its_label_names() {
