@@ -2,6 +2,7 @@
 
 mod backoff;
 pub mod cache;
+mod guarded;
 mod isolation;
 mod kinds;
 mod memory;
@@ -26,7 +27,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, future, stream};
-use kube::{Api, Client, Resource, core::DeserializeGuard};
+use kube::{Api, Client, Resource};
 use kube_runtime::{
     Config, Controller, WatchStreamExt,
     controller::{Action as ControllerAction, Error as ControllerError},
@@ -35,7 +36,6 @@ use kube_runtime::{
     utils::{Predicate, PredicateConfig},
     watcher,
 };
-use todo_crds::platform::TodoPlatform;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
@@ -47,14 +47,12 @@ use crate::{
     resolve::Settings,
     runtime::{events::Events, lease::Leadership, metrics},
 };
+pub use guarded::{Guarded, Unreadable};
 use memory::Memories;
 pub use queue::Queue;
 use queue::{Action, name};
 pub use scope::Scope;
 use watches::Watches;
-
-/// A platform, or what is left of one that cannot be read.
-pub type Guarded = DeserializeGuard<TodoPlatform>;
 
 /// What became of a pass.
 type Passed = Result<(ObjectRef<Guarded>, ControllerAction), ControllerError<Infallible, watcher::Error>>;
@@ -283,14 +281,14 @@ fn changes<T: Send + Sync + 'static>(receiver: watch::Receiver<T>) -> impl Strea
 
 #[cfg(test)]
 mod tests {
-    use todo_crds::platform::TodoPlatformSpec;
+    use todo_crds::platform::{TodoPlatform, TodoPlatformSpec};
 
     use super::*;
 
     fn platform(name: &str) -> Guarded {
         let mut platform = TodoPlatform::new(name, TodoPlatformSpec::default());
         platform.metadata.namespace = Some("ns".to_owned());
-        DeserializeGuard(Ok(platform))
+        Guarded(Ok(platform))
     }
 
     #[tokio::test]

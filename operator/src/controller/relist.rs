@@ -176,17 +176,17 @@ mod tests {
 
     #[tokio::test]
     async fn each_failure_is_followed_by_a_list_and_by_a_longer_rest_unless_it_had_worked_for_a_while() {
-        let rests = Rests::default();
+        let (rests, patience) = (Rests::default(), Patience { calm: 25 * PERIOD, ..BRIEF });
         let (later, calm) = (Arc::new(AtomicUsize::new(0)), 3);
         let begin = move || {
             let lasts = later.fetch_add(1, Ordering::Relaxed) == calm;
             let fails = stream::once(async move {
-                tokio::time::sleep(if lasts { 2 * PERIOD } else { Duration::ZERO }).await;
+                tokio::time::sleep(if lasts { 30 * PERIOD } else { Duration::ZERO }).await;
                 failure()
             });
             stream::iter([Ok(Event::Init), Ok(Event::InitDone)]).chain(fails).boxed()
         };
-        let mut events = Box::pin(lasting(begin, BRIEF, rests.clone()));
+        let mut events = Box::pin(lasting(begin, patience, rests.clone()));
         for since_it_worked in [1, 2, 3, 1, 2] {
             assert!(matches!(events.next().await, Some(Ok(Event::Init))));
             assert!(matches!(events.next().await, Some(Ok(Event::InitDone))));

@@ -1,12 +1,12 @@
 //! Tells what a pass found: in the status, and what has changed by events, too.
 
 use k8s_openapi::jiff::Timestamp;
-use kube::{Resource, ResourceExt, core::error_boundary::InvalidObject};
-use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
+use kube::{Resource, ResourceExt};
+use todo_crds::platform::TodoPlatform;
 use tracing::{error, info, warn};
 
 use super::{
-    Context,
+    Context, Unreadable,
     memory::{Memory, version},
     notices, pace,
     queue::Action,
@@ -46,7 +46,7 @@ impl Context {
     }
 
     /// Says of a resource that cannot be read that it cannot, once for each change of it.
-    pub(super) async fn tell_unreadable(&self, unreadable: &InvalidObject, memory: &mut Memory) -> Action {
+    pub(super) async fn tell_unreadable(&self, unreadable: &Unreadable, memory: &mut Memory) -> Action {
         metrics::error(Class::Invalid);
         let generation = unreadable.metadata.generation;
         if memory.told_unreadable == generation {
@@ -55,7 +55,12 @@ impl Context {
         error!(platform = ?unreadable.metadata.name, error = %unreadable.error, "cannot read a TodoPlatform");
         let message = format!("the resource cannot be read: {}", unreadable.error);
         let assessment = Assessment::Stopped(Stop::Invalid(message));
-        let status = status::assess(&assessment, &TodoPlatformStatus::default(), generation, Timestamp::now());
+        let status = status::assess(&assessment, &unreadable.status, generation, Timestamp::now());
+        if status == unreadable.status {
+            // By the operator before this one.
+            memory.told_unreadable = generation;
+            return Action::await_change();
+        }
         match status::write::replace(&self.client, &unreadable.metadata, &status, &self.leadership).await {
             Ok(()) => {
                 memory.told_unreadable = generation;
