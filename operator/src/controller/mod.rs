@@ -2,7 +2,9 @@
 
 mod backoff;
 pub mod cache;
+mod failing;
 mod guarded;
+mod holders;
 mod isolation;
 mod kinds;
 mod memory;
@@ -48,6 +50,7 @@ use crate::{
     runtime::{events::Events, lease::Leadership, metrics},
 };
 pub use guarded::{Guarded, Unreadable};
+use holders::Holders;
 use memory::Memories;
 pub use queue::Queue;
 use queue::{Action, name};
@@ -79,6 +82,7 @@ pub struct Context {
     places: isolation::Places,
     events: Events,
     memories: Memories,
+    holders: Holders,
     queue: Queue,
     triggers: mpsc::Sender<ObjectRef<Guarded>>,
 }
@@ -151,6 +155,7 @@ impl Operator {
             places: isolation::Places::default(),
             events: parts.events,
             memories: Memories::default(),
+            holders: Holders::default(),
             queue: Queue::default(),
             triggers: sender,
         });

@@ -8,9 +8,9 @@ use kube_runtime::reflector::ObjectRef;
 use todo_crds::platform::TodoPlatform;
 use tracing::{Instrument, info, warn};
 
-use super::{Context, isolation::Place, memory::Memory, reconcile::failed};
+use super::{Context, holders::Claim, isolation::Place, memory::Memory, reconcile::failed};
 use crate::{
-    apply::{Writer, topics},
+    apply::{Applied, Writer, topics},
     dereference::{self, DereferenceError, Dereferenced},
     names::App,
     observe::{self, DataPath, Infrastructure, Observed},
@@ -55,12 +55,16 @@ impl Context {
 
     /// Reads what the platform names, and writes what it should have.
     async fn work(&self, platform: &TodoPlatform, memory: &mut Memory) -> Result<Worked, Assessment> {
-        if let Some(other) = self.elder(platform) {
+        if let Some(other) = self.holder(platform) {
             return Err(Assessment::Stopped(Stop::Conflict { other }));
         }
         memory.made_secrets = false;
         let (dereferenced, unreadable) = self.dereferenced(platform, memory).await?;
         let writes = !is_suspended(platform) && unreadable.is_none();
+        if is_suspended(platform) {
+            // What failed when it was last tried may be over, and nobody tries it now.
+            memory.applied = Applied::default();
+        }
         let mut seen = self.look(&dereferenced, memory).await;
         let infrastructure =
             step("infrastructure").in_scope(|| self.infrastructure(platform, &dereferenced, &seen, writes, memory));
@@ -192,15 +196,15 @@ impl Context {
         }
     }
 
-    /// The platform that has the namespace, if it is another one: the oldest.
-    fn elder(&self, platform: &TodoPlatform) -> Option<String> {
-        let namespace = platform.namespace();
-        let age =
-            |meta: &kube::core::ObjectMeta| (meta.creation_timestamp.clone().map(|time| time.0), meta.uid.clone());
-        let others = self.platforms.state_filter(|other| other.meta().namespace == namespace);
-        let oldest = others.iter().min_by_key(|other| age(other.meta()))?;
-        (oldest.meta().uid != platform.meta().uid && age(oldest.meta()) < age(platform.meta()))
-            .then(|| oldest.meta().name.clone().unwrap_or_default())
+    /// The platform that has the namespace, if it is another one.
+    fn holder(&self, platform: &TodoPlatform) -> Option<String> {
+        let namespace = platform.namespace().unwrap_or_default();
+        let all = self.platforms.state_filter(|other| other.meta().namespace == platform.metadata.namespace);
+        // Looked at only where somebody disputes it.
+        let live = if all.len() > 1 { self.watches.live(&namespace) } else { Live::default() };
+        let claims = all.iter().map(|one| Claim::of(one.meta(), &live)).collect();
+        let holder = self.holders.holder(&namespace, claims, || self.known_uids())?;
+        (Some(&holder.uid) != platform.metadata.uid.as_ref()).then_some(holder.name)
     }
 
     pub(super) fn writer(&self, namespace: &str) -> Writer {

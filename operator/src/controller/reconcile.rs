@@ -89,7 +89,7 @@ async fn pass_over(platform: &TodoPlatform, context: &Context, memory: &mut Memo
 }
 
 impl Context {
-    fn known_uids(&self) -> HashSet<String> {
+    pub(super) fn known_uids(&self) -> HashSet<String> {
         self.platforms.state().iter().filter_map(|platform| platform.meta().uid.clone()).collect()
     }
 }

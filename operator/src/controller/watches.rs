@@ -5,7 +5,7 @@ use std::{
     fmt::Debug,
     pin::pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -27,9 +27,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub(crate) use super::kinds::{base_kinds, late_kinds};
-use super::{Guarded, Scope, cache::Cache, isolation::unending, relist};
+use super::{Guarded, Scope, cache::Cache, failing::Failing, isolation::unending, relist};
 use crate::{
-    class::{Class, words},
+    class::Class,
     dereference::cluster::{self, Cluster, Injector},
     labels::MANAGED_BY,
     names::platform_label,
@@ -138,7 +138,7 @@ impl Watches {
 
     /// Watches that fail now, and why.
     pub fn failing(&self) -> BTreeMap<String, String> {
-        self.failing.lock().clone()
+        self.failing.all()
     }
 
     /// Notes what came of the watch of platforms, which runs elsewhere.
@@ -334,56 +334,6 @@ fn trim_pod(pod: &mut Pod) {
     });
 }
 
-/// Watches that fail now, and why.
-#[derive(Debug, Default)]
-struct Failing(Mutex<BTreeMap<String, String>>);
-
-impl Failing {
-    /// Remembers, and says once, whether a watch works. That a list has begun says nothing yet.
-    fn note<K>(&self, kind: &str, event: &watcher::Result<Event<K>>) {
-        match event {
-            Ok(Event::Init | Event::InitApply(_)) => {}
-            Ok(Event::InitDone | Event::Apply(_) | Event::Delete(_)) => self.works(kind),
-            Err(error) => {
-                let (class, message) = explain(error);
-                self.fails(kind, class, message);
-            }
-        }
-    }
-
-    fn works(&self, kind: &str) {
-        if self.lock().remove(kind).is_some() {
-            info!(%kind, "watching again");
-        }
-    }
-
-    fn fails(&self, kind: &str, class: Class, message: String) {
-        metrics::watch_failed(kind, class);
-        if !self.lock().contains_key(kind) {
-            warn!(%kind, %class, error = %message, "cannot watch; trying again");
-        }
-        self.lock().insert(kind.to_owned(), message);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Class and words of a failed watch.
-fn explain(error: &watcher::Error) -> (Class, String) {
-    match error {
-        watcher::Error::InitialListFailed(error)
-        | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => match Class::of(error) {
-            Class::Missing => (Class::Missing, "the cluster has no such kind; install its CRD".to_owned()),
-            class => (class, words(error)),
-        },
-        watcher::Error::WatchError(status) => (Class::Transient, status.message.clone()),
-        watcher::Error::NoResourceVersion => (Class::Bug, error.to_string()),
-    }
-}
-
 /// The platform that an object is a part of: its owner, else the one that its label names.
 fn platform_of(metadata: &ObjectMeta) -> Option<ObjectRef<Guarded>> {
     let owner = metadata
@@ -401,24 +351,6 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
     use super::*;
-
-    #[test]
-    fn a_watch_fails_until_a_list_is_complete_or_something_comes_and_not_only_until_a_list_is_begun() {
-        let gone = || Err(watcher::Error::NoResourceVersion);
-        for (event, works) in [
-            (Ok(Event::Init), false),
-            (Ok(Event::InitApply(())), false),
-            (gone(), false),
-            (Ok(Event::InitDone), true),
-            (Ok(Event::Apply(())), true),
-            (Ok(Event::Delete(())), true),
-        ] {
-            let failing = Failing::default();
-            failing.note::<()>("Role", &gone());
-            failing.note("Role", &event);
-            assert_eq!(failing.lock().is_empty(), works, "{event:?}");
-        }
-    }
 
     #[test]
     fn a_change_concerns_the_owner_and_for_retained_data_the_platform_that_its_label_names() {
