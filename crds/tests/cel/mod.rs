@@ -1,11 +1,15 @@
 //! The tables of this folder: platforms, and whether they are taken. They are read here without an API server, and by the
 //! tests of `e2e` with one that really runs.
 
+mod rows;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub(crate) use rows::Row;
+
 /// The tables, by the name of their file.
-pub(crate) const TABLES: [(&str, &str); 3] = [
+const TABLES: [(&str, &str); 3] = [
     ("values", include_str!("values.yaml")),
     ("unions", include_str!("unions.yaml")),
     ("changes", include_str!("changes.yaml")),
@@ -30,12 +34,40 @@ pub(crate) struct Case {
     #[serde(default)]
     #[allow(dead_code, reason = "the API server is asked about all of them")]
     pub(crate) by_schema: bool,
+    /// The field that a refusal is about, if only that of this field is meant: another may have a rule that says the same.
+    #[serde(skip)]
+    pub(crate) field: Option<String>,
 }
 
 impl Case {
-    /// The cases of a table.
-    pub(crate) fn read(table: &str) -> Vec<Self> {
-        serde_yaml::from_str(table).expect("a table of cases")
+    /// All cases, each with the name of its table.
+    pub(crate) fn all() -> Vec<(&'static str, Self)> {
+        let read = |text| serde_yaml::from_str::<Vec<Self>>(text).expect("a table of cases");
+        let of_tables =
+            TABLES.into_iter().flat_map(|(table, text)| read(text).into_iter().map(move |case| (table, case)));
+        let of_rows = Row::read().into_iter().flat_map(|row| row.cases()).map(|case| ("rules", case));
+        of_tables.chain(of_rows).collect()
+    }
+
+    /// Whether what is said of fields, each with its message, is the refusal that is expected.
+    pub(crate) fn is_refused_by<'a>(&self, mut said: impl Iterator<Item = (&'a str, &'a str)>) -> bool {
+        let Some(refused) = &self.refused else { return false };
+        said.any(|(field, message)| {
+            let is_meant = |meant: &String| *meant == without_index(field);
+            message.contains(refused) && self.field.as_ref().is_none_or(is_meant)
+        })
+    }
+
+    /// Whether it has a field.
+    #[allow(dead_code, reason = "the API server is asked about all of them")]
+    pub(crate) fn has(&self, field: &str) -> bool {
+        let platform = self.platform();
+        let mut steps = field.split('.').filter(|step| !step.is_empty());
+        let found = steps.try_fold(&platform, |object, step| match step.strip_suffix("[]") {
+            Some(list) => object.get(list)?.get(0),
+            None => object.get(step),
+        });
+        found.is_some()
     }
 
     /// The platform before, if this is a change of it.
@@ -56,4 +88,9 @@ impl Case {
             "spec": spec,
         })
     }
+}
+
+/// The name of a field as the schema has it: the cases have one item in each list.
+pub(crate) fn without_index(field: &str) -> String {
+    field.replace("[0]", "[]")
 }
