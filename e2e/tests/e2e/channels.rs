@@ -13,7 +13,8 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// How the sink names what came by each channel.
 const WAYS: [&str; 4] = ["push", "hook", "ntfy", "email"];
 
-fn spec(sink: &ChannelSink) -> Value {
+/// With every kind of channel.
+pub(crate) fn spec(sink: &ChannelSink) -> Value {
     let port = sink.about("http");
     json!({
         "services": {"backend": {"replicas": 1}, "notification": {"replicas": 2}},

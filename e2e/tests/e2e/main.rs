@@ -13,6 +13,7 @@ mod everyday;
 mod external;
 mod live;
 mod local;
+mod logs;
 mod long_outage;
 mod mcp;
 mod observability;
