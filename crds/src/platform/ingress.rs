@@ -26,6 +26,7 @@ pub struct IngressSpec {
     pub class_name: Option<String>,
     /// Annotations of the Ingress, for its controller.
     #[schemars(schema_with = "schema::annotations")]
+    #[x_kube(validation = rules::keys())]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// Secret of type `kubernetes.io/tls` for the host; plain HTTP if absent.

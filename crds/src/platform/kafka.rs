@@ -59,8 +59,7 @@ pub struct ExternalKafkaSpec {
     /// Brokers to begin with, `host:port` each.
     #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 260)))]
     #[x_kube(
-        validation = Rule::new(r"self.all(broker, broker.matches('^(\\[[0-9a-fA-F:.]+\\]|[^\\s,/:]+):[1-9][0-9]{0,4}$'))")
-            .message("write host:port for each broker, for example kafka:9092"),
+        validation = rules::brokers(),
         merge_strategy = ListMerge::Set
     )]
     pub brokers: Vec<String>,

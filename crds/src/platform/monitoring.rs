@@ -26,6 +26,7 @@ pub struct MonitoringSpec {
 pub struct ServiceMonitorSpec {
     /// Labels by which a Prometheus selects them.
     #[schemars(schema_with = "schema::labels")]
+    #[x_kube(validation = rules::keys())]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// How often metrics are read; Prometheus' own default if absent.
@@ -41,6 +42,7 @@ pub struct ServiceMonitorSpec {
 pub struct PrometheusRuleSpec {
     /// Labels by which a Prometheus selects it.
     #[schemars(schema_with = "schema::labels")]
+    #[x_kube(validation = rules::keys())]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 }
@@ -51,6 +53,7 @@ pub struct PrometheusRuleSpec {
 pub struct DashboardSpec {
     /// Labels by which Grafana's sidecar finds it; `grafana_dashboard: "1"` if absent.
     #[schemars(schema_with = "schema::labels")]
+    #[x_kube(validation = rules::keys())]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 }

@@ -39,6 +39,52 @@ pub(super) fn duration(least: &str, most: &str) -> Rule {
     .message(&*format!("write a duration between {least} and {most}, for example {least}"))
 }
 
+/// A schedule that Dapr's cron binding understands, but for a range that ends before it begins: a regular expression does not
+/// compare numbers.
+pub(super) fn schedule() -> Rule {
+    const EVERY: &str = r"@every ([0-9]+(\.[0-9]*)?(ns|us|ms|s|m|h))+";
+    let field = |values: &str| {
+        let item = format!(r"([*?]|({values})(-({values}))?)(/0*[1-9][0-9]{{0,9}})?");
+        format!("{item}(,{item})*")
+    };
+    let sixty = field("0*[0-5]?[0-9]");
+    let hour = field("0*(1?[0-9]|2[0-3])");
+    let day = field("0*([1-9]|[12][0-9]|3[01])");
+    let month = field("0*([1-9]|1[0-2])|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)");
+    let weekday = field("0*[0-6]|(?i:sun|mon|tue|wed|thu|fri|sat)");
+    let form = format!(
+        "^(@(annually|yearly|monthly|weekly|daily|midnight|hourly)|{EVERY}|({sixty} +)?{sixty} +{hour} +{day} +{month} +{weekday})$"
+    );
+    rule(
+        &format!(
+            "self.matches({}) && (!self.startsWith('@every ') || duration(self.substring(7)) >= duration('1s'))",
+            literal(&form)
+        ),
+        "write five fields of cron, or six with seconds first, or @every and a duration; for example */5 * * * *",
+    )
+}
+
+/// The keys of labels or annotations. Their length has no bound in a schema, and an API server reckons with none: the rule costs
+/// as if they were empty.
+pub(super) fn keys() -> Rule {
+    const PREFIX: &str = "[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?";
+    const NAME: &str = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?";
+    rule(
+        &format!("self.all(key, key.matches({}))", literal(&format!("^({PREFIX}/)?{NAME}$"))),
+        "write keys of at most 63 letters, digits, -, _ and ., for example team or example.com/team",
+    )
+}
+
+/// `host:port`, each of a list.
+pub(super) fn brokers() -> Rule {
+    const PORT: &str = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+    let form = format!(r"^(\[[0-9a-fA-F:.]+\]|[^\s,/:]+):{PORT}$");
+    rule(
+        &format!("self.all(broker, broker.matches({}))", literal(&form)),
+        "write host:port for each broker, for example kafka:9092",
+    )
+}
+
 /// The size of a volume.
 pub(super) fn volume_size() -> Rule {
     rule(

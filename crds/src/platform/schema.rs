@@ -91,8 +91,7 @@ pub(super) fn labels(_: &mut SchemaGenerator) -> Schema {
     }))
 }
 
-/// Of the keys only the operator can say whether they are valid: there is no bound on their length that would keep a
-/// rule about them within its budget.
+/// Of the keys a schema can say nothing; there is a rule for them.
 fn text_map(values: &Value) -> Schema {
     json_schema!({"type": "object", "maxProperties": 32, "additionalProperties": values})
 }

@@ -145,10 +145,7 @@ pub enum StateStoreVersion {
 pub struct RemindersSpec {
     /// Five fields of cron, or six with seconds first, or `@every` and a duration; `*/5 * * * *` if absent.
     #[schemars(length(min = 1, max = 100))]
-    #[x_kube(validation = rules::text(
-        r"@(annually|yearly|monthly|weekly|daily|midnight|hourly)|@every [0-9][0-9.a-z]*|[0-9*?][0-9*?/,-]*( +[0-9A-Za-z*?][0-9A-Za-z*?/,-]*){4,5}",
-        "write five fields of cron, or six with seconds first, or @every and a duration; for example */5 * * * *"
-    ))]
+    #[x_kube(validation = rules::schedule())]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
     /// How far ahead each look goes; 5m if absent.

@@ -12,6 +12,8 @@ mod platform;
 mod postgres;
 pub(crate) mod quantity;
 mod schedule;
+#[cfg(test)]
+mod schema_tests;
 mod secret;
 mod services;
 mod settings;
