@@ -33,7 +33,8 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Lived { planned, happened, wrong } = ground.live(&plans, &course, arguments.together).await?;
     let took = begun.elapsed();
     println!(
-        "{happened} of {planned} faults happened; {} of {} platforms ended wrong; {took:.0?}",
+        "{} of {planned} faults happened; {} of {} platforms ended wrong; {took:.0?}",
+        happened.len(),
         wrong.len(),
         plans.len()
     );

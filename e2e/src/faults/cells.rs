@@ -33,6 +33,9 @@ const IN_A_ROW: usize = 3;
 /// Faults of one action in a sample.
 const TOGETHER: usize = 3;
 
+/// A kind of objects, and what goes wrong with a request or a watch of it.
+pub type Group = (String, Fault);
+
 /// What an action asked for and left when nothing went wrong.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stage {
@@ -75,9 +78,19 @@ impl Course {
         let writes = self.stages.get(&action).map(|stage| stage.writes.keys());
         writes.into_iter().flatten().filter(|target| target.subresource.is_empty()).count()
     }
+
+    /// All that can go wrong with the kinds that are meant.
+    pub fn groups(&self, is_meant: impl Fn(&str) -> bool) -> BTreeSet<Group> {
+        cells(self).iter().map(Cell::group).filter(|(resource, _)| is_meant(resource)).collect()
+    }
 }
 
 impl Cell {
+    /// Its kind of objects, and what goes wrong with it.
+    pub fn group(&self) -> Group {
+        (self.on.resource.clone(), self.fault)
+    }
+
     pub(super) fn rule(&self, namespace: &str) -> Rule {
         let on = Target { namespace: namespace.to_owned(), ..self.on.clone() };
         match self.fault {
@@ -136,10 +149,9 @@ pub fn sample(course: &Course, seed: u64) -> Vec<Plan> {
 /// The same for some kinds of objects.
 pub fn sample_of(course: &Course, is_meant: impl Fn(&str) -> bool, seed: u64) -> Vec<Plan> {
     let mut random = StdRng::seed_from_u64(seed);
-    let mut groups: BTreeMap<(String, Fault), ByAction<Vec<Cell>>> = BTreeMap::new();
+    let mut groups: BTreeMap<Group, ByAction<Vec<Cell>>> = BTreeMap::new();
     for cell in cells(course).into_iter().filter(|cell| is_meant(&cell.on.resource)) {
-        let group = groups.entry((cell.on.resource.clone(), cell.fault)).or_default();
-        group.entry(cell.action).or_default().push(cell);
+        groups.entry(cell.group()).or_default().entry(cell.action).or_default().push(cell);
     }
     let mut chosen: Vec<Cell> = groups
         .into_values()
@@ -147,6 +159,17 @@ pub fn sample_of(course: &Course, is_meant: impl Fn(&str) -> bool, seed: u64) ->
         .collect();
     chosen.shuffle(&mut random);
     pack(chosen, TOGETHER)
+}
+
+/// For what has not happened yet: of each group that is `missing` one more cell of each action, and none that was tried. What does
+/// not happen in one action may in another, and an event that a watch did not have once it may have the next time.
+pub fn again(course: &Course, missing: &BTreeSet<Group>, tried: &BTreeSet<Cell>, seed: u64) -> Vec<Plan> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut groups: BTreeMap<(Group, Action), Vec<Cell>> = BTreeMap::new();
+    for cell in cells(course).into_iter().filter(|cell| missing.contains(&cell.group()) && !tried.contains(cell)) {
+        groups.entry((cell.group(), cell.action)).or_default().push(cell);
+    }
+    pack(groups.into_values().filter_map(|group| group.into_iter().choose(&mut random)).collect(), TOGETHER)
 }
 
 /// Puts cells into as few lives as possible, with at most `together` of each action, and of one request one.
@@ -196,6 +219,37 @@ mod tests {
         let plans = sample(&course(), 7);
         assert_eq!(plans, sample(&course(), 7));
         assert_eq!(plans.iter().flatten().count(), 2 * OF_WRITES.len() + OF_WATCHES.len());
+    }
+
+    #[test]
+    fn what_did_not_happen_is_tried_in_each_action_in_which_it_was_not_until_nothing_is_left() {
+        let course = course();
+        let missing: BTreeSet<Group> = [("services".to_owned(), Fault::CutAfter)].into();
+        let mut tried: BTreeSet<Cell> = sample(&course, 7).into_iter().flatten().collect();
+        let tried_before = tried.iter().filter(|cell| missing.contains(&cell.group())).count();
+        let mut more = Vec::new();
+        loop {
+            let plans = again(&course, &missing, &tried, 7);
+            if plans.is_empty() {
+                break;
+            }
+            assert!(plans.iter().flatten().all(|cell| missing.contains(&cell.group()) && !tried.contains(cell)));
+            let actions: BTreeSet<Action> = plans.iter().flatten().map(|cell| cell.action).collect();
+            assert_eq!(actions.len(), plans.iter().flatten().count(), "one of each action at a time");
+            tried.extend(plans.iter().flatten().cloned());
+            more.extend(plans.into_iter().flatten());
+        }
+        // Of three writes of Services one comes twice.
+        assert_eq!(tried_before + more.len(), 4);
+    }
+
+    #[test]
+    fn a_sample_has_a_cell_of_every_group() {
+        let (course, all) = (course(), |_: &str| true);
+        let of_sample: BTreeSet<Group> = sample(&course, 7).iter().flatten().map(Cell::group).collect();
+        assert_eq!(of_sample, course.groups(all));
+        assert_eq!(course.groups(|resource| resource == "secrets").len(), OF_WRITES.len());
+        assert_eq!((course.writes(Action::Create), course.writes(Action::Delete)), (3, 0));
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub struct Walk<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Walked {
     /// Faults that happened.
-    pub happened: usize,
+    pub happened: Vec<Cell>,
     /// What was wrong, each with its action and faults.
     pub wrong: Vec<String>,
 }
@@ -109,7 +109,7 @@ impl Walk<'_> {
                 anyhow::Ok(end)
             };
             let step = step.await;
-            walked.happened += proxy.happened().len();
+            walked.happened.extend(cells.iter().filter(|cell| has_happened(cell, &proxy)).map(|cell| (*cell).clone()));
             match step {
                 Ok(end) => before = end,
                 Err(error) => {

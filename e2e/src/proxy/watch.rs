@@ -37,7 +37,8 @@ async fn pass_on(
         pending.extend_from_slice(&data);
         while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
             let line = pending.split_to(end + 1).freeze();
-            let fault = state.fault_of_event(&target);
+            // Nothing is missed with a bookmark.
+            let fault = if line.starts_with(BOOKMARK) { None } else { state.fault_of_event(&target) };
             match fault {
                 Some(Fault::DropEvent) => continue,
                 Some(Fault::DelayEvent(time)) => tokio::time::sleep(time).await,
@@ -59,6 +60,9 @@ async fn pass_on(
         }
     }
 }
+
+/// How the API server begins to say only up to where it has told everything.
+const BOOKMARK: &[u8] = br#"{"type":"BOOKMARK""#;
 
 /// As the API server says that it does not know any more what happened since then.
 const GONE: &[u8] = concat!(
