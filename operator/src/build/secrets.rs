@@ -93,6 +93,11 @@ pub(crate) fn kafka_credentials(platform: &Resolved) -> Vec<(&'static str, Secre
     settings
 }
 
+/// What a conversation with Kafka needs of Secrets.
+pub(crate) fn of_broker(platform: &Resolved) -> Vec<SecretRef> {
+    kafka_credentials(platform).into_iter().map(|(_, reference)| reference).collect()
+}
+
 /// Names of the Secrets that a service may read, by its Role and by the Configuration's secret scopes.
 pub(super) fn readable_by(platform: &Resolved, app: App) -> BTreeSet<String> {
     let mut names = BTreeSet::new();

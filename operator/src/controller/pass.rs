@@ -127,7 +127,8 @@ impl Context {
             let incarnation = observe::broker_incarnation(&seen.pods);
             let maker = writes.then_some(&self.leadership);
             let answered = self.set_off(ObjectRef::new(&platform.name_any()).within(&resolved.namespace));
-            topics::ensure(&self.client, resolved, &incarnation, maker, &mut memory.topics, answered)
+            let asked = topics::Asked { client: &self.client, values: dereferenced.broker.as_ref(), maker };
+            topics::ensure(&asked, resolved, &incarnation, &mut memory.topics, answered)
         } else {
             // What is not asked is not waited for.
             memory.topics = topics::TopicsMemory::default();

@@ -41,8 +41,9 @@ impl Inputs<'_> {
     /// from one day cannot be forgotten here.
     fn fingerprint(&self) -> u64 {
         let Self { generation, dereferenced, live, gates } = self;
-        // What is missing is among the gates; all else of the platform follows from its generation and from digests.
-        let Dereferenced { resolved, secrets, missing: _ } = dereferenced;
+        // What is missing is among the gates; all else of the platform follows from its generation and from digests. No
+        // object is made of what the broker is asked with.
+        let Dereferenced { resolved, secrets, missing: _, broker: _ } = dereferenced;
         // What is not verified is looked at, and then nothing is settled. The Secrets are those above.
         let Live { objects, verified: _, resources, secrets: _ } = live;
         let mut hasher = DefaultHasher::new();
@@ -103,7 +104,7 @@ mod tests {
             ..Live::default()
         };
         let secrets = BTreeMap::from([("token".to_owned(), LiveSecret::default())]);
-        let dereferenced = Dereferenced { resolved, secrets, missing: Vec::new() };
+        let dereferenced = Dereferenced { resolved, secrets, missing: Vec::new(), broker: None };
         World { generation: Some(1), dereferenced, live, gates: Gates::default() }
     }
 

@@ -16,7 +16,7 @@ use crate::{
     plan::LiveSecret,
     resolve::{self, Found, GeneratedSecrets, Maker, Resolved, SecretKey, SecretRef, Sensitive, Settings, Violation},
 };
-pub use secrets::{SecretsError, SecretsRead};
+pub use secrets::{SecretsError, SecretsRead, Values};
 
 /// Characters of a generated password: letters and digits, as it becomes part of a URL.
 const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -32,6 +32,8 @@ pub struct Dereferenced {
     pub secrets: BTreeMap<String, LiveSecret>,
     /// What it needs and what neither exists nor is made by the operator.
     pub missing: Vec<MissingSecret>,
+    /// What its broker is asked with, if Secrets were read just now. It ends with the pass.
+    pub broker: Option<Values>,
 }
 
 /// A key that is needed and is not there.
@@ -82,16 +84,18 @@ pub async fn dereference(
     let mut resolved = fill_in(platform, settings, read, GeneratedSecrets::default())?;
     let required = build::required_secrets(&resolved);
     let wanted: Vec<SecretRef> = required.iter().map(|key| SecretRef::new(&key.name, &key.key)).collect();
+    let mut broker = None;
     if !read.serves(&wanted, Instant::now()) {
-        let connection_string = &resolved.postgres.connection_string;
-        *read = secrets::read(client, &resolved.namespace, &wanted, connection_string).await?;
+        let (connection_string, used) = (&resolved.postgres.connection_string, build::secrets::of_broker(&resolved));
+        let (now, values) = secrets::read(client, &resolved.namespace, &wanted, connection_string, &used).await?;
+        (*read, broker) = (now, Some(values));
         resolved = fill_in(platform, settings, read, GeneratedSecrets::default())?;
     }
     if required.iter().any(|key| key.maker == Maker::Operator && !read.secrets.contains_key(&key.name)) {
         resolved = fill_in(platform, settings, read, generate())?;
     }
     let missing = missing(&required, read);
-    Ok(Dereferenced { resolved, secrets: read.secrets.clone(), missing })
+    Ok(Dereferenced { resolved, secrets: read.secrets.clone(), missing, broker })
 }
 
 /// The same while Secrets cannot be read, with those of `read`. Good enough to look at the platform, and not to write:
@@ -102,7 +106,7 @@ pub fn remember(
     read: &SecretsRead,
 ) -> Result<Dereferenced, DereferenceError> {
     let resolved = fill_in(platform, settings, read, GeneratedSecrets::default())?;
-    Ok(Dereferenced { resolved, secrets: read.secrets.clone(), missing: Vec::new() })
+    Ok(Dereferenced { resolved, secrets: read.secrets.clone(), missing: Vec::new(), broker: None })
 }
 
 fn fill_in(

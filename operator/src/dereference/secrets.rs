@@ -1,5 +1,5 @@
 //! The Secrets that a platform names. They are read one by one, never listed or watched: the operator holds the right to
-//! `get` alone. Only digests are kept; whoever needs a value reads it anew and drops it.
+//! `get` alone. Only digests are kept; a value lives as long as the pass that read it and what it began.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,6 +30,9 @@ const FRESH_INCOMPLETE: Duration = Duration::from_secs(2);
 const JITTER: Duration = Duration::from_secs(2);
 /// Port of a PostgreSQL whose connection string names none.
 const POSTGRES_PORT: u16 = 5432;
+
+/// Values of Secrets, for one use.
+pub type Values = BTreeMap<SecretRef, Sensitive>;
 
 /// What a read of Secrets found.
 #[derive(Clone, Debug, Default)]
@@ -68,14 +71,16 @@ pub struct SecretsError {
     pub message: String,
 }
 
-/// Reads the Secrets of `wanted`.
+/// Reads the Secrets of `wanted`, and answers the values of those of them that are `used` now.
 pub async fn read(
     client: &Client,
     namespace: &str,
     wanted: &[SecretRef],
     connection_string: &SecretRef,
-) -> Result<SecretsRead, SecretsError> {
+    used: &[SecretRef],
+) -> Result<(SecretsRead, Values), SecretsError> {
     let found = get_all(client, namespace, wanted).await?;
+    let values = values(&found, used);
     let mut read = SecretsRead { wanted: wanted.iter().cloned().collect(), ..SecretsRead::default() };
     for secret in found {
         let data = secret.data.unwrap_or_default();
@@ -97,26 +102,21 @@ pub async fn read(
     let fresh = if wanted.iter().all(|key| read.digests.contains_key(key)) { FRESH } else { FRESH_INCOMPLETE };
     let jitter = JITTER.mul_f64(rand::rng().random_range(0.0..1.0));
     read.good_until = Some(Instant::now() + fresh + jitter);
-    Ok(read)
+    Ok((read, values))
 }
 
-/// Values of `wanted`, for one use.
-pub async fn reveal(
-    client: &Client,
-    namespace: &str,
-    wanted: &[SecretRef],
-) -> Result<BTreeMap<SecretRef, Sensitive>, SecretsError> {
-    let mut values = BTreeMap::new();
-    for secret in get_all(client, namespace, wanted).await? {
-        let name = secret.metadata.name.unwrap_or_default();
-        let data = secret.data.unwrap_or_default();
-        for reference in wanted.iter().filter(|reference| reference.name == name) {
-            if let Some(text) = data.get(&reference.key).and_then(|value| std::str::from_utf8(&value.0).ok()) {
-                values.insert(reference.clone(), Sensitive::new(text));
-            }
-        }
-    }
-    Ok(values)
+/// Reads the values of `wanted`.
+pub async fn reveal(client: &Client, namespace: &str, wanted: &[SecretRef]) -> Result<Values, SecretsError> {
+    Ok(values(&get_all(client, namespace, wanted).await?, wanted))
+}
+
+fn values(found: &[Secret], wanted: &[SecretRef]) -> Values {
+    let value = |reference: &SecretRef| {
+        let secret = found.iter().find(|secret| secret.metadata.name.as_ref() == Some(&reference.name))?;
+        let text = std::str::from_utf8(&secret.data.as_ref()?.get(&reference.key)?.0).ok()?;
+        Some((reference.clone(), Sensitive::new(text)))
+    };
+    wanted.iter().filter_map(value).collect()
 }
 
 async fn get_all(client: &Client, namespace: &str, wanted: &[SecretRef]) -> Result<Vec<Secret>, SecretsError> {
@@ -157,6 +157,8 @@ fn postgres_port(text: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+
     use super::*;
 
     #[test]
@@ -172,6 +174,20 @@ mod tests {
         ] {
             assert_eq!(postgres_port(text), port, "{text}");
         }
+    }
+
+    #[test]
+    fn values_are_those_that_are_used_and_there() {
+        let secret = |name: &str, value: &[u8]| Secret {
+            metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+            data: Some([("k".to_owned(), ByteString(value.to_vec()))].into()),
+            ..Secret::default()
+        };
+        let found = [secret("a", b"one"), secret("b", b"two"), secret("c", &[0xff])];
+        let used = [("b", "k"), ("b", "other"), ("c", "k"), ("d", "k")].map(|(name, key)| SecretRef::new(name, key));
+        let values = values(&found, &used);
+        assert_eq!(values, [(used[0].clone(), Sensitive::new("two"))].into());
+        assert!(!format!("{values:?}").contains("two"));
     }
 
     #[test]

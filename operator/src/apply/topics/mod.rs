@@ -1,10 +1,12 @@
 //! The topics that the services use. With embedded Kafka the operator makes them; with somebody else's it looks whether
 //! they are there and says which are not.
 
+mod memory;
+
 use std::{
     collections::BTreeMap,
     future::Future,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,16 +16,17 @@ use rskafka::{
     client::{ClientBuilder, Credentials, SaslConfig, error::Error as KafkaError, error::ProtocolError},
 };
 use tokio::time::{sleep, timeout};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::tls;
 use crate::{
+    build,
     class::bounded,
-    dereference::secrets,
+    dereference::{Values, secrets},
     names,
     resolve::{KafkaAuth, KafkaMode, Resolved, SaslMechanism, SecretRef, Sensitive},
     runtime::lease::Leadership,
 };
+pub use memory::TopicsMemory;
 
 /// How long the whole conversation with a broker may take.
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -31,10 +34,6 @@ const DEADLINE: Duration = Duration::from_secs(8);
 const AGAIN: Duration = Duration::from_secs(3);
 /// Before it is asked again.
 const PAUSE: Duration = Duration::from_millis(300);
-/// How long topics that were there are taken to be there.
-const FRESH: Duration = Duration::from_mins(5);
-/// How soon it is tried again when they are not.
-const RETRY: Duration = Duration::from_secs(8);
 /// How long a broker may take to make a topic, in milliseconds.
 const CREATE_TIMEOUT_MS: i32 = 5000;
 /// Copies of each topic of a single broker.
@@ -58,44 +57,15 @@ pub enum Topics {
     Unreachable(String),
 }
 
-/// What is known of one platform's topics.
-#[derive(Debug, Default)]
-pub struct TopicsMemory {
-    subject: String,
-    known: Topics,
-    good_until: Option<Instant>,
-    /// At most one conversation at a time; it ends with this memory.
-    look: Option<Look>,
-}
-
-/// A conversation with a broker, beside the passes: a broker that does not answer takes no pass from other platforms.
-#[derive(Debug)]
-struct Look {
-    since: Instant,
-    end: Arc<OnceLock<Topics>>,
-    task: AbortOnDropHandle<()>,
-}
-
-impl Look {
-    fn begin(
-        look: impl Future<Output = Topics> + Send + 'static,
-        answered: impl Future<Output = ()> + Send + 'static,
-    ) -> Self {
-        let end = Arc::new(OnceLock::new());
-        let answer = Arc::clone(&end);
-        let task = tokio::spawn(async move {
-            let _ = answer.set(look.await);
-            answered.await;
-        });
-        Self { since: Instant::now(), end, task: AbortOnDropHandle::new(task) }
-    }
-
-    /// What was found, once it was.
-    fn end(&self) -> Option<Topics> {
-        let is_over = self.task.is_finished();
-        let end = self.end.get().cloned();
-        end.or_else(|| is_over.then(|| Topics::Unreachable("a mistake in the operator ended the look".to_owned())))
-    }
+/// With what a broker is asked.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// For Secrets that have not been read.
+    pub client: &'a Client,
+    /// What is needed of Secrets, if they were read just now.
+    pub values: Option<&'a Values>,
+    /// Who makes topics of embedded Kafka that are not there, if anybody.
+    pub maker: Option<&'a Leadership>,
 }
 
 /// What a conversation with a broker needs.
@@ -105,61 +75,37 @@ struct Access {
     tls: Option<Arc<rustls::ClientConfig>>,
 }
 
-/// Sees to the topics, and makes those of embedded Kafka that are not there if there is a `maker`. `incarnation` changes
+/// Sees to the topics, and makes those of embedded Kafka that are not there if there is a maker. `incarnation` changes
 /// when the broker does, so that a new one is asked at once. This answers what is known; when there is more, `answered` is
 /// awaited.
 pub fn ensure(
-    client: &Client,
+    asked: &Asked<'_>,
     platform: &Resolved,
     incarnation: &str,
-    maker: Option<&Leadership>,
     memory: &mut TopicsMemory,
     answered: impl Future<Output = ()> + Send + 'static,
 ) -> Topics {
-    let (mode, digests) = (&platform.kafka.mode, credential_digests(platform));
-    let subject = format!("{incarnation} {} {mode:?} {digests:?}", maker.is_some());
+    let Asked { client, values, maker } = *asked;
+    let references = build::secrets::of_broker(platform);
+    let digests: Vec<_> = references.iter().map(|reference| platform.digests.get(reference)).collect();
+    let subject = format!("{incarnation} {} {:?} {digests:?}", maker.is_some(), platform.kafka.mode);
+    let costs_a_read = values.is_none() && !references.is_empty();
     let look = || {
-        let (client, platform, maker) = (client.clone(), platform.clone(), maker.cloned());
+        let (client, platform, values, maker) = (client.clone(), platform.clone(), values.cloned(), maker.cloned());
         async move {
-            let (client, platform, maker) = (&client, &platform, maker.as_ref());
-            insist(DEADLINE, move || look(client, platform, maker)).await.unwrap_or_else(|message| {
+            let found = async {
+                let values = match values {
+                    Some(values) => values,
+                    None => insist(DEADLINE, || read(&client, &platform.namespace, &references)).await?,
+                };
+                insist(DEADLINE, || look(&platform, &values, maker.as_ref())).await
+            };
+            found.await.unwrap_or_else(|message| {
                 Topics::Unreachable(bounded(&explained(&platform.kafka.mode, message), MESSAGE))
             })
         }
     };
-    memory.answer(subject, look, answered)
-}
-
-impl TopicsMemory {
-    /// How long the first answer has been waited for, until it has been taken.
-    pub fn unanswered(&self) -> Option<Duration> {
-        let first = self.look.as_ref().filter(|_| self.known == Topics::Unknown)?;
-        Some(first.since.elapsed())
-    }
-
-    /// What is known about `subject`. A look begins if that is not good any more, and what it finds is taken by a later call.
-    fn answer<F>(
-        &mut self,
-        subject: String,
-        look: impl FnOnce() -> F,
-        answered: impl Future<Output = ()> + Send + 'static,
-    ) -> Topics
-    where
-        F: Future<Output = Topics> + Send + 'static,
-    {
-        if self.subject != subject {
-            *self = Self { subject, ..Self::default() };
-        }
-        if let Some(end) = self.look.as_ref().and_then(Look::end) {
-            let good_for = if end == Topics::Present { FRESH } else { RETRY };
-            *self =
-                Self { known: end, good_until: Some(Instant::now() + good_for), look: None, ..std::mem::take(self) };
-        }
-        if self.look.is_none() && self.good_until.is_none_or(|until| until <= Instant::now()) {
-            self.look = Some(Look::begin(look(), answered));
-        }
-        self.known.clone()
-    }
+    memory.answer(subject, costs_a_read, look, answered)
 }
 
 /// Asks again for a while. If the last question has no answer, what was said to the one before it is why.
@@ -181,8 +127,12 @@ where
     end.unwrap_or_else(|_| Err(refused.unwrap_or_else(|| format!("no answer within {} s", limit.as_secs()))))
 }
 
-async fn look(client: &Client, platform: &Resolved, maker: Option<&Leadership>) -> Result<Topics, String> {
-    let access = access(client, platform).await?;
+async fn read(client: &Client, namespace: &str, references: &[SecretRef]) -> Result<Values, String> {
+    secrets::reveal(client, namespace, references).await.map_err(|error| error.to_string())
+}
+
+async fn look(platform: &Resolved, values: &Values, maker: Option<&Leadership>) -> Result<Topics, String> {
+    let access = access(platform, values)?;
     let mut builder = ClientBuilder::new(access.brokers).client_id("todo-operator").backoff_config(impatient());
     if let Some(sasl) = access.sasl {
         builder = builder.sasl_config(sasl);
@@ -248,13 +198,7 @@ fn impatient() -> BackoffConfig {
     BackoffConfig { deadline: Some(Duration::ZERO), ..BackoffConfig::default() }
 }
 
-async fn access(client: &Client, platform: &Resolved) -> Result<Access, String> {
-    let references = references(platform);
-    let values = if references.is_empty() {
-        BTreeMap::new()
-    } else {
-        secrets::reveal(client, &platform.namespace, &references).await.map_err(|error| error.to_string())?
-    };
+fn access(platform: &Resolved, values: &Values) -> Result<Access, String> {
     let value = |reference: &SecretRef| values.get(reference).ok_or_else(|| format!("{reference} is missing"));
     match &platform.kafka.mode {
         KafkaMode::Embedded(_) => {
@@ -300,23 +244,12 @@ fn credentials(username: &Sensitive, password: &Sensitive) -> Credentials {
     Credentials::new(username.reveal().to_owned(), password.reveal().to_owned())
 }
 
-/// The keys of Secrets that a conversation with the broker needs.
-fn references(platform: &Resolved) -> Vec<SecretRef> {
-    crate::build::secrets::kafka_credentials(platform).into_iter().map(|(_, reference)| reference).collect()
-}
-
-fn credential_digests(platform: &Resolved) -> Vec<Option<&String>> {
-    references(platform).iter().map(|reference| platform.digests.get(reference)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
-        future::{pending, ready},
+        future::pending,
         sync::atomic::{AtomicUsize, Ordering},
     };
-
-    use tokio::sync::Notify;
 
     use super::*;
     use crate::resolve::{ExternalKafka, KafkaTls};
@@ -366,45 +299,5 @@ mod tests {
         let mut one_differs: BTreeMap<String, usize> = present(6);
         one_differs.insert("reminders".to_owned(), 1);
         assert_eq!(compared(&one_differs, Some(6)), Topics::Differing(vec![("reminders".to_owned(), 1)]));
-    }
-
-    #[tokio::test]
-    async fn a_broker_that_does_not_answer_holds_up_no_pass_and_leaves_what_is_known() {
-        let mut memory = TopicsMemory::default();
-        let (one, other) = (|| "one".to_owned(), || "another broker".to_owned());
-        let found = Arc::new(Notify::new());
-        let told = || {
-            let found = Arc::clone(&found);
-            async move { found.notify_one() }
-        };
-        assert_eq!(memory.answer(one(), || ready(Topics::Present), told()), Topics::Unknown);
-        assert!(memory.unanswered().is_some());
-        found.notified().await;
-        let never = || pending::<Topics>();
-        assert_eq!(memory.answer(one(), never, told()), Topics::Present, "what was found is taken");
-        assert!(memory.look.is_none() && memory.unanswered().is_none(), "it is fresh");
-
-        memory.good_until = None;
-        assert_eq!(memory.answer(one(), never, told()), Topics::Present);
-        assert_eq!(memory.answer(one(), || ready(Topics::Unknown), told()), Topics::Present, "the look goes on");
-        assert_eq!(memory.unanswered(), None, "there was an answer before");
-
-        let missing = Topics::Missing(vec!["reminders".to_owned()]);
-        let is_missing = missing.clone();
-        assert_eq!(memory.answer(other(), || ready(is_missing), told()), Topics::Unknown);
-        found.notified().await;
-        assert_eq!(memory.answer(other(), never, told()), missing);
-    }
-
-    #[tokio::test]
-    async fn a_look_that_panics_is_said_and_tried_again() {
-        let mut memory = TopicsMemory::default();
-        let panics = || async { panic!("as a test wants it") };
-        memory.answer(String::new(), panics, ready(()));
-        while memory.look.as_ref().is_some_and(|look| look.end().is_none()) {
-            tokio::task::yield_now().await;
-        }
-        assert!(matches!(memory.answer(String::new(), panics, ready(())), Topics::Unreachable(_)));
-        assert!(memory.look.is_none() && memory.good_until.is_some());
     }
 }
