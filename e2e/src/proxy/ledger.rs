@@ -24,7 +24,7 @@ pub struct Target {
 
 impl Target {
     /// Reads it from a request. The name of what is created is in its body.
-    pub(super) fn of(method: &http::Method, path: &str, query: &str, body: &[u8]) -> Self {
+    pub(crate) fn of(method: &http::Method, path: &str, query: &str, body: &[u8]) -> Self {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let rest = match parts.as_slice() {
             ["api", _, rest @ ..] | ["apis", _, _, rest @ ..] => rest,
@@ -86,6 +86,8 @@ pub struct Entry {
     pub at: Instant,
     /// What it asked for.
     pub target: Target,
+    /// The same as a path, without a query.
+    pub path: String,
     /// Who wrote, as field manager.
     pub manager: String,
     /// The answer that the client saw; none if it saw none, or none yet.
@@ -126,6 +128,16 @@ impl Ledger {
     /// How long nothing has been written.
     pub fn quiet_for(&self) -> Duration {
         self.work().map(|entry| entry.at.elapsed()).min().unwrap_or(Duration::MAX)
+    }
+}
+
+#[cfg(test)]
+impl Ledger {
+    /// The same request several times.
+    pub(crate) fn of(times: usize, target: &Target, path: &str) -> Self {
+        let (at, target, path) = (Instant::now(), target.clone(), path.to_owned());
+        let entry = Entry { at, target, path, manager: String::new(), status: None, done: None };
+        Self { entries: vec![entry; times] }
     }
 }
 
