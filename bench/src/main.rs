@@ -8,6 +8,7 @@ mod isolation;
 mod latency;
 mod leaves;
 mod mutants;
+mod quiet;
 mod scale;
 mod services;
 
@@ -28,6 +29,8 @@ enum Bench {
     Leaves(leaves::Arguments),
     /// Whether the tests that guard events notice when the services are made wrong.
     Mutants(mutants::Arguments),
+    /// What is asked of the API server while nothing changes, by what it is for.
+    Quiet(quiet::Arguments),
     /// One operator with many platforms: how fast, how large, how soon, and what a restart costs.
     Scale(scale::Arguments),
     /// The backend beside a peer in Python, reads through sidecars, and events from commit to effect.
@@ -42,6 +45,7 @@ async fn main() -> ExitCode {
         Bench::Isolation(arguments) => isolation::run(&arguments).await,
         Bench::Leaves(arguments) => leaves::run(&arguments).await,
         Bench::Mutants(arguments) => mutants::run(&arguments).await,
+        Bench::Quiet(arguments) => quiet::run(&arguments).await,
         Bench::Scale(arguments) => scale::run(&arguments).await,
         Bench::Services(arguments) => services::run(&arguments).await,
     };
