@@ -21,6 +21,8 @@ mod objects;
 #[cfg(test)]
 mod pod_security;
 #[cfg(test)]
+mod samples;
+#[cfg(test)]
 mod specification;
 #[cfg(test)]
 mod support;
