@@ -15,6 +15,7 @@ pub mod platform;
 pub mod python;
 pub mod ready_pods;
 pub mod standalone;
+pub mod statuses;
 pub mod transitions;
 pub mod wait;
 
@@ -31,6 +32,7 @@ pub use namespace::Namespace;
 pub use platform::Platform;
 pub use python::Python;
 pub use ready_pods::ReadyPods;
+pub use statuses::Statuses;
 pub use transitions::Transitions;
 pub use wait::until;
 

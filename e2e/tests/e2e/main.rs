@@ -30,5 +30,6 @@ mod rollout;
 mod security;
 mod shared;
 mod sidecar;
+mod statuses;
 mod strangers;
 mod traces;

@@ -1,0 +1,75 @@
+//! How often the status of a platform is written: once for each change of what it means.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use todo_e2e::harness::{Namespace, Platform, Statuses, statuses::Version, until};
+
+/// How long nothing is to be written to a platform that is as it should be.
+const REST: Duration = Duration::from_mins(1);
+const ROLLED: Duration = Duration::from_mins(2);
+/// Pulling, and seeing that it cannot be.
+const STUCK: Duration = Duration::from_mins(1);
+
+#[tokio::test]
+async fn each_write_of_the_status_says_something_new_and_at_rest_there_is_none() {
+    Namespace::with("statuses", async |namespace| {
+        let statuses = Statuses::of(&namespace).await?;
+        let spec = |service: Value| json!({"services": {"notification": service}});
+        let platform = Platform::apply(&namespace, "todo", spec(json!({"replicas": 1}))).await?;
+        settled(&platform, 1).await?;
+        let mut told = tell("made", &statuses, 0)?;
+
+        tokio::time::sleep(REST).await;
+        told = at_rest(&statuses, told)?;
+
+        Platform::apply(&namespace, "todo", spec(json!({"replicas": 2}))).await?;
+        settled(&platform, 2).await?;
+        told = tell("one pod more", &statuses, told)?;
+
+        let broken = json!({"replicas": 2, "image": "127.0.0.1:1/todo-notification:none"});
+        Platform::apply(&namespace, "todo", spec(broken)).await?;
+        platform.wait("Degraded", "True", STUCK).await?;
+        told = tell("an image that does not exist", &statuses, told)?;
+
+        Platform::apply(&namespace, "todo", spec(json!({"replicas": 2}))).await?;
+        platform.wait("Degraded", "False", STUCK).await?;
+        settled(&platform, 2).await?;
+        tell("taken back", &statuses, told).map(drop)
+    })
+    .await;
+}
+
+/// Waits until all is there, and as many pods of the service, and nothing is under way.
+async fn settled(platform: &Platform, pods: i32) -> anyhow::Result<()> {
+    platform.ready().await?;
+    platform.wait("Progressing", "False", ROLLED).await?;
+    until(&format!("all services are ready, notification-service with {pods}"), ROLLED, async || {
+        let services = platform.get().await?.status.map(|status| status.services).unwrap_or_default();
+        let has = |name: &str| services.iter().any(|service| service.name == name && service.ready == pods);
+        let whole =
+            services.iter().all(|service| service.ready == service.replicas && service.sidecars == service.ready);
+        Ok((whole && has("notification-service")).then_some(()))
+    })
+    .await
+}
+
+/// Fails if a version since `told` says nothing that the one before it did not say, and prints them. Answers how many there are.
+fn tell(what: &str, statuses: &Statuses, told: usize) -> anyhow::Result<usize> {
+    let seen = statuses.seen();
+    println!("{what}: {} versions", seen.len() - told);
+    let first = told.max(1);
+    for (before, now) in seen[first - 1..].iter().zip(&seen[first..]) {
+        let changes = now.changes(before);
+        println!("  {}: {}", now.number, changes.join("; "));
+        anyhow::ensure!(!changes.is_empty(), "version {} says what {} said: {}", now.number, before.number, now.status);
+    }
+    Ok(seen.len())
+}
+
+fn at_rest(statuses: &Statuses, told: usize) -> anyhow::Result<usize> {
+    let seen = statuses.seen();
+    let written: Vec<&Version> = seen.iter().skip(told).collect();
+    anyhow::ensure!(written.is_empty(), "written at rest, after {:?}: {written:?}", seen.get(told - 1));
+    Ok(seen.len())
+}
