@@ -1,11 +1,11 @@
-//! Somebody who takes a field from the operator again and again.
+//! Others who change fields of the operator's.
 
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler, events::v1::Event};
 use kube::{
     Api,
-    api::{Patch, PatchParams},
+    api::{ListParams, Patch, PatchParams},
 };
 use serde_json::json;
 use todo_crds::platform::TodoPlatform;
@@ -14,7 +14,7 @@ use todo_e2e::{
     harness::until,
 };
 
-use crate::support::{beside_others, told, watch_for};
+use crate::support::{beside_others, change_spec, told, watch_for};
 
 const APP: &str = "frontend-service";
 /// How long it is watched while it is left alone: longer than passes are apart.
@@ -65,5 +65,44 @@ async fn who_takes_a_field_three_times_is_named_with_it_and_the_object_is_left_a
     let writes: Vec<_> = truce.work().map(|entry| entry.target.to_string()).collect();
     anyhow::ensure!(writes.is_empty(), "written while it was to be left alone: {writes:?}");
     anyhow::ensure!(replicas(&deployments).await? == Some(9), "it was taken back all the same");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_autoscaler_is_accused_of_nothing_when_its_number_of_pods_is_taken_back() -> anyhow::Result<()> {
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
+    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
+    let namespace = walk.namespace.as_str();
+    let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;
+    Ground::make_platform(client, namespace).await?;
+    ground.created(&proxy, namespace).await?;
+    let autoscaling = json!({"minReplicas": 1, "maxReplicas": 4});
+    change_spec(client, namespace, &json!({"services": {"frontend": {"autoscaling": autoscaling}}})).await?;
+    let autoscalers: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), namespace);
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    until("the number is the autoscaler's", SETTLED, || async {
+        let annotations = deployments.get(APP).await?.metadata.annotations.unwrap_or_default();
+        let is_there = autoscalers.get_opt(APP).await?.is_some();
+        Ok((is_there && annotations.contains_key("todoplatform.dev/autoscaled")).then_some(()))
+    })
+    .await?;
+    let autoscaler =
+        PatchParams { field_manager: Some("kube-controller-manager".to_owned()), ..PatchParams::default() };
+    deployments.patch_scale(APP, &autoscaler, &Patch::Merge(json!({"spec": {"replicas": 3}}))).await?;
+    let wanted = json!({"services": {"frontend": {"autoscaling": null, "replicas": 2}}});
+    change_spec(client, namespace, &wanted).await?;
+    let platforms: Api<TodoPlatform> = Api::namespaced(client.clone(), namespace);
+    let status = until("the number is ours and the status says so", SETTLED, || async {
+        let platform = platforms.get("todo").await?;
+        let status = platform.status.filter(|status| status.observed_generation == platform.metadata.generation);
+        let ours = replicas(&deployments).await? == Some(2) && autoscalers.get_opt(APP).await?.is_none();
+        Ok(status.filter(|_| ours))
+    })
+    .await?;
+    anyhow::ensure!(status.ownership_conflicts.is_empty(), "accused: {:?}", status.ownership_conflicts);
+    let events = Api::<Event>::namespaced(client.clone(), namespace).list(&ListParams::default()).await?;
+    let accused = events.items.into_iter().filter(|event| event.reason.as_deref() == Some("OwnershipConflict"));
+    let accused: Vec<_> = accused.filter_map(|event| event.note).collect();
+    anyhow::ensure!(accused.is_empty(), "accused: {accused:?}");
     Ok(())
 }

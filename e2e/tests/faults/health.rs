@@ -1,20 +1,23 @@
 //! What the operator says of itself.
 
-use std::net::TcpListener;
+use std::time::Duration;
 
-use serde_json::Value;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::Api;
+use serde_json::json;
 use todo_e2e::{
     faults::{Ground, Operator, Options, SETTLED},
-    harness::until,
+    harness::{until, wait},
     proxy::{Fault, Rule, Target},
 };
 
-use crate::support::beside_others;
+use crate::support::{beside_others, change_spec, free_port, only_missing, readiness, ready};
 
-/// Status and body of `/readyz`.
-async fn readiness(port: u16) -> anyhow::Result<(u16, Value)> {
-    let answer = reqwest::get(format!("http://127.0.0.1:{port}/readyz")).await?;
-    Ok((answer.status().as_u16(), answer.json().await?))
+/// Longer than a first look takes, and shorter than a list is waited for.
+const LOOKED: Duration = Duration::from_secs(15);
+
+fn platforms(verb: &'static str) -> Target {
+    Target { verb, resource: "todoplatforms".to_owned(), ..Target::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,27 +26,87 @@ async fn readiness_names_the_kind_that_cannot_be_watched_and_why_until_it_can() 
     let (walk, mut proxy) = (ground.walk(0).await?, ground.proxy().await?);
     let of_ingresses = |verb| Target { verb, resource: "ingresses".to_owned(), ..Target::default() };
     proxy.set(["list", "watch"].map(|verb| Rule::always(of_ingresses(verb), Fault::Refuse(403))).to_vec());
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let port = free_port()?;
     let options = Options { management: Some(port), ..Options::default() };
     let folder = ground.folder.path();
     let _operator = Operator::start_with(&mut proxy, folder, Some(&walk.namespace), "operator", options)?;
 
-    until("readiness names nothing but the Ingress", SETTLED, || async {
+    only_missing(port, "cannot watch Ingress").await?;
+    wait::throughout("a list that is begun and refused makes it ready for no moment", LOOKED, || async {
+        Ok(readiness(port).await?.0 == 503)
+    })
+    .await?;
+    proxy.set(Vec::new());
+    ready(port).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_whose_first_list_of_platforms_is_never_answered_is_not_ready_and_asks_again() -> anyhow::Result<()>
+{
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
+    let (walk, mut proxy) = (ground.walk(0).await?, ground.proxy().await?);
+    let refuse = Fault::Refuse(500);
+    proxy.set(vec![
+        Rule::once(platforms("list"), Fault::HangAfter),
+        Rule::always(platforms("list"), refuse),
+        // Without its answer no change of a Deployment would be seen.
+        Rule::once(Target { verb: "watch", resource: "deployments".to_owned(), ..Target::default() }, Fault::HangAfter),
+    ]);
+    let port = free_port()?;
+    let options = Options { management: Some(port), ..Options::default() };
+    let folder = ground.folder.path();
+    let _operator = Operator::start_with(&mut proxy, folder, Some(&walk.namespace), "operator", options)?;
+    Ground::make_platform(&ground.client, &walk.namespace).await?;
+    until("the list hangs", SETTLED, || async {
+        Ok(proxy.happened().iter().any(|(target, _)| target.verb == "list").then_some(()))
+    })
+    .await?;
+    wait::throughout("it is not ready before it has seen its platforms", LOOKED, || async {
+        let answer = readiness(port).await;
+        // It listens a moment after it begins to list.
+        Ok(answer.is_err() || answer?.0 == 503)
+    })
+    .await?;
+    until("they are asked for again", SETTLED, || async {
+        Ok(proxy.happened().iter().any(|(_, fault)| *fault == refuse).then_some(()))
+    })
+    .await?;
+    until("it says that it cannot", SETTLED, || async {
         let (status, body) = readiness(port).await?;
-        let missing: Vec<&str> = body["missing"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let [only] = missing.as_slice() else { anyhow::bail!("missing: {missing:?}") };
-        anyhow::ensure!(status == 503 && body["ready"] == false, "{status} {body}");
-        let (kind, why) = only.split_once(": ").unwrap_or_default();
-        anyhow::ensure!(kind == "cannot watch Ingress" && !why.is_empty(), "{only}");
+        let named = body["missing"].to_string().contains("cannot watch TodoPlatform: ");
+        anyhow::ensure!(status == 503 && named, "{status} {body}");
         Ok(Some(()))
     })
     .await?;
+    proxy.lift(refuse);
+    ground.created(&proxy, &walk.namespace).await?;
+    ready(port).await?;
+    until("the watch is asked for again, too", SETTLED, || async {
+        let ledger = proxy.ledger();
+        let mut watches = ledger.all().filter(|one| one.target.verb == "watch" && one.target.resource == "deployments");
+        Ok(watches.any(|one| one.status == Some(200)).then_some(()))
+    })
+    .await
+}
 
-    proxy.set(Vec::new());
-    until("it is ready", SETTLED, || async {
-        let (status, body) = readiness(port).await?;
-        anyhow::ensure!(status == 200 && body["ready"] == true && body["leader"] == true, "{status} {body}");
-        Ok(Some(()))
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spec_is_followed_although_a_later_list_of_platforms_is_never_answered() -> anyhow::Result<()> {
+    const APP: &str = "frontend-service";
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
+    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
+    let (namespace, folder) = (walk.namespace.as_str(), ground.folder.path());
+    let options = Options { relist: Some(5), ..Options::default() };
+    let _operator = Operator::start_with(&mut proxy, folder, Some(namespace), "operator", options)?;
+    Ground::make_platform(client, namespace).await?;
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    until("the service is made", SETTLED, || async { Ok(deployments.get_opt(APP).await?.map(|_| ())) }).await?;
+
+    proxy.set(vec![Rule::once(platforms("list"), Fault::HangAfter)]);
+    until("the list hangs", SETTLED, || async { Ok((!proxy.happened().is_empty()).then_some(())) }).await?;
+    change_spec(client, namespace, &json!({"services": {"frontend": {"replicas": 3}}})).await?;
+    until("the new spec is followed", SETTLED, || async {
+        let replicas = deployments.get(APP).await?.spec.and_then(|spec| spec.replicas);
+        Ok((replicas == Some(3)).then_some(()))
     })
     .await
 }

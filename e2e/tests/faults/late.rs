@@ -14,11 +14,11 @@ use kube::{
 use serde_json::{Value, json};
 use todo_crds::platform::TodoPlatform;
 use todo_e2e::{
-    faults::{APPS, Action, Ground, Operator, SETTLED},
+    faults::{APPS, Action, Ground, Operator, Options, SETTLED},
     harness::{until, wait},
 };
 
-use crate::support::{CHART, Helm, beside_others};
+use crate::support::{CHART, Helm, beside_others, free_port, only_missing, ready};
 
 const OURS: &str = "todoplatforms.todoplatform.dev";
 const DAPR: [&str; 3] = ["components.dapr.io", "configurations.dapr.io", "resiliencies.dapr.io"];
@@ -139,19 +139,27 @@ async fn the_chart_brings_new_fields_keeps_platforms_when_it_goes_and_their_defi
     })
     .await?;
 
-    let operator = Operator::start(&mut proxy, ground.folder.path(), Some(&walk.namespace), "operator")?;
+    let port = free_port()?;
+    let options = Options { management: Some(port), ..Options::default() };
+    let folder = ground.folder.path();
+    let operator = Operator::start_with(&mut proxy, folder, Some(&walk.namespace), "operator", options)?;
     Action::Create.perform(client, &walk.namespace).await?;
     ground.created(&proxy, &walk.namespace).await?;
+    ready(port).await?;
     helm.run(&["uninstall", "todo-operator"]).await?;
     let platforms: Api<TodoPlatform> = Api::namespaced(client.clone(), &walk.namespace);
     anyhow::ensure!(platforms.list(&ListParams::default()).await?.items.len() == 1, "the platform went with the chart");
 
     let definition = remove(client, OURS).await?;
+    let why = only_missing(port, "cannot watch TodoPlatform").await?;
+    anyhow::ensure!(why == "the cluster has no such kind; install its CRD", "{why}");
     until("nothing is left of what the platform consisted of", SETTLED, || async {
         Ok(deployments(client, &walk.namespace).await?.is_empty().then_some(()))
     })
     .await?;
     definitions(client).create(&PostParams::default(), &definition).await?;
+    // Before there is a platform that could set off anything.
+    ready(port).await?;
     until("a platform can be made again", SETTLED, || async {
         Action::Create.perform(client, &walk.namespace).await.map(Some)
     })

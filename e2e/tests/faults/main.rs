@@ -18,4 +18,5 @@ mod replicas;
 mod restart;
 mod secrets;
 mod support;
+mod suspend;
 mod traces;

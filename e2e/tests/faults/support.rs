@@ -1,6 +1,7 @@
 //! What the tests share.
 
 use std::{
+    net::TcpListener,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -151,6 +152,41 @@ pub(crate) async fn told(client: &Client, namespace: &str, reason: &str) -> anyh
         let events = api.list(&ListParams::default()).await?;
         let event = events.items.into_iter().find(|event| event.reason.as_deref() == Some(reason));
         Ok(event.map(|event| event.note.unwrap_or_default()))
+    })
+    .await
+}
+
+/// A port of loopback that nobody listens on.
+pub(crate) fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Status and body of `/readyz`.
+pub(crate) async fn readiness(port: u16) -> anyhow::Result<(u16, Value)> {
+    let answer = reqwest::get(format!("http://127.0.0.1:{port}/readyz")).await?;
+    Ok((answer.status().as_u16(), answer.json().await?))
+}
+
+/// Waits until `/readyz` says that it is.
+pub(crate) async fn ready(port: u16) -> anyhow::Result<()> {
+    until("it is ready", SETTLED, || async {
+        let (status, body) = readiness(port).await?;
+        anyhow::ensure!(status == 200 && body["ready"] == true && body["leader"] == true, "{status} {body}");
+        Ok(Some(()))
+    })
+    .await
+}
+
+/// Waits until `/readyz` names one thing that is missing, and answers what is said of it.
+pub(crate) async fn only_missing(port: u16, what: &str) -> anyhow::Result<String> {
+    until(&format!("readiness names nothing but {what}"), SETTLED, || async {
+        let (status, body) = readiness(port).await?;
+        let missing: Vec<&str> = body["missing"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let [only] = missing.as_slice() else { anyhow::bail!("missing: {missing:?}") };
+        anyhow::ensure!(status == 503 && body["ready"] == false, "{status} {body}");
+        let (named, why) = only.split_once(": ").unwrap_or_default();
+        anyhow::ensure!(named == what && !why.is_empty(), "{only}");
+        Ok(Some(why.to_owned()))
     })
     .await
 }
