@@ -33,7 +33,7 @@ impl Life {
     pub(super) const fn kinds(self) -> &'static [&'static str] {
         match self {
             Self::Plain => &[],
-            Self::Managed => &["strimzi", "cloud-native-pg", "prometheus-operator"],
+            Self::Managed => &["strimzi", "cloud-native-pg", "prometheus-operator", "gateway-api"],
         }
     }
 
@@ -160,10 +160,13 @@ impl Action {
             "kafka": {"strimzi": {"replicas": 1}},
             "postgres": {"cloudNativePg": {"instances": 1}},
             "monitoring": {"serviceMonitor": {}, "prometheusRule": {}},
+            "ingress": {"host": "todo.example.com", "gateway": {"name": "main"}},
         });
         if self >= Self::Update {
             spec["kafka"]["strimzi"]["replicas"] = json!(2);
             spec["postgres"]["cloudNativePg"]["instances"] = json!(2);
+            // An Ingress takes the place of the route.
+            spec["ingress"] = json!({"host": "todo.example.com"});
             spec.as_object_mut().map(|spec| spec.remove("monitoring"));
         }
         spec
