@@ -2,13 +2,10 @@
 
 use std::{path::Path, time::Duration};
 
-use k8s_openapi::{
-    api::apps::v1::Deployment, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-    apimachinery::pkg::apis::meta::v1::Condition,
-};
+use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
     core::ApiResource,
 };
 use serde_json::{Value, json};
@@ -18,26 +15,9 @@ use todo_e2e::{
     harness::{until, wait},
 };
 
-use crate::support::{CHART, Helm, beside_others, free_port, only_missing, ready};
+use crate::support::{CHART, DAPR, Helm, OURS, beside_others, definitions, free_port, only_missing, ready, remove};
 
-const OURS: &str = "todoplatforms.todoplatform.dev";
-const DAPR: [&str; 3] = ["components.dapr.io", "configurations.dapr.io", "resiliencies.dapr.io"];
 const DEFINITION: &str = "files/todoplatforms.todoplatform.dev.yaml";
-
-fn definitions(client: &Client) -> Api<CustomResourceDefinition> {
-    Api::all(client.clone())
-}
-
-/// Deletes a definition, waits until it has gone, and returns it as somebody would make it again.
-async fn remove(client: &Client, name: &str) -> anyhow::Result<CustomResourceDefinition> {
-    let api = definitions(client);
-    let mut definition = api.get(name).await?;
-    api.delete(name, &DeleteParams::default()).await?;
-    until(&format!("{name} is gone"), SETTLED, || async { Ok(api.get_opt(name).await?.is_none().then_some(())) })
-        .await?;
-    (definition.metadata.uid, definition.metadata.resource_version, definition.status) = (None, None, None);
-    Ok(definition)
-}
 
 async fn condition(client: &Client, namespace: &str, kind: &str) -> anyhow::Result<Option<Condition>> {
     let api: Api<TodoPlatform> = Api::namespaced(client.clone(), namespace);

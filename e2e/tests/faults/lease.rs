@@ -126,8 +126,8 @@ async fn hand_over(ground: &Ground, fault: Fault) -> anyhow::Result<()> {
 
     let (of_first, of_second) = (first_proxy.ledger().since(lost), second_proxy.ledger());
     let taken = of_second.all().find(|entry| takes(entry)).context("never taken")?.at;
-    let last = of_first.work().last().context("the first wrote nothing although it still led")?.at;
-    anyhow::ensure!(last < taken, "written {:?} after the second led:\n{of_first}", last - taken);
+    let final_write = of_first.work().last().context("the first wrote nothing although it still led")?.at;
+    anyhow::ensure!(final_write < taken, "written {:?} after the second led:\n{of_first}", final_write - taken);
     let early = of_second.work().find(|entry| entry.at < taken);
     anyhow::ensure!(early.is_none(), "the second wrote before it led: {early:?}");
     Ok(())

@@ -17,6 +17,8 @@ mod quiet;
 mod replicas;
 mod restart;
 mod secrets;
+mod stop;
 mod support;
 mod suspend;
 mod traces;
+mod uninstall;

@@ -3,11 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use k8s_openapi::api::coordination::v1::Lease;
-use kube::{
-    Api,
-    api::{Patch, PatchParams},
-};
+use kube::api::{Patch, PatchParams};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::json;
 use todo_e2e::{
@@ -16,21 +12,10 @@ use todo_e2e::{
     proxy::Proxy,
 };
 
-use crate::support::{beside_others, seed, undisturbed};
+use crate::support::{LEASE, beside_others, holder, leases, seed, undisturbed};
 
-/// Name of the Lease.
-const LEASE: &str = "todo-operator";
 /// Sooner than the next of writes that come one after the other.
 const AT_ONCE: Duration = Duration::from_millis(2);
-
-fn lease(ground: &Ground, namespace: &str) -> Api<Lease> {
-    Api::namespaced(ground.client.clone(), namespace)
-}
-
-async fn holder(ground: &Ground, namespace: &str) -> anyhow::Result<String> {
-    let lease = lease(ground, namespace).get(LEASE).await?;
-    Ok(lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default())
-}
 
 async fn is_led_by(ground: &Ground, namespace: &str, replica: &str) -> anyhow::Result<()> {
     until(&format!("{replica} leads"), SETTLED, || async {
@@ -84,7 +69,7 @@ async fn two_that_both_believe_to_lead_leave_what_one_leaves() -> anyhow::Result
     for (action, leader) in actions.into_iter().zip(["second", "first", "second"]) {
         // Taken from the one that leads, which learns of it only when it looks again.
         let taken = json!({"spec": {"holderIdentity": leader}});
-        lease(&ground, namespace).patch(LEASE, &PatchParams::default(), &Patch::Merge(taken)).await?;
+        leases(&ground, namespace).patch(LEASE, &PatchParams::default(), &Patch::Merge(taken)).await?;
         walk.perform(action).await?;
         followed.reaches(action, &[&first_proxy, &second_proxy]).await?;
     }

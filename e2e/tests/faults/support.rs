@@ -6,10 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::{
+    api::{coordination::v1::Lease, events::v1::Event},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
 use kube::{
     Api, Client,
-    api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
     core::ApiResource,
 };
 use serde_json::Value;
@@ -136,6 +139,41 @@ pub(crate) async fn copy_as_stranger(
     copy.data["spec"] = api(from).get(name).await?.data["spec"].clone();
     api(to).create(&PostParams::default(), &copy).await?;
     Ok(())
+}
+
+/// Name of the definition of the resource.
+pub(crate) const OURS: &str = "todoplatforms.todoplatform.dev";
+/// Names of the definitions of Dapr's that a platform needs.
+pub(crate) const DAPR: [&str; 3] = ["components.dapr.io", "configurations.dapr.io", "resiliencies.dapr.io"];
+
+/// Definitions of kinds.
+pub(crate) fn definitions(client: &Client) -> Api<CustomResourceDefinition> {
+    Api::all(client.clone())
+}
+
+/// Deletes a definition, waits until it has gone, and returns it as somebody would make it again.
+pub(crate) async fn remove(client: &Client, name: &str) -> anyhow::Result<CustomResourceDefinition> {
+    let api = definitions(client);
+    let mut definition = api.get(name).await?;
+    api.delete(name, &DeleteParams::default()).await?;
+    until(&format!("{name} is gone"), SETTLED, || async { Ok(api.get_opt(name).await?.is_none().then_some(())) })
+        .await?;
+    (definition.metadata.uid, definition.metadata.resource_version, definition.status) = (None, None, None);
+    Ok(definition)
+}
+
+/// Name of an operator's Lease.
+pub(crate) const LEASE: &str = "todo-operator";
+
+/// The Leases of a namespace.
+pub(crate) fn leases(ground: &Ground, namespace: &str) -> Api<Lease> {
+    Api::namespaced(ground.client.clone(), namespace)
+}
+
+/// Who holds the Lease in a namespace; nobody if empty.
+pub(crate) async fn holder(ground: &Ground, namespace: &str) -> anyhow::Result<String> {
+    let lease = leases(ground, namespace).get(LEASE).await?;
+    Ok(lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default())
 }
 
 /// Changes the spec of the platform in a namespace; what is null goes.
