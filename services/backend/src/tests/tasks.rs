@@ -107,6 +107,24 @@ async fn a_bulk_change_tells_the_outcome_of_each_task() {
 }
 
 #[tokio::test]
+async fn a_bulk_change_that_the_database_refuses_for_one_task_changes_none_of_them() {
+    with_backend(async |backend| {
+        let first = backend.create(json!({"user_id": "ada", "title": "a"})).await;
+        let second = backend.create(json!({"user_id": "ada", "title": "b"})).await;
+        // They are changed in the order of their ids, which is that of their creation.
+        let refuse = "ALTER TABLE tasks ADD CHECK (title <> 'b' OR completed_at IS NULL)";
+        sqlx::query(refuse).execute(&backend.pool).await.unwrap();
+        let body = json!({"user_id": "ada", "action": "complete", "ids": [first, second]});
+        assert!(backend.post("/api/tasks/bulk", body).await.status.is_server_error());
+        let open = backend.get("/api/tasks?user_id=ada&status=open").await.body;
+        assert_eq!(open["items"].as_array().unwrap().len(), 2);
+        let told: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(&backend.pool).await.unwrap();
+        assert_eq!(told, 2, "that both were created");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_lost_completion_is_replayed_by_service_invocation() {
     with_backend(async |backend| {
         let id = backend.create(json!({"user_id": "ada", "title": "a"})).await;
