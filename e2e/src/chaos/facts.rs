@@ -1,6 +1,9 @@
 //! What the database and the broker hold.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -8,6 +11,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{Ground, history::Foreign};
+use crate::harness::until;
 
 const TOPICS: [&str; 2] = ["task-events", "reminders"];
 /// Users whose data are looked at; the platform's own test events are not.
@@ -47,6 +51,10 @@ pub struct StoredTask {
     pub version: i64,
     /// Whether it is completed.
     pub completed: bool,
+    /// Whether it is deleted.
+    pub deleted: bool,
+    /// Whether it was deleted because the completion that made it was taken back.
+    pub undone: bool,
     /// Whose completion made it.
     pub spawned_by: Option<Uuid>,
 }
@@ -81,6 +89,52 @@ pub struct PublishedEvent {
     pub task: Uuid,
 }
 
+/// How long the relay keeps what it has published; a bit less, as a look takes its time.
+const KEPT: Duration = Duration::from_mins(14);
+
+/// How long the database may take to answer after a fault.
+const BACK: Duration = Duration::from_mins(1);
+
+/// What several looks at the outbox have shown: a run may take longer than the relay keeps what it has published.
+#[derive(Debug)]
+pub struct Outbox {
+    /// By their places in the order.
+    events: BTreeMap<i64, StoredEvent>,
+    /// When the last look began.
+    looked: Instant,
+}
+
+impl Outbox {
+    /// Nothing was written before.
+    pub fn begin() -> Self {
+        Self { events: BTreeMap::new(), looked: Instant::now() }
+    }
+
+    /// Looks once more. An error if events may have come and gone since the last time.
+    pub async fn look(&mut self, ground: &Ground) -> anyhow::Result<()> {
+        const OUTBOX: &str = "SELECT id, seq AS sequence, topic, (payload ->> 'task_id')::uuid AS task,
+                (payload ->> 'reminder_id')::uuid AS reminder
+            FROM outbox WHERE payload ->> 'user_id' LIKE $1";
+        let (began, events) = until("the outbox can be read", BACK, async || {
+            let began = Instant::now();
+            let (mut database, _forward) = ground.database().await?;
+            let events: Vec<StoredEvent> = sqlx::query_as(OUTBOX).bind(USERS).fetch_all(&mut database).await?;
+            Ok(Some((began, events)))
+        })
+        .await?;
+        let since = self.looked.elapsed();
+        anyhow::ensure!(since < KEPT, "the outbox was not looked at for {since:.0?}, and is cleaned meanwhile");
+        self.see(events);
+        self.looked = began;
+        Ok(())
+    }
+
+    /// Takes in what a look has shown: each event counts once.
+    fn see(&mut self, events: Vec<StoredEvent>) {
+        self.events.extend(events.into_iter().map(|event| (event.sequence, event)));
+    }
+}
+
 /// How much is not published, not consumed or not reminded of yet, and of the events of another publisher how many are
 /// neither handled nor kept as dead letters.
 pub async fn waiting(ground: &Ground, foreign: &Foreign) -> anyhow::Result<i64> {
@@ -99,26 +153,25 @@ pub async fn waiting(ground: &Ground, foreign: &Foreign) -> anyhow::Result<i64> 
     Ok(count.fetch_one(&mut database).await?)
 }
 
-/// Reads all of it.
-pub async fn read(ground: &Ground) -> anyhow::Result<Facts> {
-    const TASKS: &str = "SELECT id, title, version, completed_at IS NOT NULL AS completed, spawned_by FROM tasks
-        WHERE user_id LIKE $1";
-    const OUTBOX: &str = "SELECT id, seq AS sequence, topic, (payload ->> 'task_id')::uuid AS task,
-            (payload ->> 'reminder_id')::uuid AS reminder
-        FROM outbox WHERE payload ->> 'user_id' LIKE $1 ORDER BY seq";
+/// Reads all of it. `outbox` is what earlier looks have shown.
+pub async fn read(ground: &Ground, mut outbox: Outbox) -> anyhow::Result<Facts> {
+    const TASKS: &str = "SELECT id, title, version, completed_at IS NOT NULL AS completed,
+            deleted_at IS NOT NULL AS deleted, undone, spawned_by
+        FROM tasks WHERE user_id LIKE $1";
     const NOTIFICATIONS: &str = "SELECT task_id, count(*) FROM notifications
         WHERE user_id LIKE $1 AND task_id IS NOT NULL GROUP BY task_id";
-    // A notification is as old as its transaction, and a change as old as its lock of the task.
+    // A notification is as old as its transaction, and a change as old as its lock of the task. A deleted task keeps the
+    // reminders that were on their way.
     const STALE: &str = "SELECT task_id FROM notifications JOIN tasks ON tasks.id = task_id
         WHERE tasks.user_id LIKE $1 AND reminder_id IS NOT NULL AND notifications.created_at > tasks.updated_at
-          AND NOT EXISTS (SELECT FROM task_reminders WHERE task_reminders.id = reminder_id)";
+          AND (deleted_at IS NOT NULL OR NOT EXISTS (SELECT FROM task_reminders WHERE task_reminders.id = reminder_id))";
     const DEAD: &str = "SELECT id FROM dead_letters";
     const HANDLED: &str = "SELECT event_id FROM inbox";
     // Before what is handled, which it may not be ahead of.
     let acknowledged = acknowledged(ground).await?;
+    outbox.look(ground).await?;
     let (mut database, _forward) = ground.database().await?;
     let tasks = sqlx::query_as(TASKS).bind(USERS).fetch_all(&mut database).await?;
-    let outbox = sqlx::query_as(OUTBOX).bind(USERS).fetch_all(&mut database).await?;
     let notifications: Vec<(Uuid, i64)> = sqlx::query_as(NOTIFICATIONS).bind(USERS).fetch_all(&mut database).await?;
     let notifications =
         notifications.into_iter().map(|(task, count)| (task, usize::try_from(count).unwrap_or_default()));
@@ -132,7 +185,7 @@ pub async fn read(ground: &Ground) -> anyhow::Result<Facts> {
     }
     Ok(Facts {
         tasks,
-        outbox,
+        outbox: outbox.events.into_values().collect(),
         published,
         notifications: notifications.collect(),
         stale,
@@ -206,6 +259,24 @@ fn committed(line: &str) -> Option<((String, u32), i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_relay_has_cleaned_away_between_two_looks_stays_seen_and_what_was_there_both_times_counts_once() {
+        let event = |sequence: i64| StoredEvent {
+            id: Uuid::from_u128(sequence.unsigned_abs().into()),
+            sequence,
+            topic: "task-events".to_owned(),
+            task: Uuid::nil(),
+            reminder: None,
+        };
+        let mut outbox = Outbox::begin();
+        // A number is taken before the commit: 3 was not there yet when 4 was seen.
+        for look in [vec![event(4), event(1), event(2)], vec![event(3), event(2), event(4)], vec![event(5)]] {
+            outbox.see(look);
+        }
+        let order: Vec<_> = outbox.events.into_values().map(|event| (event.sequence, event.id.as_u128())).collect();
+        assert_eq!(order, [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]);
+    }
 
     #[test]
     fn what_kafkas_programs_say_is_read() {

@@ -15,6 +15,58 @@ pub enum Outcome {
     Unknown,
 }
 
+impl Outcome {
+    /// Of one request that was sent several times.
+    pub fn of_tries(tries: &[Self]) -> Self {
+        let knows = |outcome| tries.contains(&outcome).then_some(outcome);
+        knows(Self::Acknowledged).or_else(|| knows(Self::Unknown)).unwrap_or(Self::Refused)
+    }
+}
+
+/// What can be made of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// A completed one.
+    Complete,
+    /// An open one.
+    Reopen,
+    /// A deleted one.
+    Delete,
+    /// One that is there.
+    Restore,
+}
+
+/// What a change is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Aspect {
+    /// Whether it is completed.
+    Completed,
+    /// Whether it is deleted.
+    Deleted,
+}
+
+impl Change {
+    /// What it is about, and what that is afterwards. For a new task it is `false`.
+    pub fn result(self) -> (Aspect, bool) {
+        match self {
+            Self::Complete => (Aspect::Completed, true),
+            Self::Reopen => (Aspect::Completed, false),
+            Self::Delete => (Aspect::Deleted, true),
+            Self::Restore => (Aspect::Deleted, false),
+        }
+    }
+
+    /// As paths and bodies of the API have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Reopen => "reopen",
+            Self::Delete => "delete",
+            Self::Restore => "restore",
+        }
+    }
+}
+
 /// What a client asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
@@ -25,6 +77,11 @@ pub enum Request {
         title: String,
         /// Whether it is to be reminded of.
         reminded: bool,
+    },
+    /// A task that repeats, with this title, by the same request several times with one idempotency key.
+    CreateOnce {
+        /// Title of the task.
+        title: String,
     },
     /// To change a task, whose answer named this version.
     Update {
@@ -40,10 +97,12 @@ pub enum Request {
         /// Version that was answered, or none.
         version: Option<i64>,
     },
-    /// To complete a task.
-    Complete {
-        /// Identity of the task.
-        task: Uuid,
+    /// To make something else of one task, or of several at once.
+    Make {
+        /// Identities of the tasks.
+        tasks: Vec<Uuid>,
+        /// What of each.
+        change: Change,
     },
     /// To remind of a task, by another publisher that sends its event twice and knows of no row of ours.
     Tell {
@@ -108,5 +167,21 @@ impl History {
             }
         }
         foreign
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Outcome::{Acknowledged, Refused, Unknown};
+
+    #[test]
+    fn a_request_that_was_sent_several_times_is_done_if_one_was_and_not_done_only_if_none_may_have_been() {
+        for (tries, outcome) in [
+            ([Unknown, Acknowledged, Unknown], Acknowledged),
+            ([Refused, Unknown, Refused], Unknown),
+            ([Refused, Refused, Refused], Refused),
+        ] {
+            assert_eq!(super::Outcome::of_tries(&tries), outcome, "{tries:?}");
+        }
     }
 }

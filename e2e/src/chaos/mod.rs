@@ -9,6 +9,7 @@ pub mod facts;
 pub mod ground;
 pub mod history;
 pub mod nemesis;
+pub mod outage;
 pub mod verdict;
 
 use std::time::{Duration, Instant};
@@ -66,8 +67,8 @@ async fn under_load(ground: &Ground, seed: u64, rounds: usize) -> anyhow::Result
     let clients: Vec<_> = (0..CLIENTS)
         .map(|number| tokio::spawn(clients::run(ground.clone(), format!("chaos-{number}"), stop.clone())))
         .collect();
-    let begun = Instant::now();
-    let result = faults(ground, seed, rounds).await;
+    let (begun, mut outbox) = (Instant::now(), facts::Outbox::begin());
+    let result = faults(ground, seed, rounds, &mut outbox).await;
     let lasted = begun.elapsed();
     stop.cancel();
     let mut history = History::default();
@@ -86,12 +87,12 @@ async fn under_load(ground: &Ground, seed: u64, rounds: usize) -> anyhow::Result
     let waiting = if is_drained { 0 } else { facts::waiting(ground, &foreign).await? };
     // Nothing waits; what was delivered twice has had its time to do harm.
     sleep(pace.calm).await;
-    let facts = Facts { waiting, ..facts::read(ground).await? };
+    let facts = Facts { waiting, ..facts::read(ground, outbox).await? };
     Ok(Report { history, facts, drained, faults, lasted })
 }
 
 /// Gives how many there were.
-async fn faults(ground: &Ground, seed: u64, rounds: usize) -> anyhow::Result<usize> {
+async fn faults(ground: &Ground, seed: u64, rounds: usize, outbox: &mut facts::Outbox) -> anyhow::Result<usize> {
     let mut random = StdRng::seed_from_u64(seed);
     let (pace, mut nemeses) = (ground.pace(), ground.nemeses());
     for _ in 0..rounds {
@@ -101,6 +102,7 @@ async fn faults(ground: &Ground, seed: u64, rounds: usize) -> anyhow::Result<usi
             eprintln!("chaos: {nemesis}");
             nemesis.strike(ground, &pace).await?;
         }
+        outbox.look(ground).await?;
     }
     sleep(pace.calm).await;
     Ok(rounds * nemeses.len())

@@ -39,18 +39,26 @@ pub enum Nemesis {
 const BACKEND: &str = "backend-service";
 const CONSUMER: &str = "recurring-task-service";
 const NOTIFICATION: &str = "notification-service";
+const FRONTEND: &str = "frontend-service";
+/// The program of each service, as its image names it.
+const SERVICE: &str = "/service";
 
 impl Nemesis {
     /// All that a run lets loose.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 23] = [
         Self::KillPod(BACKEND),
         Self::KillPod(CONSUMER),
         Self::KillPod(NOTIFICATION),
+        Self::KillPod(FRONTEND),
         Self::KillPod("kafka"),
         Self::KillPod("postgres"),
         Self::KillSidecar(BACKEND),
         Self::KillSidecar(CONSUMER),
-        Self::Freeze(CONSUMER, "todo-recurring-task"),
+        Self::Freeze(BACKEND, SERVICE),
+        Self::Freeze(CONSUMER, SERVICE),
+        Self::Freeze(NOTIFICATION, SERVICE),
+        Self::Freeze(FRONTEND, SERVICE),
+        Self::Freeze(BACKEND, "daprd"),
         Self::Freeze(CONSUMER, "daprd"),
         Self::Freeze(NOTIFICATION, "daprd"),
         Self::Freeze("kafka", "kafka.Kafka"),
@@ -69,7 +77,7 @@ impl Nemesis {
             Self::EndSessions => end_sessions(ground, pace.hold).await,
             Self::Refuse(topic, bytes) => refuse(ground, topic, bytes, pace.hold).await,
             // Then reminders are on their way while their tasks are moved.
-            Self::Freeze(NOTIFICATION, _) => ground.strike(self, pace.tick).await,
+            Self::Freeze(NOTIFICATION, "daprd") => ground.strike(self, pace.tick).await,
             _ => ground.strike(self, pace.hold).await,
         }
     }
@@ -137,6 +145,23 @@ impl fmt::Display for Nemesis {
             Self::Restart(app) => write!(f, "{app} is restarted"),
             Self::EndSessions => write!(f, "sessions of the database end as they commit"),
             Self::Refuse(topic, bytes) => write!(f, "{topic} takes no messages of more than {bytes} bytes"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_service_the_broker_and_the_database_are_killed_and_frozen() {
+        for app in [BACKEND, CONSUMER, NOTIFICATION, FRONTEND, "kafka", "postgres"] {
+            assert!(Nemesis::ALL.contains(&Nemesis::KillPod(app)), "{app} is not killed");
+            let freezes = |nemesis: &Nemesis| match nemesis {
+                Nemesis::Freeze(of, process) => *of == app && *process != "daprd",
+                _ => false,
+            };
+            assert!(Nemesis::ALL.iter().any(freezes), "{app} is not frozen");
         }
     }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     facts::{Facts, PublishedEvent, StoredTask},
-    history::{History, Outcome, Request},
+    history::{Aspect, Change, History, Outcome, Request},
 };
 
 /// Something that must not be.
@@ -19,6 +19,8 @@ pub enum Violation {
     Lost(String),
     /// A change that was refused is stored.
     Phantom(String),
+    /// Of several tasks that were to be changed together, some were and some were not.
+    Torn(String),
     /// A change is stored and its event was not published.
     Unpublished(String),
     /// An event was published of a change that is not stored.
@@ -49,6 +51,7 @@ impl Violation {
         match self {
             Self::Lost(which) => ("acknowledged and not stored", which),
             Self::Phantom(which) => ("refused and stored", which),
+            Self::Torn(which) => ("done by halves", which),
             Self::Unpublished(which) => ("stored and not published", which),
             Self::Unfounded(which) => ("published and not stored", which),
             Self::Disordered(which) => ("published out of order", which),
@@ -74,6 +77,7 @@ pub fn violations(history: &History, facts: &Facts) -> Vec<Violation> {
     let mut found = Vec::new();
     changes(history, facts, &mut found);
     creates(history, facts, &mut found);
+    states(history, facts, &mut found);
     effects(history, facts, &mut found);
     publication(history, facts, &mut found);
     order(facts, &mut found);
@@ -87,12 +91,14 @@ pub fn violations(history: &History, facts: &Facts) -> Vec<Violation> {
 
 /// Acknowledged ⊆ stored, and refused ∩ stored = ∅.
 fn changes(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
-    let by_title: HashMap<&str, &StoredTask> =
-        facts.tasks.iter().filter(|task| task.spawned_by.is_none()).map(|task| (task.title.as_str(), task)).collect();
+    let titles: BTreeSet<&str> =
+        facts.tasks.iter().filter(|task| task.spawned_by.is_none()).map(|task| task.title.as_str()).collect();
     let by_id: HashMap<Uuid, &StoredTask> = facts.tasks.iter().map(|task| (task.id, task)).collect();
     for operation in &history.0 {
         let (stored, which) = match &operation.request {
-            Request::Create { title, .. } => (by_title.contains_key(title.as_str()), format!("task {title}")),
+            Request::Create { title, .. } | Request::CreateOnce { title } => {
+                (titles.contains(title.as_str()), format!("task {title}"))
+            }
             Request::Update { task, version } | Request::Move { task, version } => {
                 let stored = by_id.get(task).is_some_and(|row| version.is_none_or(|version| row.version >= version));
                 // A refused update leaves no trace of its own to look for.
@@ -101,11 +107,8 @@ fn changes(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
                 }
                 (stored, format!("update of {task}"))
             }
-            Request::Complete { task } => {
-                (by_id.get(task).is_some_and(|row| row.completed), format!("completion of {task}"))
-            }
-            // They change nothing themselves.
-            Request::Tell { .. } | Request::Impossible { .. } => continue,
+            // The first is looked at with others, and the rest change nothing themselves.
+            Request::Make { .. } | Request::Tell { .. } | Request::Impossible { .. } => continue,
         };
         match operation.outcome {
             Outcome::Acknowledged if !stored => found.push(Violation::Lost(which)),
@@ -122,7 +125,7 @@ fn creates(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
         *stored.entry(task.title.as_str()).or_default() += 1;
     }
     for operation in &history.0 {
-        let Request::Create { title, .. } = &operation.request else { continue };
+        let (Request::Create { title, .. } | Request::CreateOnce { title }) = &operation.request else { continue };
         let count = stored.get(title.as_str()).copied().unwrap_or_default();
         if count > 1 {
             found.push(Violation::DoubleEffect(format!("create of {title} ({count} times)")));
@@ -130,34 +133,73 @@ fn creates(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
     }
 }
 
-/// One next occurrence of each completed task that repeats, and one notification of each reminder and of each event of
-/// another publisher; of a task that was moved, none of what it had before.
-fn effects(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
-    let mut successors: BTreeMap<Uuid, usize> = BTreeMap::new();
-    for parent in facts.tasks.iter().filter_map(|task| task.spawned_by) {
-        *successors.entry(parent).or_default() += 1;
-    }
-    let (mut reminded, mut may_be_told) = (BTreeSet::new(), BTreeSet::new());
-    let (mut told, mut moved) = (BTreeSet::new(), BTreeSet::new());
+/// What a task may be in the end.
+#[derive(Default)]
+struct May {
+    /// What the last acknowledged change made of it.
+    acknowledged: bool,
+    /// What changes made of it of which nobody knows whether they were done, or when.
+    unknown: BTreeSet<bool>,
+    /// What changes that were refused would have made of it.
+    refused: BTreeSet<bool>,
+}
+
+/// Each task is what was made of it last, and of several that were to be changed together either all or none were.
+fn states(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
+    let by_id: HashMap<Uuid, &StoredTask> = facts.tasks.iter().map(|task| (task.id, task)).collect();
+    let stored = |id: &Uuid, aspect| {
+        by_id.get(id).map(|task| match aspect {
+            Aspect::Completed => task.completed,
+            Aspect::Deleted => task.deleted,
+        })
+    };
+    let mut may: BTreeMap<(Uuid, Aspect), May> = BTreeMap::new();
     for operation in &history.0 {
-        match &operation.request {
-            Request::Create { title, reminded: true } => drop(reminded.insert(title.as_str())),
-            Request::Move { task, .. } => drop(moved.insert(*task)),
-            Request::Tell { task, .. } => {
-                may_be_told.insert(*task);
-                if operation.outcome == Outcome::Acknowledged {
-                    told.insert(*task);
-                }
+        let Request::Make { tasks, change } = &operation.request else { continue };
+        let (aspect, value) = change.result();
+        for task in tasks {
+            let may = may.entry((*task, aspect)).or_default();
+            match operation.outcome {
+                Outcome::Acknowledged => may.acknowledged = value,
+                Outcome::Unknown => drop(may.unknown.insert(value)),
+                Outcome::Refused => drop(may.refused.insert(value)),
             }
-            _ => {}
+        }
+        let done: BTreeSet<_> = tasks.iter().map(|task| stored(task, aspect) == Some(value)).collect();
+        if operation.outcome == Outcome::Unknown && done.len() > 1 {
+            found.push(Violation::Torn(format!("{} of {tasks:?}", change.word())));
         }
     }
+    for ((task, aspect), may) in may {
+        let is = stored(&task, aspect);
+        if is.is_some_and(|is| is == may.acknowledged || may.unknown.contains(&is)) {
+            continue;
+        }
+        let what = match aspect {
+            Aspect::Completed => "completed",
+            Aspect::Deleted => "deleted",
+        };
+        let which =
+            format!("whether {task} is {what} (it is {})", is.map_or("gone", |is| if is { "so" } else { "not so" }));
+        let is_refused = is.is_some_and(|is| may.refused.contains(&is));
+        found.push(if is_refused { Violation::Phantom(which) } else { Violation::Lost(which) });
+    }
+}
+
+/// One next occurrence of each completed task that repeats and none of one that is open, and one notification of each
+/// reminder and of each event of another publisher; of a task that was moved or deleted, none of what it had before.
+fn effects(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
+    let mut successors: BTreeMap<Uuid, usize> = BTreeMap::new();
+    for parent in facts.tasks.iter().filter(|task| !task.undone).filter_map(|task| task.spawned_by) {
+        *successors.entry(parent).or_default() += 1;
+    }
+    let Expected { reminded, taken_back, may_be_told, told } = Expected::of(history);
     let notifications = |task: &Uuid| facts.notifications.get(task).copied().unwrap_or_default();
     for task in &facts.tasks {
         let id = &task.id;
         let (least, most, count, what) = if reminded.contains(task.title.as_str()) {
-            // Where it was moved, that may have been sooner.
-            (usize::from(!moved.contains(id)), 1, notifications(id), "reminder")
+            // Where it was taken back, that may have been sooner.
+            (usize::from(!taken_back.contains(id)), 1, notifications(id), "reminder")
         } else if may_be_told.contains(id) {
             (usize::from(told.contains(id)), 1, notifications(id), "foreign reminder")
         } else {
@@ -182,6 +224,40 @@ fn effects(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
     found.extend(facts.stale.iter().map(|task| Violation::Stale(format!("reminder of {task}"))));
     let forgotten = history.foreign().impossible.into_iter().filter(|event| !facts.dead.contains(event));
     found.extend(forgotten.map(|event| Violation::Forgotten(format!("event {event}"))));
+}
+
+/// What people are to be told of.
+#[derive(Default)]
+struct Expected<'a> {
+    /// Titles of tasks with a reminder.
+    reminded: BTreeSet<&'a str>,
+    /// Tasks that may have been moved or deleted.
+    taken_back: BTreeSet<Uuid>,
+    /// Tasks that another publisher may have told of.
+    may_be_told: BTreeSet<Uuid>,
+    /// Of these the ones that it has told of.
+    told: BTreeSet<Uuid>,
+}
+
+impl<'a> Expected<'a> {
+    fn of(history: &'a History) -> Self {
+        let mut expected = Self::default();
+        for operation in &history.0 {
+            match &operation.request {
+                Request::Create { title, reminded: true } => drop(expected.reminded.insert(title)),
+                Request::Move { task, .. } => drop(expected.taken_back.insert(*task)),
+                Request::Make { tasks, change: Change::Delete } => expected.taken_back.extend(tasks),
+                Request::Tell { task, .. } => {
+                    expected.may_be_told.insert(*task);
+                    if operation.outcome == Outcome::Acknowledged {
+                        expected.told.insert(*task);
+                    }
+                }
+                _ => {}
+            }
+        }
+        expected
+    }
 }
 
 /// Stored = published, as sets: an event may be published twice, with the same identity.

@@ -20,11 +20,16 @@ const REMINDER: Uuid = Uuid::from_u128(12);
 const OF_OTHERS: Uuid = Uuid::from_u128(14);
 
 fn task(id: Uuid, title: &str, version: i64, spawned_by: Option<Uuid>) -> StoredTask {
-    StoredTask { id, title: title.to_owned(), version, completed: version > 1, spawned_by }
+    let title = title.to_owned();
+    StoredTask { id, title, version, completed: version > 1, deleted: false, undone: false, spawned_by }
 }
 
 fn event(id: Uuid, sequence: i64, task: Uuid) -> StoredEvent {
     StoredEvent { id, sequence, topic: "task-events".to_owned(), task, reminder: None }
+}
+
+fn make(tasks: &[Uuid], change: Change) -> Request {
+    Request::Make { tasks: tasks.to_owned(), change }
 }
 
 /// A task that was made and completed, its next occurrence, one that was reminded of, and one that somebody else reminded
@@ -32,7 +37,7 @@ fn event(id: Uuid, sequence: i64, task: Uuid) -> StoredEvent {
 fn right() -> (History, Facts) {
     let mut history = History::default();
     history.note(Request::Create { title: "a".to_owned(), reminded: false }, Outcome::Acknowledged);
-    history.note(Request::Complete { task: TASK }, Outcome::Acknowledged);
+    history.note(make(&[TASK], Change::Complete), Outcome::Acknowledged);
     history.note(Request::Create { title: "b".to_owned(), reminded: true }, Outcome::Acknowledged);
     history.note(Request::Create { title: "c".to_owned(), reminded: false }, Outcome::Unknown);
     history.note(Request::Create { title: "d".to_owned(), reminded: false }, Outcome::Refused);
@@ -234,6 +239,83 @@ fn each_way_to_go_wrong_with_reminders_and_events_of_others_is_found() {
         ),
     ];
     found_each(wrong);
+}
+
+#[test]
+fn a_task_is_what_was_made_of_it_last_or_what_a_request_without_an_answer_may_have_made_of_it() {
+    use Outcome::{Acknowledged, Refused, Unknown};
+    let in_turn = |outcomes: [Outcome; 3]| {
+        let (mut history, facts) = right();
+        for (change, outcome) in [Change::Reopen, Change::Complete, Change::Reopen].into_iter().zip(outcomes) {
+            history.note(make(&[TASK], change), outcome);
+        }
+        violations(&history, &facts)
+    };
+    // It is completed.
+    assert_eq!(in_turn([Acknowledged, Acknowledged, Unknown]), []);
+    assert_eq!(in_turn([Acknowledged, Acknowledged, Refused]), []);
+    assert_eq!(in_turn([Acknowledged, Unknown, Acknowledged]), [], "the second may have been carried out last");
+    assert!(matches!(in_turn([Acknowledged, Acknowledged, Acknowledged])[..], [Violation::Lost(_)]));
+    assert!(matches!(in_turn([Acknowledged, Refused, Acknowledged])[..], [Violation::Phantom(_)]));
+}
+
+#[test]
+fn a_completion_that_was_taken_back_has_its_next_task_taken_back_with_it() {
+    let (mut history, mut facts) = right();
+    history.note(make(&[TASK], Change::Reopen), Outcome::Acknowledged);
+    facts.tasks[0].completed = false;
+    assert!(matches!(violations(&history, &facts)[..], [Violation::DoubleEffect(_)]));
+    facts.tasks[1].deleted = true;
+    assert!(
+        matches!(violations(&history, &facts)[..], [Violation::DoubleEffect(_)]),
+        "somebody else may have deleted it"
+    );
+    facts.tasks[1].undone = true;
+    assert_eq!(violations(&history, &facts), []);
+}
+
+#[test]
+fn a_task_that_was_deleted_may_have_been_reminded_of_before_and_may_not_be_there_again() {
+    let (mut history, mut facts) = right();
+    history.note(make(&[REMINDER], Change::Delete), Outcome::Acknowledged);
+    assert!(matches!(violations(&history, &facts)[..], [Violation::Lost(_)]));
+    facts.tasks[2].deleted = true;
+    assert_eq!(violations(&history, &facts), []);
+    facts.notifications.remove(&REMINDER);
+    assert_eq!(violations(&history, &facts), []);
+    history.note(make(&[REMINDER], Change::Restore), Outcome::Acknowledged);
+    assert!(matches!(violations(&history, &facts)[..], [Violation::Lost(_)]));
+}
+
+#[test]
+fn several_tasks_are_changed_together_or_none_of_them() {
+    for outcome in [Outcome::Unknown, Outcome::Acknowledged] {
+        let (mut history, mut facts) = right();
+        history.note(make(&[NEXT, OF_OTHERS], Change::Delete), outcome);
+        facts.tasks[1].deleted = true;
+        let found = violations(&history, &facts);
+        match outcome {
+            Outcome::Unknown => assert!(matches!(found[..], [Violation::Torn(_)]), "{found:?}"),
+            _ => assert!(matches!(found[..], [Violation::Lost(_)]), "{found:?}"),
+        }
+        facts.tasks[3].deleted = true;
+        assert_eq!(violations(&history, &facts), []);
+    }
+    let (mut history, facts) = right();
+    history.note(make(&[NEXT, OF_OTHERS], Change::Delete), Outcome::Unknown);
+    assert_eq!(violations(&history, &facts), []);
+}
+
+#[test]
+fn a_request_with_an_idempotency_key_makes_one_task_however_often_it_is_sent() {
+    let (mut history, mut facts) = right();
+    history.note(Request::CreateOnce { title: "f".to_owned() }, Outcome::Acknowledged);
+    assert!(matches!(violations(&history, &facts)[..], [Violation::Lost(_)]));
+    for id in [20, 21] {
+        facts.tasks.push(task(Uuid::from_u128(id), "f", 0, None));
+        assert_eq!(violations(&history, &facts).is_empty(), id == 20);
+    }
+    assert!(matches!(violations(&history, &facts)[..], [Violation::DoubleEffect(_)]));
 }
 
 fn found_each<const COUNT: usize>(wrong: [Wrong; COUNT]) {

@@ -1,10 +1,15 @@
 //! Processes that stop without ending: the worst way for a broker or a database to fail, as connections to it stay open.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt};
 
 use super::Namespace;
 use crate::command::Command;
+
+/// Of what the node does at once.
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A container's process that is stopped until this is thawed.
 pub struct Frozen {
@@ -49,11 +54,38 @@ pub async fn signal(namespace: &Namespace, pod_uid: &str, pattern: &str, signal:
     on_node(namespace, ["sh", "-c", SCRIPT, "signal", &uid, pattern, signal].map(str::to_owned)).await
 }
 
-/// Runs a program on the node.
+/// Lets no packet from other pods get to these addresses for a while, nor from all of them but from `sources` only. The
+/// node's packet filter does it, which all packets between pods pass; what the node itself sends gets through, so that
+/// nothing is restarted for it. The node ends it by itself, whatever becomes of this process.
+pub async fn cut_off(
+    namespace: &Namespace,
+    targets: &[String],
+    sources: Option<&[String]>,
+    length: Duration,
+) -> anyhow::Result<()> {
+    const SCRIPT: &str = r#"
+        rule="-d $1 ${2:+-s $2} -j DROP"
+        iptables -w -I FORWARD $rule && sleep "$3"
+        iptables -w -D FORWARD $rule"#;
+    let (targets, sources) = (targets.join(","), sources.unwrap_or_default().join(","));
+    let length_in_seconds = length.as_secs().to_string();
+    let script = ["sh", "-c", SCRIPT, "cut", &targets, &sources, &length_in_seconds].map(str::to_owned);
+    on_node_for(namespace, length + LIMIT, script).await
+}
+
+/// Runs a program on the node, which ends soon.
 pub async fn on_node(namespace: &Namespace, arguments: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
+    on_node_for(namespace, LIMIT, arguments).await
+}
+
+async fn on_node_for(
+    namespace: &Namespace,
+    limit: Duration,
+    arguments: impl IntoIterator<Item = String>,
+) -> anyhow::Result<()> {
     let cluster = &namespace.env.cluster;
     let node = format!("{}-control-plane", crate::cluster::settings::CLUSTER);
     let docker = cluster.docker().map_or_else(|| Command::new("docker"), crate::cluster::Docker::command);
-    docker.args(["exec", &node]).args(arguments).run().await?;
+    docker.args(["exec", &node]).args(arguments).limit(limit).run().await?;
     Ok(())
 }

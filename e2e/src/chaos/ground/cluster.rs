@@ -12,32 +12,48 @@ use serde_json::json;
 use tokio::{io::AsyncReadExt, time::sleep};
 
 use super::Nemesis;
-use crate::harness::{Frozen, Namespace, freeze};
+use crate::harness::{Frozen, Namespace, freeze, until};
+
+/// How long what is to be broken may be on its way back from the fault before. A sidecar that was killed some times is
+/// started anew after a while only.
+const BACK: Duration = Duration::from_mins(2);
 
 /// Breaks something for a while.
 pub(super) async fn strike(nemesis: Nemesis, namespace: &Namespace, hold: Duration) -> anyhow::Result<()> {
+    let what = nemesis.to_string();
     match nemesis {
         Nemesis::KillPod(app) => {
-            let at_once = DeleteParams::default().grace_period(0);
-            if let Some(pod) = pods(namespace, app).await?.first() {
-                namespace.api::<Pod>().delete(&pod.name_any(), &at_once).await?;
-            }
+            let (at_once, api) = (DeleteParams::default().grace_period(0), namespace.api::<Pod>());
+            until(&what, BACK, async || {
+                api.delete(&first(namespace, app).await?.name_any(), &at_once).await?;
+                Ok(Some(()))
+            })
+            .await?;
         }
         Nemesis::KillSidecar(app) => {
-            if let Some(pod) = pods(namespace, app).await?.first() {
-                // It may be on its way back from the fault before.
-                let _ = freeze::signal(namespace, &pod.uid().unwrap_or_default(), "daprd", "KILL").await;
-            }
+            until(&what, BACK, async || {
+                let pod = first(namespace, app).await?.uid().unwrap_or_default();
+                freeze::signal(namespace, &pod, "daprd", "KILL").await.map(Some)
+            })
+            .await?;
         }
         Nemesis::Freeze(app, process) => {
-            let Some(pod) = pods(namespace, app).await?.first().map(ResourceExt::name_any) else { return Ok(()) };
-            if let Ok(frozen) = Frozen::freeze(namespace, &pod, process).await {
-                sleep(hold).await;
-                // The pod may have been restarted for its silence.
-                let _ = frozen.thaw().await;
-            }
+            let frozen = until(&what, BACK, async || {
+                let pod = first(namespace, app).await?.name_any();
+                Frozen::freeze(namespace, &pod, process).await.map(Some)
+            })
+            .await?;
+            sleep(hold).await;
+            // The pod may have been restarted for its silence.
+            let _ = frozen.thaw().await;
         }
-        Nemesis::Partition(from, to) => partition(namespace, from, to, hold).await?,
+        Nemesis::Partition(from, to) => {
+            let (sources, targets) = until(&what, BACK, async || {
+                Ok(Some((addresses(namespace, from).await?, addresses(namespace, to).await?)))
+            })
+            .await?;
+            freeze::cut_off(namespace, &targets, Some(&sources), hold).await?;
+        }
         Nemesis::Restart(app) => {
             let now = jiff::Timestamp::now().to_string();
             let annotations = json!({"kubectl.kubernetes.io/restartedAt": now});
@@ -67,22 +83,20 @@ async fn pods(namespace: &Namespace, app: &str) -> anyhow::Result<Vec<Pod>> {
     Ok(list.items.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect())
 }
 
-/// By the node's packet filter, which all packets between pods pass.
-async fn partition(namespace: &Namespace, from: &str, to: &str, hold: Duration) -> anyhow::Result<()> {
-    let addresses = async |app: &str| -> anyhow::Result<Vec<String>> {
-        let pods = pods(namespace, app).await?;
-        Ok(pods.into_iter().filter_map(|pod| pod.status?.pod_ip).collect())
-    };
-    let (sources, targets) = (addresses(from).await?.join(","), addresses(to).await?.join(","));
-    if sources.is_empty() || targets.is_empty() {
-        return Ok(());
-    }
-    let rule = |action: &str| {
-        let rule =
-            ["iptables", "-w", action, "FORWARD", "-s", &sources, "-d", &targets, "-j", "DROP"].map(str::to_owned);
-        freeze::on_node(namespace, rule)
-    };
-    rule("-I").await?;
-    sleep(hold).await;
-    rule("-D").await
+/// One of them.
+async fn first(namespace: &Namespace, app: &str) -> anyhow::Result<Pod> {
+    pods(namespace, app).await?.into_iter().next().with_context(|| format!("{app} has no pod"))
+}
+
+/// The addresses of an app's pods. It has some.
+async fn addresses(namespace: &Namespace, app: &str) -> anyhow::Result<Vec<String>> {
+    let pods = pods(namespace, app).await?;
+    let addresses: Vec<_> = pods.into_iter().filter_map(|pod| pod.status?.pod_ip).collect();
+    anyhow::ensure!(!addresses.is_empty(), "{app} has no address");
+    Ok(addresses)
+}
+
+/// No pod reaches the broker for so long.
+pub(in crate::chaos) async fn without_broker(namespace: &Namespace, length: Duration) -> anyhow::Result<()> {
+    freeze::cut_off(namespace, &addresses(namespace, "kafka").await?, None, length).await
 }

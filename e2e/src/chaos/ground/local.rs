@@ -6,10 +6,12 @@ use rustix::process::Signal;
 use tokio::{sync::Mutex, time::sleep};
 
 use super::Nemesis;
-use crate::harness::LocalPlatform;
+use crate::harness::{LocalPlatform, until};
 
 /// How soon what has ended is started again.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long a process may take to be there again.
+const BACK: Duration = Duration::from_secs(10);
 /// These are containers, the rest are processes.
 const CONTAINERS: [&str; 2] = ["kafka", "postgres"];
 /// Programs of Kafka take some seconds each to start.
@@ -21,18 +23,21 @@ pub(super) async fn strike(nemesis: Nemesis, platform: &Mutex<LocalPlatform>, ho
         let command = platform.lock().await.container(verb, of, &[])?;
         anyhow::Ok(command.run().await.map(drop)?)
     };
-    // What is on its way back from the fault before has no process.
-    let signal = async |name: &str, signal: Signal| drop(platform.lock().await.signal(name, signal));
+    let what = nemesis.to_string();
+    // What is on its way back from the fault before has no process yet.
+    let signal = async |name: &str, signal: Signal| {
+        until(&what, BACK, async || platform.lock().await.signal(name, signal).map(Some)).await
+    };
     match nemesis {
         Nemesis::KillPod(app) if CONTAINERS.contains(&app) => {
             container("kill", app).await?;
             container("start", app).await?;
         }
         Nemesis::KillPod(app) => {
-            signal(app, Signal::KILL).await;
-            signal(&sidecar(app), Signal::KILL).await;
+            signal(app, Signal::KILL).await?;
+            signal(&sidecar(app), Signal::KILL).await?;
         }
-        Nemesis::KillSidecar(app) => signal(&sidecar(app), Signal::KILL).await,
+        Nemesis::KillSidecar(app) => signal(&sidecar(app), Signal::KILL).await?,
         Nemesis::Freeze(app, _) if CONTAINERS.contains(&app) => {
             container("pause", app).await?;
             sleep(hold).await;
@@ -40,11 +45,11 @@ pub(super) async fn strike(nemesis: Nemesis, platform: &Mutex<LocalPlatform>, ho
         }
         Nemesis::Freeze(app, process) => {
             let name = if process == "daprd" { sidecar(app) } else { app.to_owned() };
-            signal(&name, Signal::STOP).await;
+            signal(&name, Signal::STOP).await?;
             sleep(hold).await;
-            signal(&name, Signal::CONT).await;
+            signal(&name, Signal::CONT).await?;
         }
-        Nemesis::Restart(app) => signal(app, Signal::TERM).await,
+        Nemesis::Restart(app) => signal(app, Signal::TERM).await?,
         Nemesis::Partition(..) | Nemesis::EndSessions | Nemesis::Refuse(..) => {
             anyhow::bail!("this cannot be done to processes: {nemesis}")
         }

@@ -1,6 +1,6 @@
 //! Where the system runs: on a cluster, or as processes of this machine. Load, log and judge are the same.
 
-mod cluster;
+pub(super) mod cluster;
 mod local;
 
 use std::{sync::Arc, time::Duration};
@@ -60,7 +60,7 @@ impl Ground {
             drained: Duration::from_secs(drained),
         };
         match self {
-            Self::Cluster(_) => seconds(8, 10, 10, 180),
+            Self::Cluster(_) => seconds(6, 9, 10, 180),
             Self::Local(_) => seconds(2, 4, 18, 60),
         }
     }
