@@ -11,10 +11,13 @@ mod mutants;
 mod quiet;
 mod scale;
 mod services;
+mod signals;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use signals::unless_ended;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
@@ -37,19 +40,25 @@ enum Bench {
     Services(services::Arguments),
 }
 
+impl Bench {
+    async fn run(self) -> anyhow::Result<()> {
+        match self {
+            // It has namespaces to remove, and does so itself.
+            Self::Chaos(arguments) => chaos::run(&arguments).await,
+            Self::Faults(arguments) => unless_ended(faults::run(&arguments)).await,
+            Self::Isolation(arguments) => unless_ended(isolation::run(&arguments)).await,
+            Self::Leaves(arguments) => unless_ended(leaves::run(&arguments)).await,
+            Self::Mutants(arguments) => unless_ended(mutants::run(&arguments)).await,
+            Self::Quiet(arguments) => unless_ended(quiet::run(&arguments)).await,
+            Self::Scale(arguments) => unless_ended(scale::run(&arguments)).await,
+            Self::Services(arguments) => unless_ended(services::run(&arguments)).await,
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result = match Bench::parse() {
-        Bench::Chaos(arguments) => chaos::run(&arguments).await,
-        Bench::Faults(arguments) => faults::run(&arguments).await,
-        Bench::Isolation(arguments) => isolation::run(&arguments).await,
-        Bench::Leaves(arguments) => leaves::run(&arguments).await,
-        Bench::Mutants(arguments) => mutants::run(&arguments).await,
-        Bench::Quiet(arguments) => quiet::run(&arguments).await,
-        Bench::Scale(arguments) => scale::run(&arguments).await,
-        Bench::Services(arguments) => services::run(&arguments).await,
-    };
-    match result {
+    match Bench::parse().run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\nerror: {error:#}");
