@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use todo_e2e::faults::{Cell, Course, Ground, Group, Life, Lived, Plan, TOGETHER, again, sample, sample_of};
+use todo_e2e::{
+    faults::{Cell, Course, Ground, Group, Life, Lived, Plan, TOGETHER, again, sample, sample_of},
+    proxy::Fault,
+};
 
 use crate::support::{alone, seed, undisturbed};
 
@@ -26,7 +29,7 @@ async fn so_does_one_whose_kafka_and_postgresql_others_run() -> anyhow::Result<(
     all_end_well(&ground, sample_of(&course, is_new, seed), &course, course.groups(is_new), seed).await
 }
 
-/// Lives `plans`, and more of them until each of these groups has happened once.
+/// Lives `plans`, and more of them until each of these groups has happened once; frozen streams only if that can be had.
 async fn all_end_well(
     ground: &Ground,
     mut plans: Vec<Plan>,
@@ -49,7 +52,10 @@ async fn all_end_well(
         tried.extend(plans.into_iter().flatten());
         plans = again(course, &missing, &tried, seed);
     }
-    anyhow::bail!("never happened: {}; SEED={seed}", names(&missing))
+    // A stream that is frozen for some seconds holds nothing back unless an event comes in them, which is for chance to say.
+    missing.retain(|(_, fault)| *fault != Fault::Freeze);
+    anyhow::ensure!(missing.is_empty(), "never happened: {}; SEED={seed}", names(&missing));
+    Ok(())
 }
 
 fn names(groups: &BTreeSet<Group>) -> String {
