@@ -44,11 +44,11 @@ impl Bench {
     async fn run(self) -> anyhow::Result<()> {
         match self {
             // It has namespaces to remove, and does so itself.
-            Self::Chaos(arguments) => chaos::run(&arguments).await,
+            Self::Chaos(arguments) => Box::pin(chaos::run(&arguments)).await,
             Self::Faults(arguments) => unless_ended(faults::run(&arguments)).await,
             Self::Isolation(arguments) => unless_ended(isolation::run(&arguments)).await,
             Self::Leaves(arguments) => unless_ended(leaves::run(&arguments)).await,
-            Self::Mutants(arguments) => unless_ended(mutants::run(&arguments)).await,
+            Self::Mutants(arguments) => Box::pin(unless_ended(mutants::run(&arguments))).await,
             Self::Quiet(arguments) => unless_ended(quiet::run(&arguments)).await,
             Self::Scale(arguments) => unless_ended(scale::run(&arguments)).await,
             Self::Services(arguments) => unless_ended(services::run(&arguments)).await,
@@ -58,7 +58,7 @@ impl Bench {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match Bench::parse().run().await {
+    match Box::pin(Bench::parse().run()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\nerror: {error:#}");

@@ -48,7 +48,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let cluster = Cluster::running(&Settings::from_env()?).await?;
         println!("Faults, seed {seed}:");
         let faults = local(&cluster, arguments.programs.as_deref(), seed, arguments.rounds);
-        return tell(&signals::unless_ended(faults).await?);
+        return tell(&Box::pin(signals::unless_ended(faults)).await?);
     }
     let env = Env::connect().await?;
     if arguments.outage > 0 {
@@ -57,7 +57,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.rounds > 0 {
         println!("\nFaults, seed {seed}:");
         let faults = async |platform| tell(&chaos::run(&Ground::cluster(platform), seed, arguments.rounds).await?);
-        on_platform(&env, faults).await?;
+        Box::pin(on_platform(&env, faults)).await?;
     }
     Ok(())
 }

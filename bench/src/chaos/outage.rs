@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn each_way_in_which_an_outage_goes_wrong_is_told() {
-        let wrong: [(&str, fn(&mut Written, &mut Drained)); 4] = [
+        type Change = fn(&mut Written, &mut Drained);
+        let wrong: [(&str, Change); 4] = [
             ("not acknowledged", |written, _| written.acknowledged = 5999),
             ("are stored", |_, drained| drained.stored = 5999),
             ("not away", |_, drained| drained.backlog = 5000),

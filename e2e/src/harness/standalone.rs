@@ -19,9 +19,9 @@ use tokio::process::{Child, Command};
 use super::{http::Http, until};
 use crate::cluster::Tools;
 
-/// Where `dapr run` expects what `dapr init` started.
-const PLACEMENT: u16 = 50005;
-const SCHEDULER: u16 = 50006;
+/// Not where `dapr init` has them, 50005 and 50006: an outgoing connection of any program may have these.
+const PLACEMENT: u16 = 3530;
+const SCHEDULER: u16 = 3531;
 const HEALTHY_LIMIT: Duration = Duration::from_mins(2);
 const LINES_OF_LOG: usize = 25;
 

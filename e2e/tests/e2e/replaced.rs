@@ -1,30 +1,33 @@
-//! All pods of a service at once are replaced while it is used.
+//! All pods of a service are replaced while it is used.
 
 use std::{
     collections::BTreeSet,
-    time::{Duration, Instant},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use futures::{StreamExt, stream};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
     ResourceExt,
-    api::{DeleteParams, ListParams},
+    api::{ListParams, Patch, PatchParams},
 };
 use serde_json::json;
-use todo_e2e::harness::{Namespace, Platform, http::Http};
+use todo_e2e::harness::{Namespace, Platform, http::Http, until};
 use tokio::time::{sleep, timeout};
 
 use crate::shared;
 
-/// Old pods serve on until nobody looks for them any more, which takes less.
-const WATCHED: Duration = Duration::from_secs(40);
+/// One pod after the other, each with the time for which it serves on.
+const REPLACED: Duration = Duration::from_mins(3);
+/// A sidecar would keep the address of one that has gone for as long.
+const FORGOTTEN: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(250);
 /// A call to a pod that has gone takes until it is given up, 30 s.
-const ANSWERED: Duration = Duration::from_secs(5);
+const ANSWERED: Duration = Duration::from_secs(20);
 
 #[tokio::test]
-async fn no_call_waits_or_fails_while_all_pods_of_a_service_are_replaced_at_once() {
+async fn no_call_waits_or_fails_while_all_pods_of_a_service_are_replaced() {
     Namespace::with("replaced", async |namespace| {
         let platform = Platform::apply(&namespace, "todo", json!({"services": {"backend": {"replicas": 2}}})).await?;
         platform.ready().await?;
@@ -32,28 +35,42 @@ async fn no_call_waits_or_fails_while_all_pods_of_a_service_are_replaced_at_once
 
         // So that the page's sidecar knows where they are.
         add(&page, "before".to_owned()).await?;
-        let pods = namespace.api::<Pod>();
-        let before: BTreeSet<String> = names(&namespace).await?;
+        let before = names(&namespace).await?;
         assert_eq!(before.len(), 2, "{before:?}");
-        for pod in &before {
-            pods.delete(pod, &DeleteParams::default()).await?;
-        }
-        let began = Instant::now();
-        let calls = stream::unfold(0, |n| async move {
-            sleep(PAUSE).await;
-            (began.elapsed() < WATCHED).then_some((n, n + 1))
+        // As `kubectl rollout restart` does it.
+        let annotations = json!({"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"});
+        let restart = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
+        let deployments = namespace.api::<Deployment>();
+        deployments.patch("backend-service", &PatchParams::default(), &Patch::Merge(restart)).await?;
+
+        let over = AtomicBool::new(false);
+        let calls = stream::unfold(0, |n| {
+            let over = &over;
+            async move {
+                sleep(PAUSE).await;
+                (!over.load(Ordering::Relaxed)).then_some((n, n + 1))
+            }
         });
-        let answers: Vec<_> = calls
+        let answers = calls
             .map(|n| {
                 let page = &page;
-                async move { (n, began.elapsed(), timeout(ANSWERED, add(page, format!("task {n}"))).await) }
+                async move { (n, timeout(ANSWERED, add(page, format!("task {n}"))).await) }
             })
             .buffer_unordered(64)
-            .collect()
+            .collect::<Vec<_>>();
+        let replaced = async {
+            let result = until("all pods are others", REPLACED, async || {
+                Ok(names(&namespace).await?.is_disjoint(&before).then_some(()))
+            })
             .await;
-        let refused: Vec<_> = answers.iter().filter(|(.., answer)| !matches!(answer, Ok(Ok(())))).collect();
+            sleep(FORGOTTEN).await;
+            over.store(true, Ordering::Relaxed);
+            result
+        };
+        let (answers, result) = tokio::join!(answers, replaced);
+        result?;
+        let refused: Vec<_> = answers.iter().filter(|(_, answer)| !matches!(answer, Ok(Ok(())))).collect();
         assert!(refused.is_empty(), "of {} calls: {refused:?}", answers.len());
-        assert!(names(&namespace).await?.is_disjoint(&before), "they were not replaced");
 
         let stored = page.get("/api/tasks/export?user_id=ada").await?.expect(200)?.json();
         let mut titles: Vec<_> = stored["tasks"].as_array().into_iter().flatten().map(|one| &one["title"]).collect();
@@ -71,9 +88,8 @@ async fn add(page: &Http, title: String) -> anyhow::Result<()> {
     shared::add_task(page, json!({"user_id": "ada", "title": title})).await.map(drop)
 }
 
-/// Names of the backend's pods that are not on their way out.
+/// Names of the backend's pods, those on their way out among them.
 async fn names(namespace: &Namespace) -> anyhow::Result<BTreeSet<String>> {
     let list = namespace.api::<Pod>().list(&ListParams::default().labels("app=backend-service")).await?;
-    let staying = list.items.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
-    Ok(staying.map(|pod| pod.name_any()).collect())
+    Ok(list.items.iter().map(ResourceExt::name_any).collect())
 }
