@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use serde_json::{Value, json};
 use todo_e2e::harness::{http::Http, until};
 
@@ -136,8 +137,10 @@ async fn a_record_that_is_no_event_holds_up_nothing_and_can_be_discarded() {
 /// `dead_letters_total` of a topic.
 async fn counted(management: &Http, topic: &str) -> anyhow::Result<u64> {
     let metrics = management.get("/metrics").await?.expect(200)?.text;
-    let begin = format!("dead_letters_total{{topic=\"{topic}\"}} ");
-    Ok(metrics.lines().find_map(|line| line.strip_prefix(&begin)?.parse().ok()).unwrap_or_default())
+    let label = format!("topic=\"{topic}\"");
+    let mut counts = metrics.lines().filter(|line| line.starts_with("dead_letters_total{") && line.contains(&label));
+    let count = counts.next().and_then(|line| line.rsplit(' ').next());
+    Ok(count.context("no metric of the topic's dead letters")?.parse()?)
 }
 
 /// The dead letter about a task, with its payload.

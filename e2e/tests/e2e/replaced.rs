@@ -73,7 +73,7 @@ async fn no_call_waits_or_fails_while_all_pods_of_a_service_are_replaced() {
         assert!(refused.is_empty(), "of {} calls: {refused:?}", answers.len());
 
         let stored = page.get("/api/tasks/export?user_id=ada").await?.expect(200)?.json();
-        let mut titles: Vec<_> = stored["tasks"].as_array().into_iter().flatten().map(|one| &one["title"]).collect();
+        let mut titles: Vec<_> = stored["items"].as_array().into_iter().flatten().map(|one| &one["title"]).collect();
         titles.sort_by_key(ToString::to_string);
         assert_eq!(titles.len(), answers.len() + 1, "each call adds one task: {titles:?}");
         titles.dedup();

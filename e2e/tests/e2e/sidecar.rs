@@ -8,7 +8,7 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
-use todo_e2e::harness::{Namespace, Platform};
+use todo_e2e::harness::{Namespace, Platform, until};
 
 /// The service whose pod it is.
 const APP: &str = "recurring-task-service";
@@ -27,9 +27,13 @@ async fn a_pod_without_a_sidecar_is_named_and_replaced_as_soon_as_a_new_one_gets
             let pods = namespace.api::<Pod>();
             let [(name, _)] = &pods_of(&namespace, APP).await?[..] else { anyhow::bail!("{APP} has not one pod") };
             pods.delete(name, &DeleteParams::default().grace_period(0)).await?;
-            let told = platform.wait("ServicesReady", "False", TOLD).await?;
+            // Until the next pod is there, none is ready, and that is told first.
+            let told = until("the missing sidecar is told", TOLD, async || {
+                let told = platform.condition("ServicesReady").await?;
+                Ok(told.filter(|told| told.status == "False" && told.reason == "SidecarMissing"))
+            });
             // No panic here, which would leave the injector as it is.
-            anyhow::ensure!(told.reason == "SidecarMissing", "{told:?}");
+            let told = told.await?;
             anyhow::ensure!(told.message.contains(APP) && told.message.contains("has no sidecar"), "{told:?}");
             platform.wait("Ready", "False", TOLD).await
         };
