@@ -32,7 +32,7 @@ type Texts = BTreeMap<String, String>;
 
 #[tokio::test]
 async fn no_log_metric_event_or_status_has_what_users_write_or_secrets_hold() {
-    Namespace::with("logs", async |namespace| {
+    Box::pin(Namespace::with("logs", async |namespace| {
         let sink = ChannelSink::start(&namespace.env.cluster).await?;
         let platform = Platform::apply(&namespace, "todo", channels::spec(&sink)).await?;
         platform.ready().await?;
@@ -59,7 +59,7 @@ async fn no_log_metric_event_or_status_has_what_users_write_or_secrets_hold() {
         let found = findings(&texts, &needles);
         assert!(found.is_empty(), "{} lines:\n{}", found.len(), found.join("\n"));
         Ok(())
-    })
+    }))
     .await;
 }
 
