@@ -46,11 +46,11 @@ fn schedules() -> Vec<String> {
 
 #[test]
 fn the_schema_takes_each_schedule_that_the_operator_takes_and_no_other() {
-    let takes = rules_of("reminders");
+    let reminders = rules_of("reminders");
     let (mut taken, mut refused) = (0, 0);
     for schedule in schedules() {
         let checked = schedule::check(&schedule);
-        assert_eq!(takes(&json!({"schedule": schedule})), checked.is_ok(), "{schedule}: {checked:?}");
+        assert_eq!(reminders(&json!({"schedule": schedule})), checked.is_ok(), "{schedule}: {checked:?}");
         *if checked.is_ok() { &mut taken } else { &mut refused } += 1;
     }
     assert!(taken > 100 && refused > 100, "{taken} taken, {refused} refused");
