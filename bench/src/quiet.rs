@@ -38,9 +38,8 @@ async fn measured(ground: &Ground, proxy: &Proxy, time: Duration) -> anyhow::Res
     }
     Ground::make_platform(&ground.client, external.namespace).await?;
     Ground::make_platform_of(&ground.client, empty.namespace, &json!({})).await?;
-    for named in NAMED {
-        ground.created(proxy, named.namespace).await?;
-    }
+    ground.created(proxy, external.namespace).await?;
+    ground.created_but_services(proxy, empty.namespace).await?;
     let begun = Instant::now();
     tokio::time::sleep(time).await;
     let rest = AtRest::of(&proxy.ledger().since(begun), time, &NAMED);

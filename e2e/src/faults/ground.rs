@@ -20,6 +20,8 @@ use crate::{control_plane::ControlPlane, harness::until, proxy::Proxy};
 
 /// How long everything may take to be as it should.
 pub const SETTLED: Duration = Duration::from_mins(2);
+/// Longer than any pause between two writes of a platform that is being made.
+const CALM: Duration = Duration::from_secs(6);
 
 /// Names of the services.
 pub const APPS: [&str; 4] = ["backend-service", "notification-service", "recurring-task-service", "frontend-service"];
@@ -123,7 +125,16 @@ impl Ground {
     pub async fn created(&self, proxy: &Proxy, namespace: &str) -> anyhow::Result<Snapshot> {
         until(&format!("all of {namespace} is made"), SETTLED, || async {
             let now = self.snapshot(namespace).await?;
-            Ok((is_made(&now) && proxy.ledger().quiet_for() > Duration::from_secs(6)).then_some(now))
+            Ok((is_made(&now) && proxy.ledger().quiet_for() > CALM).then_some(now))
+        })
+        .await
+    }
+
+    /// The same for a platform whose own broker does not run here: its services wait for that, and are not made.
+    pub async fn created_but_services(&self, proxy: &Proxy, namespace: &str) -> anyhow::Result<()> {
+        until(&format!("what waits for no broker is made in {namespace}"), SETTLED, || async {
+            let is_made = self.snapshot(namespace).await?.get("StatefulSet/kafka").is_some();
+            Ok((is_made && proxy.ledger().quiet_for() > CALM).then_some(()))
         })
         .await
     }

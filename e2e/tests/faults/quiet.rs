@@ -4,8 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::json;
 use todo_e2e::{
-    faults::{AtRest, EMBEDDED, EXTERNAL, Ground, Named, Operator, SETTLED},
-    harness::until,
+    faults::{AtRest, EMBEDDED, EXTERNAL, Ground, Named, Operator},
     proxy::{Ledger, Proxy, Target},
 };
 
@@ -13,8 +12,6 @@ use crate::support::{beside_others, watch_for};
 
 /// How long it is watched at rest. `cargo xtask bench quiet` does so for longer.
 const REST: Duration = Duration::from_mins(1);
-/// Longer than any pause between two writes of a platform that is being made.
-const CALM: Duration = Duration::from_secs(6);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_object_is_written_once_and_none_is_read_and_at_rest_only_named_secrets_are() -> anyhow::Result<()> {
@@ -37,12 +34,7 @@ async fn looks_at_a_broker_that_is_silent_cost_the_api_server_nothing() -> anyho
     let (walk, mut proxy) = (ground.walk(0).await?, ground.proxy().await?);
     let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(&walk.namespace), "operator")?;
     Ground::make_platform_of(&ground.client, &walk.namespace, &json!({})).await?;
-    // The services wait for the broker.
-    until("what waits for no broker is made", SETTLED, || async {
-        let is_made = ground.snapshot(&walk.namespace).await?.get("StatefulSet/kafka").is_some();
-        Ok((is_made && proxy.ledger().quiet_for() > CALM).then_some(()))
-    })
-    .await?;
+    ground.created_but_services(&proxy, &walk.namespace).await?;
     let (objects, statuses) = written(&proxy.ledger())?;
     println!("{objects} objects by as many writes, {statuses} writes of the status");
     rests(&proxy, &walk.namespace, &EMBEDDED).await
