@@ -161,15 +161,16 @@ pub fn sample_of(course: &Course, is_meant: impl Fn(&str) -> bool, seed: u64) ->
     pack(chosen, TOGETHER)
 }
 
-/// For what has not happened yet: of each group that is `missing` one more cell of each action, and none that was tried. What does
-/// not happen in one action may in another, and an event that a watch did not have once it may have the next time.
-pub fn again(course: &Course, missing: &BTreeSet<Group>, tried: &BTreeSet<Cell>, seed: u64) -> Vec<Plan> {
+/// For what has not happened yet: of each group that is `missing` one cell of each action, alone in it. What does not happen in
+/// one action may in another. Other faults may be why it did not: a write that they put off comes when a frozen stream
+/// flows again, and what was written before a restart is listed and no event.
+pub fn again(course: &Course, missing: &BTreeSet<Group>, seed: u64) -> Vec<Plan> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut groups: BTreeMap<(Group, Action), Vec<Cell>> = BTreeMap::new();
-    for cell in cells(course).into_iter().filter(|cell| missing.contains(&cell.group()) && !tried.contains(cell)) {
+    for cell in cells(course).into_iter().filter(|cell| missing.contains(&cell.group())) {
         groups.entry((cell.group(), cell.action)).or_default().push(cell);
     }
-    pack(groups.into_values().filter_map(|group| group.into_iter().choose(&mut random)).collect(), TOGETHER)
+    pack(groups.into_values().filter_map(|group| group.into_iter().choose(&mut random)).collect(), 1)
 }
 
 /// Puts cells into as few lives as possible, with at most `together` of each action, and of one request one.
@@ -222,25 +223,18 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_happen_is_tried_in_each_action_in_which_it_was_not_until_nothing_is_left() {
-        let course = course();
-        let missing: BTreeSet<Group> = [("services".to_owned(), Fault::CutAfter)].into();
-        let mut tried: BTreeSet<Cell> = sample(&course, 7).into_iter().flatten().collect();
-        let tried_before = tried.iter().filter(|cell| missing.contains(&cell.group())).count();
-        let mut more = Vec::new();
-        loop {
-            let plans = again(&course, &missing, &tried, 7);
-            if plans.is_empty() {
-                break;
-            }
-            assert!(plans.iter().flatten().all(|cell| missing.contains(&cell.group()) && !tried.contains(cell)));
-            let actions: BTreeSet<Action> = plans.iter().flatten().map(|cell| cell.action).collect();
-            assert_eq!(actions.len(), plans.iter().flatten().count(), "one of each action at a time");
-            tried.extend(plans.iter().flatten().cloned());
-            more.extend(plans.into_iter().flatten());
+    fn what_did_not_happen_is_tried_in_each_action_with_nothing_beside_it() {
+        let missing: BTreeSet<Group> =
+            [("services".to_owned(), Fault::CutAfter), ("services".to_owned(), Fault::Freeze)].into();
+        let plans = again(&course(), &missing, 7);
+        let all: Vec<&Cell> = plans.iter().flatten().collect();
+        assert!(all.iter().all(|cell| missing.contains(&cell.group())));
+        let each: BTreeSet<(Group, Action)> = all.iter().map(|cell| (cell.group(), cell.action)).collect();
+        assert_eq!((each.len(), all.len()), (4, 4), "two faults in two actions");
+        for plan in &plans {
+            let actions: BTreeSet<Action> = plan.iter().map(|cell| cell.action).collect();
+            assert_eq!(actions.len(), plan.len(), "another fault in the same action: {plan:?}");
         }
-        // Of three writes of Services one comes twice.
-        assert_eq!(tried_before + more.len(), 4);
     }
 
     #[test]
