@@ -16,7 +16,7 @@ use super::{Action, Snapshot, actions::ByAction, rollouts::Counts};
 use crate::proxy::{Fault, Rule, Target};
 
 /// What can happen to a write.
-const OF_WRITES: [Fault; 7] = [
+pub const OF_WRITES: [Fault; 7] = [
     Fault::KillBefore,
     Fault::KillAfter,
     Fault::Refuse(409),

@@ -6,23 +6,13 @@ use anyhow::Context;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use todo_e2e::{
-    faults::{Action, Course, Ground, Operator, SETTLED},
+    faults::{Action, Course, Ground, OF_WRITES, Operator, SETTLED},
     harness::until,
     proxy::{Entry, Fault, Proxy, Rule, Target},
 };
 
 use crate::support::{beside_others, change_spec, undisturbed};
 
-/// What can happen to a write.
-const FAULTS: [Fault; 7] = [
-    Fault::KillBefore,
-    Fault::KillAfter,
-    Fault::Refuse(409),
-    Fault::Refuse(500),
-    Fault::Refuse(422),
-    Fault::CutAfter,
-    Fault::HangAfter,
-];
 /// Lives at the same time: each waits for most of the time.
 const TOGETHER: usize = 4;
 
@@ -48,8 +38,8 @@ async fn happened(proxy: &Proxy, what: &str) -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_whose_making_renewal_and_release_go_wrong_costs_nothing_but_time() -> anyhow::Result<()> {
     let (_processors, course, ground) = (beside_others().await, undisturbed().await?, Ground::start().await?);
-    let lives = (0..FAULTS.len()).map(|first| {
-        let faults = [0, 1, 2].map(|further| FAULTS[(first + further) % FAULTS.len()]);
+    let lives = (0..OF_WRITES.len()).map(|first| {
+        let faults = [0, 1, 2].map(|further| OF_WRITES[(first + further) % OF_WRITES.len()]);
         let (ground, what) = (&ground, faults.map(|fault| fault.to_string()).join(", "));
         async move { life(ground, course, faults).await.with_context(|| format!("making, renewal, release: {what}")) }
     });
