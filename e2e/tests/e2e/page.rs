@@ -79,3 +79,40 @@ async fn the_page_adds_a_task_and_shows_it_and_the_chat_line_adds_another() {
     })
     .await;
 }
+
+/// People type on while a request is under way.
+#[tokio::test]
+async fn what_is_typed_while_a_task_is_added_stays_where_it_was_typed() {
+    shared::with("typing", async |platform, user| {
+        let page = platform.page().await?;
+        let browser = Browser::open().await?;
+        let client = &browser.client;
+        client.goto(&page.url("/")).await?;
+        let wait = Duration::from_secs(20);
+        let find = async |css: &str| client.wait().at_most(wait).for_element(Locator::Css(css)).await;
+        find("#name").await?.send_keys(&user).await?;
+        find("#start").await?.click().await?;
+
+        // Each change waits until it is let through.
+        let hold = "const real = window.fetch; const held = new Promise(go => { window.letThrough = go; });
+            window.fetch = async (url, more) => { if (more?.method === 'POST') await held; return real(url, more); };";
+        client.execute(hold, Vec::new()).await?;
+        find("#new-title").await?.send_keys("walk the dog").await?;
+        find("#add").await?.click().await?;
+        find("#new-title").await?.send_keys(" twice").await?;
+        find("#chat-input").await?.send_keys("add ").await?;
+        client.execute("window.letThrough();", Vec::new()).await?;
+        until("the task is shown", wait, async || {
+            let list = client.find(Locator::Css("#task-list")).await?.text().await?;
+            let ready = client.find(Locator::Css("#add:enabled")).await.is_ok();
+            Ok((ready && list.contains("walk the dog")).then_some(()))
+        })
+        .await?;
+
+        let typed = "return [document.activeElement.id, document.getElementById('new-title').value];";
+        assert_eq!(client.execute(typed, Vec::new()).await?, json!(["chat-input", "walk the dog twice"]));
+        client.clone().close().await?;
+        Ok(())
+    })
+    .await;
+}

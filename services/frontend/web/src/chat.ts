@@ -1,7 +1,7 @@
 /** The conversation. */
 
 import type { Api } from "./api";
-import { byId, element } from "./dom";
+import { byId, element, giveFocusBack } from "./dom";
 import { wordsOf } from "./report";
 
 type By = "user" | "assistant" | "error";
@@ -42,7 +42,7 @@ export class Chat {
     } finally {
       this.log.ariaBusy = "false";
       this.send.disabled = false;
-      this.input.focus();
+      giveFocusBack(this.input);
     }
   }
 

@@ -18,6 +18,11 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
+/** After work whose control was switched off, which took the focus: the keyboard goes on there, unless the person has moved on. */
+export function giveFocusBack(to: HTMLElement): void {
+  if (document.activeElement === document.body) to.focus();
+}
+
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
 

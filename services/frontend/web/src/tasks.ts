@@ -1,7 +1,7 @@
 /** The list of tasks and the form that adds one. */
 
 import { type Api, type NewTask, type Status, type Task, zone } from "./api";
-import { byId, dateText, element, timeText } from "./dom";
+import { byId, dateText, element, giveFocusBack, timeText } from "./dom";
 import type { Report } from "./report";
 
 const REPEATS: Record<string, string> = { DAILY: "daily", WEEKLY: "weekly", MONTHLY: "monthly", YEARLY: "yearly" };
@@ -76,12 +76,13 @@ export class Tasks {
     }
     await this.report.watch(async () => {
       await this.api.add(task);
-      form.reset();
+      // The next one may be half typed already.
+      if (read(form).title === task.title) form.reset();
       this.announce.textContent = `Added: ${task.title}`;
       if (this.status === "open") await this.refresh();
       else await this.show("open");
     }, byId<HTMLButtonElement>("add"));
-    title.focus();
+    giveFocusBack(title);
   }
 
   private async change(task: Task, said: string, change: () => Promise<unknown>, control: HTMLInputElement | HTMLButtonElement): Promise<void> {
@@ -92,8 +93,8 @@ export class Tasks {
     // Also after a refusal: the list says what is true.
     await this.report.watch(() => this.refresh());
     if (!done) this.draw();
-    // Switching the control off took the focus, and the row may be gone: the keyboard goes on where it was or nearby.
-    if (document.activeElement === document.body) (control.isConnected ? control : this.first()).focus();
+    // The row may be gone: then nearby.
+    giveFocusBack(control.isConnected ? control : this.first());
   }
 
   private first(): HTMLElement {
