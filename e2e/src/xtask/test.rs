@@ -80,7 +80,12 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings, progress: &P
 
 async fn lint(cluster: &Cluster, settings: &Settings) -> anyhow::Result<()> {
     call(cargo(&["fmt", "--all", "--check"])).await?;
-    call(cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])).await?;
+    // The second time those that a plain `cargo test` leaves out.
+    for targets in [&["--all-targets"][..], &["--test", "*"]] {
+        let mut clippy = cargo(&["clippy", "--workspace", "--locked"]);
+        clippy.args(targets).args(["--", "-D", "warnings"]);
+        call(clippy).await?;
+    }
     generate::run(true).await?;
     call(program(cluster.tools().helm(), &["lint", "--strict", "helm/todo-operator"])).await?;
     // Where the advisories' database cannot be reached, the rest is checked all the same.
@@ -93,16 +98,10 @@ const DENY: &str = "0.20.2";
 async fn unit(cluster: &Cluster, filter: Option<&str>, progress: &Progress) -> anyhow::Result<()> {
     let python = Python::judges(cluster.settings()).await?;
     let database = Database::start(cluster, progress).await?;
-    let mut tests = cargo(&["test", "--workspace", "--exclude", "todo-e2e", "--locked"]);
-    tests.args(filter);
-    tests.env("TEST_DATABASE_URL", database.url()).env("TEST_PYTHON", python.program());
-    let result = call(tests).await;
-    let mut own = cargo(&["test", "--package", "todo-e2e", "--locked", "--lib", "--bins"]);
-    own.args(filter);
-    let result = match result {
-        Ok(()) => call(own).await,
-        failed => failed,
-    };
+    let mut unit = tests(&[]);
+    unit.args(filter);
+    unit.env("TEST_DATABASE_URL", database.url()).env("TEST_PYTHON", python.program());
+    let result = call(unit).await;
     database.stop().await?;
     result
 }
@@ -130,8 +129,13 @@ async fn scenarios(cluster: &Cluster, target: &str, filter: Option<&str>, progre
     let client = harness::client(cluster.kubeconfig()).await?;
     // What a run before left would only take memory.
     Namespace::delete_all(&client).await?;
-    let tests = || cargo(&["test", "--package", "todo-e2e", "--locked", "--test", target, "--"]);
-    let mut together = tests();
+    let scenarios = || {
+        let mut scenarios = tests(&["--test", target, "--"]);
+        // A scenario that fails says why itself, and what its namespace looks like.
+        scenarios.env("RUST_BACKTRACE", "0");
+        scenarios
+    };
+    let mut together = scenarios();
     together.args(["--test-threads", "3"]).args(ALONE.iter().flat_map(|name| ["--skip", name])).args(filter);
     let mut result = call(together).await;
     Namespace::delete_all(&client).await?;
@@ -140,7 +144,7 @@ async fn scenarios(cluster: &Cluster, target: &str, filter: Option<&str>, progre
     }
     for name in ALONE.iter().filter(|name| filter.is_none_or(|filter| name.contains(filter))) {
         if result.is_ok() {
-            let mut alone = tests();
+            let mut alone = scenarios();
             alone.args(["--exact", name]);
             result = call(alone).await;
             Namespace::delete_all(&client).await?;
@@ -155,12 +159,19 @@ async fn scenarios(cluster: &Cluster, target: &str, filter: Option<&str>, progre
 /// With the operator of this checkout, as a process.
 async fn faults(filter: Option<&str>, settings: &Settings, progress: &Progress) -> anyhow::Result<()> {
     Tools::new(settings).ensure(&[Tool::Kubernetes, Tool::Etcd, Tool::Helm], progress).await?;
-    call(cargo(&["build", "--package", "todo-operator", "--locked"])).await?;
+    call(cargo(&["build", "--workspace", "--locked", "--bin", "todo-operator", "--test", "faults"])).await?;
     // Each has a control plane, and most of them wait for most of the time. The largest has as many operators as two processors
     // bear, and waits until it is alone.
-    let mut tests = cargo(&["test", "--package", "todo-e2e", "--locked", "--test", "faults", "--"]);
-    tests.args(["--nocapture", "--test-threads", "4"]).args(filter);
-    call(tests).await
+    let mut faults = tests(&["--test", "faults", "--"]);
+    faults.args(["--nocapture", "--test-threads", "4"]).args(filter);
+    call(faults).await
+}
+
+/// Always of the whole workspace: what is selected decides on the features of dependencies, and each set is compiled anew.
+fn tests(arguments: &[&str]) -> tokio::process::Command {
+    let mut tests = cargo(&["test", "--workspace", "--locked"]);
+    tests.args(arguments);
+    tests
 }
 
 fn cargo(arguments: &[&str]) -> tokio::process::Command {
