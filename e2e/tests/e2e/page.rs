@@ -74,6 +74,11 @@ async fn the_page_adds_a_task_and_shows_it_and_the_chat_line_adds_another() {
         let stored = shared::tasks(&page, &user).await?;
         assert_eq!(stored.len(), 2);
 
+        // No task of one filter is shown under another, not even while the platform is away.
+        client.execute("window.fetch = () => Promise.reject(new TypeError('away'));", Vec::new()).await?;
+        find("#show-completed").await?.click().await?;
+        assert_eq!(find("#task-list").await?.text().await?, "");
+
         client.clone().close().await?;
         Ok(())
     })

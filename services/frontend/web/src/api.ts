@@ -47,6 +47,8 @@ export interface Channel {
   confirmed: boolean;
   /** Only in the answer to the request that made it. */
   secret?: string;
+  /** In the answer to that request when it came again: the secret is not told twice. */
+  secret_was_shown?: boolean;
 }
 
 export type NewChannel =

@@ -1,8 +1,8 @@
 /** Where else a person is told: adds, tests and removes channels, and shows whether deliveries arrived. */
 
 import type { Api, Channel, Delivery, Kind, Kinds, NewChannel } from "./api";
-import { byId, element, timeText } from "./dom";
-import { subscribe, subscriptionIn } from "./push";
+import { byId, element, giveFocusBack, showRows, timeText } from "./dom";
+import { type OwnPush, subscribe, type Subscription, subscriptionIn, unsubscribe } from "./push";
 import type { Report } from "./report";
 
 const NAMES: Record<Kind, string> = { web_push: "This browser", webhook: "Webhook", email: "E-mail", ntfy: "ntfy" };
@@ -24,6 +24,8 @@ export class Channels {
   constructor(
     private readonly api: Api,
     private readonly report: Report,
+    /** What this browser is to this person, if it is a channel of theirs. */
+    private readonly ownPush: OwnPush,
   ) {
     void this.offer();
   }
@@ -49,18 +51,42 @@ export class Channels {
     const button = byId<HTMLButtonElement>("push-enable");
     const present = await subscriptionIn();
     if (present === undefined) return;
-    // The push service may have changed it since; the platform knows it by its address.
-    if (present) await this.report.watch(async () => void (await this.api.addChannel({ kind: "web_push", name: NAMES.web_push, ...present })));
-    button.hidden = present !== null;
+    if (present) await this.report.watch(() => this.renewPush(present));
+    button.hidden = this.ownPush.id !== null;
     button.addEventListener("click", () => {
       void this.report.watch(async () => {
         const subscription = await subscribe(key);
         if (!subscription) return this.say("The browser was not allowed to show notifications. Allow it in its settings for this page.");
-        await this.api.addChannel({ kind: "web_push", name: NAMES.web_push, ...subscription });
+        await this.addPush(subscription);
         button.hidden = true;
         await this.refresh();
       }, button);
     });
+  }
+
+  /** The push service may have changed the subscription since; the platform knows it by its address. */
+  private async renewPush(subscription: Subscription): Promise<void> {
+    const { items } = await this.api.channels();
+    if (items.some((channel) => channel.id === this.ownPush.id)) return this.addPush(subscription);
+    // It was removed elsewhere, or it is of somebody who sat here before.
+    await this.endPush();
+  }
+
+  private async endPush(): Promise<void> {
+    this.ownPush.id = null;
+    await unsubscribe();
+  }
+
+  private async addPush(subscription: Subscription): Promise<void> {
+    const { id } = await this.api.addChannel({ kind: "web_push", name: NAMES.web_push, ...subscription });
+    this.ownPush.id = id;
+  }
+
+  private async remove(channel: Channel): Promise<void> {
+    await this.api.removeChannel(channel.id);
+    if (channel.id !== this.ownPush.id) return;
+    await this.endPush();
+    byId("push-enable").hidden = false;
   }
 
   private offerForm(kinds: Kinds): void {
@@ -92,6 +118,7 @@ export class Channels {
     this.form.reset();
     this.kind.dispatchEvent(new Event("change"));
     if (added.secret) this.say(`Keep this secret, by which the receiver checks signatures; it is not shown again: ${added.secret}`);
+    else if (added.secret_was_shown) this.say("It was added, but its secret did not arrive here: remove it and add it again.");
     else if (!added.confirmed) this.say("A code was sent to this address. Write it below.");
     else this.say("Added.");
     await this.refresh();
@@ -99,7 +126,7 @@ export class Channels {
 
   private async refresh(): Promise<void> {
     const { items } = await this.api.channels();
-    this.list.replaceChildren(...items.map((channel) => this.row(channel)));
+    showRows(this.list, items, JSON.stringify, (channel) => this.row(channel));
     byId("channel-empty").hidden = items.length > 0;
     await this.showDeliveries();
   }
@@ -124,7 +151,7 @@ export class Channels {
     const button = (text: string, work: () => Promise<void>) => {
       const made = element("button", { type: "button", textContent: text });
       made.setAttribute("aria-label", `${text}: ${shown}`);
-      made.addEventListener("click", () => void this.report.watch(work, made));
+      made.addEventListener("click", () => void this.act(channel, work, made));
       return made;
     };
     const buttons = element("div", { className: "buttons" });
@@ -133,7 +160,7 @@ export class Channels {
       const flip = channel.enabled ? "Switch off" : "Switch on";
       buttons.append(button(flip, async () => this.then(this.api.changeChannel(channel.id, { enabled: !channel.enabled }))));
     }
-    buttons.append(button("Remove", async () => this.then(this.api.removeChannel(channel.id))));
+    buttons.append(button("Remove", async () => this.then(this.remove(channel))));
     row.append(buttons);
     return row;
   }
@@ -145,9 +172,16 @@ export class Channels {
     const form = element("form", { className: "buttons" }, input, button);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      void this.report.watch(async () => this.then(this.api.confirmChannel(channel.id, input.value)), button);
+      void this.act(channel, async () => this.then(this.api.confirmChannel(channel.id, input.value)), button);
     });
     return form;
+  }
+
+  private async act(channel: Channel, work: () => Promise<void>, control: HTMLButtonElement): Promise<void> {
+    await this.report.watch(work, control);
+    const row = `[data-id="${channel.id}"] button`;
+    const near = () => this.list.querySelector<HTMLElement>(row) ?? this.list.querySelector("button") ?? this.target;
+    giveFocusBack(control.isConnected ? control : near());
   }
 
   private async test(channel: Channel): Promise<void> {

@@ -23,6 +23,26 @@ export function giveFocusBack(to: HTMLElement): void {
   if (document.activeElement === document.body) to.focus();
 }
 
+/**
+ * One row for each item, in their order. The row of an item that is as it was stays the same element: a refresh takes nobody's focus
+ * away, nor what is half typed in it.
+ */
+export function showRows<T extends { id: string }>(list: HTMLElement, items: T[], is: (item: T) => string, make: (item: T) => HTMLElement): void {
+  const old = new Map([...list.children].map((row) => [(row as HTMLElement).dataset["id"], row as HTMLElement]));
+  const rows = items.map((item) => {
+    const before = old.get(item.id);
+    const row = before?.dataset["is"] === is(item) ? before : make(item);
+    row.dataset["id"] = item.id;
+    row.dataset["is"] = is(item);
+    return row;
+  });
+  const keep = new Set(rows);
+  for (const row of old.values()) if (!keep.has(row)) row.remove();
+  rows.forEach((row, at) => {
+    if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null);
+  });
+}
+
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
 

@@ -6,6 +6,7 @@ import { Chat } from "./chat";
 import { byId } from "./dom";
 import { Live } from "./live";
 import { Notifications } from "./notifications";
+import { OwnPush } from "./push";
 import { Report } from "./report";
 import { Tasks } from "./tasks";
 import { mistakeIn, remember, remembered } from "./user";
@@ -48,7 +49,7 @@ function start(user: string): void {
     // Tasks decide whether there is a connection; notifications come from another service.
     if (results[0].status === "rejected") throw results[0].reason;
   });
-  new Channels(api, report);
+  new Channels(api, report, new OwnPush(user));
   new Chat(api, () => live.soon());
 }
 

@@ -1,7 +1,7 @@
 /** The list of notifications. */
 
 import type { Api, Notification } from "./api";
-import { byId, element, timeText } from "./dom";
+import { byId, element, giveFocusBack, timeText } from "./dom";
 import type { Report } from "./report";
 
 export class Notifications {
@@ -50,12 +50,15 @@ export class Notifications {
   private readButton(item: Notification): HTMLButtonElement {
     const button = element("button", { type: "button", textContent: "Mark as read" });
     button.setAttribute("aria-label", `Mark as read: ${item.title}`);
-    button.addEventListener("click", () => {
-      void this.report.watch(async () => {
-        await this.api.markRead(item.id);
-        await this.refresh();
-      }, button);
-    });
+    button.addEventListener("click", () => void this.markRead(item, button));
     return button;
+  }
+
+  private async markRead(item: Notification, button: HTMLButtonElement): Promise<void> {
+    await this.report.watch(async () => {
+      await this.api.markRead(item.id);
+      await this.refresh();
+    }, button);
+    giveFocusBack(button.isConnected ? button : (this.list.querySelector("button") ?? this.list));
   }
 }

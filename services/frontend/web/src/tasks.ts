@@ -1,7 +1,7 @@
 /** The list of tasks and the form that adds one. */
 
 import { type Api, type NewTask, type Status, type Task, zone } from "./api";
-import { byId, dateText, element, giveFocusBack, timeText } from "./dom";
+import { byId, dateText, element, giveFocusBack, showRows, timeText } from "./dom";
 import type { Report } from "./report";
 
 const REPEATS: Record<string, string> = { DAILY: "daily", WEEKLY: "weekly", MONTHLY: "monthly", YEARLY: "yearly" };
@@ -36,10 +36,7 @@ export class Tasks {
     for (const filter of this.filters) {
       filter.addEventListener("click", () => void this.show(filter.dataset["status"] as Status));
     }
-    this.more.addEventListener("click", () => {
-      this.pages += 1;
-      void this.report.watch(() => this.refresh(), this.more);
-    });
+    this.more.addEventListener("click", () => void this.showMore());
   }
 
   /** Reads the tasks again and shows them. */
@@ -59,10 +56,20 @@ export class Tasks {
     this.draw();
   }
 
+  private async showMore(): Promise<void> {
+    const before = this.shown.length;
+    this.pages += 1;
+    await this.report.watch(() => this.refresh(), this.more);
+    giveFocusBack(this.list.children[before]?.querySelector("input") ?? this.first());
+  }
+
   private async show(status: Status): Promise<void> {
     this.status = status;
     this.pages = 1;
     this.shown = [];
+    // Nothing of the other filter stays under this one, however long its own take.
+    this.list.replaceChildren();
+    this.empty.hidden = this.more.hidden = true;
     for (const filter of this.filters) filter.setAttribute("aria-pressed", String(filter.dataset["status"] === status));
     await this.report.watch(() => this.refresh());
   }
@@ -102,25 +109,9 @@ export class Tasks {
   }
 
   private draw(): void {
-    // Rows stay the same elements while they exist, so that a refresh takes nobody's focus away.
-    const rows = new Map([...this.list.children].map((row) => [(row as HTMLElement).dataset["task"], row as HTMLElement]));
-    const wanted = this.shown.map((task) => {
-      const old = rows.get(task.id);
-      const now = JSON.stringify(task) + overdue(task);
-      if (old?.dataset["is"] === now) {
-        const box = old.querySelector<HTMLInputElement>("input");
-        if (box) box.checked = task.status === "completed";
-        return old;
-      }
-      const row = this.row(task);
-      row.dataset["is"] = now;
-      return row;
-    });
-    const keep = new Set(wanted);
-    for (const row of [...this.list.children]) if (!keep.has(row as HTMLElement)) row.remove();
-    wanted.forEach((row, at) => {
-      if (this.list.children[at] !== row) this.list.insertBefore(row, this.list.children[at] ?? null);
-    });
+    showRows(this.list, this.shown, (task) => JSON.stringify(task) + overdue(task), (task) => this.row(task));
+    // A change that was refused left its mark.
+    for (const task of this.shown) byId<HTMLInputElement>(`task-${task.id}`).checked = task.status === "completed";
     this.empty.hidden = this.shown.length > 0;
     this.empty.textContent = EMPTY[this.status];
     this.more.hidden = this.cursor === undefined;

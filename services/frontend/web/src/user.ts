@@ -1,25 +1,17 @@
 /** Who the person says they are. Sign-in is off, so it is a name and nothing more. */
 
+import { keep, recall } from "./storage";
+
 const KEY = "todo.user";
 
 /** The name given earlier in this browser. */
 export function remembered(): string | null {
-  try {
-    return localStorage.getItem(KEY);
-  } catch {
-    // Storage is blocked: the name holds until the page is closed.
-    return null;
-  }
+  return recall(KEY);
 }
 
 /** Keeps the name; `null` forgets it. */
 export function remember(user: string | null): void {
-  try {
-    if (user === null) localStorage.removeItem(KEY);
-    else localStorage.setItem(KEY, user);
-  } catch {
-    // See above.
-  }
+  keep(KEY, user);
 }
 
 /** What is wrong with a name, in words, or nothing. The services have the same rules. */

@@ -1,12 +1,13 @@
 //! Notifications outside of the page, by every channel, to programs that others wrote.
 
+mod page;
+
 use std::time::Duration;
 
-use fantoccini::Locator;
 use serde_json::{Value, json};
 use todo_e2e::harness::{ChannelSink, Namespace, Platform, http::Http, until, wait};
 
-use crate::{page::Browser, shared::add_task};
+use crate::shared::add_task;
 
 const USER: &str = "ada";
 const LIMIT: Duration = Duration::from_mins(1);
@@ -110,7 +111,9 @@ async fn a_reminder_comes_once_by_every_channel_and_whoever_receives_it_can_veri
         assert_eq!(off, ["gone"]);
         assert!(!listed.text.contains("whsec_") && !listed.text.contains("tk_secret"), "{}", listed.text);
         every_replica_has_counted(&platform).await?;
-        the_page_lists_and_adds_channels(&page, &sink).await
+        page::lists_and_adds_channels(&page, &sink).await?;
+        page::keeps_where_the_keyboard_is(&page).await?;
+        page::leaves_a_browser_as_it_was_switched(&page, &sink).await
     })
     .await;
 }
@@ -128,37 +131,5 @@ async fn every_replica_has_counted(platform: &Platform) -> anyhow::Result<()> {
         sent += counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum::<u64>();
     }
     assert_eq!(sent, 5);
-    Ok(())
-}
-
-/// In a real browser: the channels are listed, one is added and tested, and the service worker for Web Push is taken.
-async fn the_page_lists_and_adds_channels(page: &Http, sink: &ChannelSink) -> anyhow::Result<()> {
-    let browser = Browser::open().await?;
-    let client = &browser.client;
-    client.goto(&page.url("/")).await?;
-    let find = async |css: &str| client.wait().at_most(LIMIT).for_element(Locator::Css(css)).await;
-    find("#name").await?.send_keys(USER).await?;
-    find("#start").await?.click().await?;
-    let lists = async |text: &str| {
-        until(&format!("the page lists {text}"), LIMIT, async || {
-            let list = client.find(Locator::Css("#channel-list")).await?.text().await?;
-            Ok(list.contains(text).then_some(()))
-        })
-        .await
-    };
-    lists("Off: it answered HTTP 410").await?;
-    find("#channel-kind option[value=ntfy]").await?.click().await?;
-    find("#channel-target").await?.send_keys("from-the-page").await?;
-    find("#channel-add").await?.click().await?;
-    lists("ntfy: from-the-page").await?;
-    find("button[aria-label='Test: ntfy: from-the-page']").await?.click().await?;
-    until("the test came", LIMIT, async || {
-        let received = sink.received().await?;
-        Ok(received.iter().any(|one| one["name"] == "from-the-page" && one["message"]["title"] == "Test").then_some(()))
-    })
-    .await?;
-    let active = "return navigator.serviceWorker.ready.then((registration) => registration.active !== null)";
-    assert_eq!(client.execute(active, Vec::new()).await?, json!(true));
-    client.clone().close().await?;
     Ok(())
 }
