@@ -16,4 +16,5 @@ SQL
 }
 # Never a bad exit code: the server is the parent, and would take it for the crash of one of its own processes.
 { set_password || true; } &
-exec docker-entrypoint.sh postgres -c max_connections=200
+# Terse: a row that is refused is not quoted in the log.
+exec docker-entrypoint.sh postgres -c max_connections=200 -c log_error_verbosity=terse
