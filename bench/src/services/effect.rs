@@ -41,13 +41,7 @@ pub(super) async fn measure(backend: &Http, pool: &PgPool, user: &str) -> anyhow
         }
     }
     tasks.truncate(EVENTS as usize);
-    let waiting = "SELECT count(*) FROM outbox WHERE topic = 'task-events' AND payload ->> 'user_id' = $1
-        AND NOT EXISTS (SELECT FROM inbox WHERE event_id = outbox.id::text)";
-    until("the events before are handled", Duration::from_mins(4), async || {
-        let count: i64 = sqlx::query_scalar(waiting).bind(user).fetch_one(pool).await?;
-        Ok((count == 0).then_some(()))
-    })
-    .await?;
+    all_handled(pool, user).await?;
 
     let mut ticks = interval(Duration::from_secs(1) / PER_SECOND);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -76,6 +70,17 @@ pub(super) async fn measure(backend: &Http, pool: &PgPool, user: &str) -> anyhow
             ("until its effect", delays("mark.received_at", "next.created_at").await?),
         ],
     })
+}
+
+/// Waits until the events of this user's tasks are published and handled.
+pub(super) async fn all_handled(pool: &PgPool, user: &str) -> anyhow::Result<()> {
+    const WAITING: &str = "SELECT count(*) FROM outbox WHERE topic = 'task-events' AND payload ->> 'user_id' = $1
+        AND NOT EXISTS (SELECT FROM inbox WHERE event_id = outbox.id::text)";
+    until("the events before are handled", Duration::from_mins(4), async || {
+        let count: i64 = sqlx::query_scalar(WAITING).bind(user).fetch_one(pool).await?;
+        Ok((count == 0).then_some(()))
+    })
+    .await
 }
 
 /// From one moment in the life of a completion to another.

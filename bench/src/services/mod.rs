@@ -1,6 +1,7 @@
 //! `cargo xtask bench services`: the backend beside a `FastAPI` peer on the same PostgreSQL, each with a sidecar, in one
-//! run and by turns; then reads at a fixed rate through one sidecar and two; then the way from a commit to its effect.
+//! run and by turns, without and through sidecars; then reads at a fixed rate; then the way from a commit to its effect.
 
+mod compare;
 mod effect;
 mod load;
 mod peer;
@@ -8,7 +9,8 @@ mod process;
 
 use std::{path::PathBuf, time::Duration};
 
-use load::{Figures, Request};
+use compare::{App, Side, Way};
+use load::Request;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use todo_e2e::{
@@ -20,8 +22,8 @@ use todo_e2e::{
 const USER: &str = "bench";
 const BACKEND: &str = "backend-service";
 const BACKEND_PORT: u16 = 8000;
-const BACKEND_SIDECAR: u16 = 3510;
-const FRONTEND_SIDECAR: u16 = 3513;
+const OURS: App = App { id: BACKEND, port: BACKEND_PORT };
+const THEIRS: App = App { id: peer::ID, port: peer::PORT };
 /// Tasks that are there when reading begins.
 const TASKS: usize = 200;
 const FIXED_RATE: u32 = 1000;
@@ -81,25 +83,19 @@ struct Bench<'a> {
     length: Duration,
 }
 
-/// One side of a comparison.
-struct Side {
-    process: u32,
-    request: Request,
-    /// Of each turn: what `oha` saw, and milliseconds of CPU time for a request.
-    turns: Vec<(Figures, f64)>,
-}
-
 impl Bench<'_> {
     async fn all(&self, backend: &Http, turns: usize) -> anyhow::Result<()> {
         let peer = Http::local(peer::PORT)?;
         sqlx::query("CREATE TABLE peer_tasks (LIKE tasks INCLUDING ALL)").execute(self.pool).await?;
-        until("the peer answers", LIMIT, async || Ok(Some(peer.get("/livez").await?.expect(200)?))).await?;
+        self.open().await?;
         self.memory("idle")?;
         let (ours, theirs) = (fill(backend).await?, fill(&peer).await?);
 
-        println!("\nAlone, each without a sidecar before it; medians of {turns} turns by turns of {:?}:", self.length);
-        println!("| what | requests/s | peer | ratio | CPU ms/request | peer | ratio | p99 ms | peer |");
-        println!("|---|---|---|---|---|---|---|---|---|");
+        println!(
+            "\nEach by the same ways; medians of {turns} turns by turns of {:?}. What is published later is in the CPU time:",
+            self.length
+        );
+        println!("{}", compare::HEAD);
         let task =
             json!({"user_id": USER, "title": "water the plants", "tags": ["home"], "priority": "high"}).to_string();
         for (what, ours, theirs, body) in [
@@ -107,43 +103,41 @@ impl Bench<'_> {
             ("list 50 tasks", list(), list(), None),
             ("create a task", "/api/tasks".to_owned(), "/api/tasks".to_owned(), Some(task)),
         ] {
-            let mut backend = self.side(BACKEND, backend, &ours, body.clone())?;
-            let mut peer = self.side(peer::ID, &peer, &theirs, body)?;
-            for _ in 0..turns {
-                self.turn(&mut backend).await?;
-                self.turn(&mut peer).await?;
+            for way in Way::ALL {
+                let mut backend = self.side(&OURS, way, &ours, body.as_ref())?;
+                let mut peer = self.side(&THEIRS, way, &theirs, body.as_ref())?;
+                for _ in 0..turns {
+                    for side in [&mut backend, &mut peer] {
+                        // Neither side's events are still under way when the other one's turn begins.
+                        side.turn(&self.oha, self.length, async || effect::all_handled(self.pool, USER).await).await?;
+                    }
+                }
+                println!("{}", compare::row(what, way, &backend, &peer));
             }
-            println!("{}", row(what, &backend, &peer));
         }
         self.memory("after load")?;
 
         println!("\nReads of one task at {FIXED_RATE} requests/s:\n| way | p50 ms | p99 ms |\n|---|---|---|");
-        for (way, port, path) in [
-            ("no sidecar", BACKEND_PORT, one(&ours)),
-            ("its own sidecar", BACKEND_SIDECAR, format!("/v1.0/invoke/{BACKEND}/method{}", one(&ours))),
-            (
-                "the frontend's sidecar and its own",
-                FRONTEND_SIDECAR,
-                format!("/v1.0/invoke/{BACKEND}/method{}", one(&ours)),
-            ),
-        ] {
-            let request = Request { url: Http::local(port)?.url(&path), body: None };
+        for way in Way::ALL {
+            let request = Request { url: way.url(self.platform, &OURS, &one(&ours))?, body: None };
             let figures = load::run(&self.oha, &request, Some(FIXED_RATE), self.length).await?;
-            println!("| {way} | {:.2} | {:.2} |", figures.p50, figures.p99);
+            println!("| {} | {:.2} | {:.2} |", way.words(), figures.p50, figures.p99);
         }
         Ok(())
     }
 
-    fn side(&self, app: &str, http: &Http, path: &str, body: Option<String>) -> anyhow::Result<Side> {
-        let request = Request { url: http.url(path), body };
-        Ok(Side { process: self.platform.process(app)?, request, turns: Vec::new() })
+    fn side(&self, app: &App, way: Way, path: &str, body: Option<&String>) -> anyhow::Result<Side> {
+        let request = Request { url: way.url(self.platform, app, path)?, body: body.cloned() };
+        Side::new(self.platform, app, request)
     }
 
-    async fn turn(&self, side: &mut Side) -> anyhow::Result<()> {
-        let before = process::cpu(side.process)?;
-        let figures = load::run(&self.oha, &side.request, None, self.length).await?;
-        let used = process::cpu(side.process)? - before;
-        side.turns.push((figures, used * 1000.0 / (figures.rate * self.length.as_secs_f64())));
+    /// Waits until tasks are listed by every way: sidecars have to find each other first.
+    async fn open(&self) -> anyhow::Result<()> {
+        for (app, way) in [OURS, THEIRS].iter().flat_map(|app| Way::ALL.map(|way| (app, way))) {
+            let list = Http::at(&way.url(self.platform, app, &list())?)?;
+            let what = format!("{} answers through {}", app.id, way.words());
+            until(&what, LIMIT, async || Ok(Some(list.get("").await?.expect(200)?))).await?;
+        }
         Ok(())
     }
 
@@ -175,21 +169,4 @@ fn one(task: &Value) -> String {
 
 fn list() -> String {
     format!("/api/tasks?user_id={USER}&limit=50")
-}
-
-fn row(what: &str, ours: &Side, theirs: &Side) -> String {
-    let of = |side: &Side, figure: fn(&(Figures, f64)) -> f64| median(side.turns.iter().map(figure).collect());
-    let (rate, peer_rate) = (of(ours, |turn| turn.0.rate), of(theirs, |turn| turn.0.rate));
-    let (cpu, peer_cpu) = (of(ours, |turn| turn.1), of(theirs, |turn| turn.1));
-    let (p99, peer_p99) = (of(ours, |turn| turn.0.p99), of(theirs, |turn| turn.0.p99));
-    format!(
-        "| {what} | {rate:.0} | {peer_rate:.0} | {:.1} | {cpu:.3} | {peer_cpu:.3} | {:.1} | {p99:.1} | {peer_p99:.1} |",
-        rate / peer_rate,
-        peer_cpu / cpu,
-    )
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -3,7 +3,7 @@
 //! `pkg/runfileconfig`) gives them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     net::TcpListener,
     path::{Path, PathBuf},
@@ -66,6 +66,12 @@ struct RunApp {
     env: BTreeMap<String, String>,
 }
 
+impl RunApp {
+    fn ports(&self) -> [u16; 4] {
+        [self.app_port, self.dapr_http_port, self.dapr_grpc_port, self.metrics_port]
+    }
+}
+
 impl RunFile {
     /// Reads `dapr.yaml` of a folder.
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
@@ -75,14 +81,24 @@ impl RunFile {
         Ok(Self { folder: folder.canonicalize()?, ..run })
     }
 
-    /// Fails with words about every port that is needed, be it by this file or besides, and that somebody else has.
+    /// Fails with words about every port that is needed, be it by this file or besides, and that somebody else has, or two
+    /// apps of this file.
     pub fn require_free_ports(&self, besides: &[u16]) -> anyhow::Result<()> {
-        let of_app = |app: &RunApp| [app.app_port, app.dapr_http_port, app.dapr_grpc_port, app.metrics_port];
-        let ports = self.apps.iter().flat_map(of_app).chain([PLACEMENT, SCHEDULER]).chain(besides.iter().copied());
-        let taken: Vec<_> = ports.filter(|&port| TcpListener::bind(("0.0.0.0", port)).is_err()).collect();
-        anyhow::ensure!(taken.is_empty(), "these ports have to be free on this machine and are taken: {taken:?}");
+        let ports = self.apps.iter().flat_map(RunApp::ports).chain([PLACEMENT, SCHEDULER]);
+        let is_free = |port| TcpListener::bind(("0.0.0.0", port)).is_ok();
+        let taken = taken(ports.chain(besides.iter().copied()), is_free);
+        anyhow::ensure!(
+            taken.is_empty(),
+            "these ports have to be free on this machine, each for one program, and are taken: {taken:?}"
+        );
         Ok(())
     }
+}
+
+/// The ports of these that somebody else has, or that are among these before.
+fn taken(ports: impl Iterator<Item = u16>, is_free: impl Fn(u16) -> bool) -> Vec<u16> {
+    let mut seen = BTreeSet::new();
+    ports.filter(|&port| !seen.insert(port) || !is_free(port)).collect()
 }
 
 /// Processes that end when it is dropped.
@@ -278,4 +294,34 @@ fn command(run: &RunFile, app: &RunApp, programs: &Path) -> anyhow::Result<Comma
         command.env(name, port.to_string());
     }
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An app with these four ports.
+    fn app(ports: [u16; 4]) -> RunApp {
+        let [app_port, dapr_http_port, dapr_grpc_port, metrics_port] = ports;
+        RunApp {
+            app_id: String::new(),
+            app_dir_path: PathBuf::new(),
+            app_port,
+            dapr_http_port,
+            dapr_grpc_port,
+            metrics_port,
+            app_max_concurrency: None,
+            command: Vec::new(),
+            env: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_port_of_somebody_else_or_of_two_apps_is_told_of_before_one_of_them_fails_to_listen() {
+        let apps = [app([8000, 3510, 3520, 9190]), app([8100, 3520, 3524, 9194])];
+        let ports = || apps.iter().flat_map(RunApp::ports);
+        assert_eq!(taken(ports().take(4), |_| true), [0_u16; 0]);
+        assert_eq!(taken(ports().take(4), |port| port != 9190), [9190]);
+        assert_eq!(taken(ports(), |_| true), [3520]);
+    }
 }
