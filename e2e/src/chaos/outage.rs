@@ -59,23 +59,39 @@ impl Written {
 pub struct Drained {
     /// Tasks that are stored.
     pub stored: usize,
+    /// Of these the ones that no event tells of.
+    pub untold: usize,
     /// Events that waited when the broker came back.
     pub backlog: usize,
-    /// From the broker's return to the first of their effects.
+    /// When the broker had taken them: after the last one nothing waits in the outbox.
+    pub published: Stage,
+    /// When they had their effects.
+    pub effects: Stage,
+}
+
+/// A stage in the way of a backlog, from the broker's return on.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Stage {
+    /// When the first event had reached it.
     pub first: Duration,
-    /// And to the last one.
+    /// And the last one.
     pub last: Duration,
 }
 
 impl Drained {
-    /// Events per second from the first effect to the last.
-    pub fn rate(&self) -> f64 {
-        per_second(self.backlog, self.last.saturating_sub(self.first))
+    /// Events per second that were published, from the first to the last.
+    pub fn published_rate(&self) -> f64 {
+        per_second(self.backlog, self.published.last.saturating_sub(self.published.first))
+    }
+
+    /// Events per second that had their effects, from the first to the last.
+    pub fn effect_rate(&self) -> f64 {
+        per_second(self.backlog, self.effects.last.saturating_sub(self.effects.first))
     }
 
     /// Events per second from the broker's return to the last effect.
     pub fn rate_from_return(&self) -> f64 {
-        per_second(self.backlog, self.last)
+        per_second(self.backlog, self.effects.last)
     }
 }
 
@@ -83,6 +99,9 @@ impl Drained {
 fn per_second(events: usize, time: Duration) -> f64 {
     if time.is_zero() { 0.0 } else { events as f64 / time.as_secs_f64() }
 }
+
+/// Nothing where there are no events.
+type Moment = Option<DateTime<Utc>>;
 
 /// Adds tasks at a steady pace for so long, each when its time has come, whatever became of the ones before.
 async fn write(platform: &Platform, length: Duration, per_second: u32) -> anyhow::Result<Written> {
@@ -151,28 +170,39 @@ impl Backlog {
             "SELECT NOT EXISTS (SELECT FROM outbox WHERE published_at IS NULL AND payload ->> 'user_id' = $1)
             AND NOT EXISTS (SELECT FROM outbox WHERE payload ->> 'user_id' = $1
                 AND NOT EXISTS (SELECT FROM inbox WHERE event_id = outbox.id::text))";
-        const EFFECTS: &str = "SELECT min(received_at), max(received_at) FROM inbox
-            JOIN outbox ON inbox.event_id = outbox.id::text
+        const STAGES: &str = "SELECT min(published_at), max(published_at), min(received_at), max(received_at)
+            FROM outbox JOIN inbox ON inbox.event_id = outbox.id::text
             WHERE payload ->> 'user_id' = $1 AND published_at >= $2";
-        const STORED: &str = "SELECT count(*) FROM tasks WHERE user_id = $1";
+        // What was published a quarter of an hour ago is removed.
+        const STORED: &str = "SELECT count(*), count(*) FILTER (WHERE created_at > $2 - interval '14 minutes'
+                AND NOT EXISTS (SELECT FROM outbox WHERE topic = 'task-events' AND partition_key = tasks.id::text))
+            FROM tasks WHERE user_id = $1";
         let (back, backlog): (DateTime<Utc>, i64) =
             sqlx::query_as(WAITING).bind(USER).fetch_one(&mut *self.database.lock().await).await?;
+        let (stored, untold): (i64, i64) =
+            sqlx::query_as(STORED).bind(USER).bind(back).fetch_one(&mut *self.database.lock().await).await?;
         until("the backlog has drained", limit, async || {
             let mut database = self.database.lock().await;
             let is_drained: bool = sqlx::query_scalar(IS_DRAINED).bind(USER).fetch_one(&mut *database).await?;
             Ok(is_drained.then_some(()))
         })
         .await?;
-        let mut database = self.database.lock().await;
-        let (first, last): (Option<DateTime<Utc>>, Option<DateTime<Utc>>) =
-            sqlx::query_as(EFFECTS).bind(USER).bind(back).fetch_one(&mut *database).await?;
-        let stored: i64 = sqlx::query_scalar(STORED).bind(USER).fetch_one(&mut *database).await?;
-        let since = |moment: Option<DateTime<Utc>>| {
+        let stages = sqlx::query_as(STAGES).bind(USER).bind(back);
+        let (published, published_last, handled, handled_last): (Moment, Moment, Moment, Moment) =
+            stages.fetch_one(&mut *self.database.lock().await).await?;
+        let since = |moment: Moment| {
             let moment = moment.context("nothing was waiting")?;
             anyhow::Ok((moment - back).to_std().unwrap_or_default())
         };
+        let stage = |first, last| anyhow::Ok(Stage { first: since(first)?, last: since(last)? });
         let count = |number: i64| usize::try_from(number).unwrap_or_default();
-        Ok(Drained { stored: count(stored), backlog: count(backlog), first: since(first)?, last: since(last)? })
+        Ok(Drained {
+            stored: count(stored),
+            untold: count(untold),
+            backlog: count(backlog),
+            published: stage(published, published_last)?,
+            effects: stage(handled, handled_last)?,
+        })
     }
 }
 
@@ -182,9 +212,11 @@ mod tests {
 
     #[test]
     fn a_rate_is_of_the_time_in_which_something_happened_and_the_other_one_of_the_whole_time() {
-        let drained =
-            Drained { stored: 900, backlog: 900, first: Duration::from_secs(6), last: Duration::from_secs(9) };
-        assert!((drained.rate() - 300.0).abs() < 1e-9);
+        let seconds = |first, last| Stage { first: Duration::from_secs(first), last: Duration::from_secs(last) };
+        let (published, effects) = (seconds(5, 7), seconds(6, 9));
+        let drained = Drained { stored: 900, untold: 0, backlog: 900, published, effects };
+        assert!((drained.published_rate() - 450.0).abs() < 1e-9);
+        assert!((drained.effect_rate() - 300.0).abs() < 1e-9);
         assert!((drained.rate_from_return() - 100.0).abs() < 1e-9);
     }
 
