@@ -183,3 +183,33 @@ impl Laboratory {
         Ok(test.output().await?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources() -> Copy {
+        Copy { folder: ROOT.into() }
+    }
+
+    #[tokio::test]
+    async fn every_patch_fits_the_sources_as_they_are_and_says_what_is_to_notice_it() {
+        let mutants = read().unwrap();
+        assert!(!mutants.is_empty());
+        for mutant in mutants {
+            assert!(!mutant.what.is_empty() && !mutant.check.is_empty(), "{}", mutant.name);
+            sources().patch(&mutant, &["--check"]).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_patch_of_lines_that_are_not_there_any_more_is_told_by_its_name() {
+        let patch = tempfile::NamedTempFile::new().unwrap();
+        let lines = "--- a/Cargo.toml\n+++ b/Cargo.toml\n@@ -1 +1 @@\n-[nothing]\n+[everything]\n";
+        std::fs::write(patch.path(), lines).unwrap();
+        let (name, file) = ("of-yesterday".to_owned(), patch.path().to_owned());
+        let mutant = Mutant { name, file, what: String::new(), check: Vec::new(), unseen: None };
+        let told = sources().patch(&mutant, &["--check"]).await.unwrap_err().to_string();
+        assert!(told.starts_with("of-yesterday does not fit the sources any more"), "{told}");
+    }
+}
