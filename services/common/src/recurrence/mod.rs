@@ -68,7 +68,7 @@ impl Place<'_> {
     /// The civil time of its place in the series.
     fn civil(&self) -> NaiveDateTime {
         let of_key = |key: &str| {
-            let key = key.split(BESIDE).next().unwrap_or_default();
+            let key = own_place(key);
             let day = || key.parse::<NaiveDate>().ok().map(|day| day.and_time(NaiveTime::MIN));
             key.parse::<NaiveDateTime>().ok().or_else(day)
         };
@@ -134,9 +134,14 @@ pub fn first_key(due: Option<Due>, zone: Tz) -> String {
     due.map_or_else(|| "start".to_owned(), |due| key(due, zone))
 }
 
-/// The key of an occurrence that was moved to where another one has this key.
+/// The key of an occurrence that stands where another one has this key, or may have it.
 pub fn beside(key: &str, task: Uuid) -> String {
     format!("{key}{BESIDE}{task}")
+}
+
+/// The key that an occurrence has where it stands beside no other one.
+pub fn own_place(key: &str) -> &str {
+    key.split_once(BESIDE).map_or(key, |(place, _)| place)
 }
 
 /// The next date after a completion, or nothing when the rule has ended.

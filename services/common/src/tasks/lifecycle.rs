@@ -8,7 +8,7 @@ use super::{
     row::Row,
     write::{lock_live, now},
 };
-use crate::events::EventType;
+use crate::{events::EventType, recurrence};
 
 /// Completes a task. One that is completed stays as it is. The next occurrence of a recurring one is made from the event.
 pub async fn complete(c: &mut PgConnection, user: &UserId, id: Uuid, expected: Option<i64>) -> Result<Task, TaskError> {
@@ -52,9 +52,19 @@ pub async fn delete(c: &mut PgConnection, user: &UserId, id: Uuid, expected: Opt
 /// Brings a deleted task back. One that is not deleted stays as it is.
 pub async fn restore(c: &mut PgConnection, user: &UserId, id: Uuid) -> Result<Task, TaskError> {
     let mut row = Row::lock(&mut *c, user, id).await?;
-    if row.task.deleted_at.is_some() {
-        bring_back(c, &mut row, EventType::Updated).await?;
+    if row.task.deleted_at.is_none() {
+        return Ok(row.task);
     }
+    row.touch(now());
+    row.task.deleted_at = None;
+    if row.undone {
+        row.undone = false;
+        row.occurrence_key = row.occurrence_key.as_deref().map(|key| recurrence::own_place(key).to_owned());
+        row.update_moved(&mut *c).await?;
+    } else {
+        row.update(&mut *c).await?;
+    }
+    tell_of_return(c, &row.task, EventType::Updated).await?;
     Ok(row.task)
 }
 
@@ -66,17 +76,23 @@ pub(super) async fn mark_deleted(c: &mut PgConnection, row: &mut Row) -> Result<
     event::record(c, EventType::Deleted, &row.task).await
 }
 
-pub(super) async fn bring_back(c: &mut PgConnection, row: &mut Row, told_as: EventType) -> Result<(), sqlx::Error> {
+/// Creates an occurrence again that was taken back, unless another one has come to stand in its place. Says whether it is there.
+pub(super) async fn create_again(c: &mut PgConnection, row: &mut Row) -> Result<bool, sqlx::Error> {
     row.touch(now());
     row.task.deleted_at = None;
     row.undone = false;
-    if told_as == EventType::Created {
-        // As after its first creation, nobody has touched it.
-        row.task.created_at = row.task.updated_at;
+    // As after its first creation, nobody has touched it.
+    row.task.created_at = row.task.updated_at;
+    let is_free = row.update_if_free(&mut *c).await?;
+    if is_free {
+        tell_of_return(c, &row.task, EventType::Created).await?;
     }
-    row.update(&mut *c).await?;
-    if row.task.completed_at.is_none() {
-        reminders::schedule(&mut *c, &row.task, Some(row.task.updated_at)).await?;
+    Ok(is_free)
+}
+
+async fn tell_of_return(c: &mut PgConnection, task: &Task, told_as: EventType) -> Result<(), sqlx::Error> {
+    if task.completed_at.is_none() {
+        reminders::schedule(&mut *c, task, Some(task.updated_at)).await?;
     }
-    event::record(c, told_as, &row.task).await
+    event::record(c, told_as, task).await
 }

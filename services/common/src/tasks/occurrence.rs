@@ -11,7 +11,7 @@ use super::{
     Due, Reminder, Task, TaskError,
     draft::{Draft, zone_of},
     event,
-    lifecycle::{bring_back, mark_deleted},
+    lifecycle::{create_again, mark_deleted},
     reminders,
     row::{self, Row},
     write::now,
@@ -73,20 +73,25 @@ pub async fn create_successors(
     let mut created = Vec::new();
     while !wanting.is_empty() {
         let mut proposed: BTreeMap<Uuid, (Row, Wanting<'_>)> = BTreeMap::new();
-        for mut place in wanting.drain(..) {
+        let mut passed_over = Vec::new();
+        for mut place in wanting {
             // Rules may take a while, and others are to have their turn.
             yield_now().await;
             let completed = &place.completed.task;
             match place.next(|next| proposed.values().any(|(row, _)| row.is_where(next)))? {
                 Next::None => drop(successors.insert(completed.id, Successor::NotRecurring)),
                 Next::Undone(mut row) => {
-                    let back = bring_back(&mut *connection, &mut row, EventType::Created);
-                    trace_context::scope(traces[&completed.id], back).await?;
-                    successors.insert(completed.id, Successor::Created(Box::new(row.task)));
+                    let again = create_again(&mut *connection, &mut row);
+                    if trace_context::scope(traces[&completed.id], again).await? {
+                        successors.insert(completed.id, Successor::Created(Box::new(row.task)));
+                    } else {
+                        passed_over.push(place);
+                    }
                 }
                 Next::New(row) => drop(proposed.insert(row.task.id, (*row, place))),
             }
         }
+        wanting = passed_over;
         let rows: Vec<&Row> = proposed.values().map(|(row, _)| row).collect();
         let inserted = if rows.is_empty() { HashSet::new() } else { row::insert(&mut *connection, &rows).await? };
         for (id, (row, place)) in proposed {
@@ -141,10 +146,11 @@ impl<'a> Wanting<'a> {
     fn next(&mut self, is_taken: impl Fn(&Row) -> bool) -> Result<Next, GaveUp> {
         for occurrence in &mut self.upcoming {
             let occurrence = occurrence?;
-            let key = Some(&occurrence.key);
-            if let Some(place) = self.undone.iter().position(|row| row.occurrence_key.as_ref() == key) {
+            let id = successor_id(&self.completed.task, &occurrence);
+            if let Some(place) = self.undone.iter().position(|row| row.task.id == id) {
                 let mut undone = self.undone.swap_remove(place);
                 undone.fill(successor_draft(&self.completed.task, occurrence.due));
+                undone.occurrence_key = Some(occurrence.key);
                 undone.series_start = self.completed.series_start;
                 return Ok(Next::Undone(Box::new(undone)));
             }
@@ -163,6 +169,8 @@ pub(super) async fn undo_successor(connection: &mut PgConnection, task_id: Uuid)
         let untouched = row.task.created_at == row.task.updated_at && row.task.completed_at.is_none();
         if untouched && row.task.deleted_at.is_none() {
             row.undone = true;
+            // Nobody sees it there: its date may have to be another one's.
+            row.step_aside();
             mark_deleted(&mut *connection, &mut row).await?;
         }
     }
@@ -178,8 +186,12 @@ async fn spawned_by(connection: &mut PgConnection, task_ids: &[Uuid]) -> Result<
 
 /// Whoever makes the occurrence that follows this one makes it with this id. What followed another one may have had the same date
 /// before it was moved.
+fn successor_id(completed: &Task, occurrence: &Occurrence) -> Uuid {
+    Uuid::new_v5(&completed.id, occurrence.key.as_bytes())
+}
+
 fn successor(completed: &Row, series_id: Uuid, occurrence: Occurrence, now: DateTime<Utc>) -> Row {
-    let id = Uuid::new_v5(&completed.task.id, occurrence.key.as_bytes());
+    let id = successor_id(&completed.task, &occurrence);
     let draft = successor_draft(&completed.task, occurrence.due);
     let mut row = Row::new(id, &completed.task.user_id, draft, now);
     row.task.series_id = Some(series_id);

@@ -138,17 +138,29 @@ impl Row {
             .ok_or(TaskError::NotFound)
     }
 
+    /// Leaves its place in the series to others.
+    pub(super) fn step_aside(&mut self) {
+        self.occurrence_key = self.occurrence_key.as_deref().map(|key| recurrence::beside(key, self.task.id));
+    }
+
     /// Writes what can change, with another place in the series. If that is taken, it stands there beside the other one.
     pub(super) async fn update_moved(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if self.update_if_free(&mut *connection).await? {
+            return Ok(());
+        }
+        self.step_aside();
+        self.update(connection).await
+    }
+
+    /// Writes what can change, with another place in the series, unless that is taken. Says whether it was free.
+    pub(super) async fn update_if_free(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
         let mut attempt = connection.begin().await?;
         match self.update(&mut attempt).await {
             Err(error) if error.as_database_error().is_some_and(DatabaseError::is_unique_violation) => {
-                attempt.rollback().await?;
-                self.occurrence_key = self.occurrence_key.as_deref().map(|key| recurrence::beside(key, self.task.id));
-                self.update(connection).await
+                attempt.rollback().await.map(|()| false)
             }
             Err(error) => Err(error),
-            Ok(()) => attempt.commit().await,
+            Ok(()) => attempt.commit().await.map(|()| true),
         }
     }
 

@@ -10,6 +10,7 @@ mod occurrences;
 mod outbox;
 mod reminders;
 mod server;
+mod taken_back;
 mod tasks;
 
 use serde_json::Value;
