@@ -89,8 +89,8 @@ pub(crate) struct Exchange {
     pub(crate) message: String,
     /// The answer.
     pub(crate) response: String,
-    /// The tasks that numbers mean from now on.
-    pub(crate) shown: Vec<Uuid>,
+    /// The tasks that numbers mean from now on, if a list was shown.
+    pub(crate) shows: Option<Vec<Uuid>>,
     /// When.
     pub(crate) at: DateTime<Utc>,
 }
@@ -101,12 +101,13 @@ pub(crate) type Stored = Option<(Conversation, Etag)>;
 impl Conversation {
     /// The conversation with one more exchange, cut to the last messages.
     fn after(stored: Option<Self>, user: &UserId, exchange: &Exchange) -> Self {
-        let mut messages = stored.map(|stored| stored.messages).unwrap_or_default();
+        let (mut messages, shown) = stored.map(|stored| (stored.messages, stored.shown)).unwrap_or_default();
         let said = |role, content: &str| Message { role, content: content.to_owned(), at: exchange.at };
         messages.push(said(Role::User, &exchange.message));
         messages.push(said(Role::Assistant, &exchange.response));
         messages.drain(..messages.len().saturating_sub(HISTORY));
-        Self { user_id: user.as_str().to_owned(), messages, shown: exchange.shown.clone(), updated_at: exchange.at }
+        let shown = exchange.shows.clone().unwrap_or(shown);
+        Self { user_id: user.as_str().to_owned(), messages, shown, updated_at: exchange.at }
     }
 }
 
@@ -185,7 +186,7 @@ mod tests {
         Exchange {
             message: format!("message {number}"),
             response: format!("response {number}"),
-            shown: Vec::new(),
+            shows: None,
             at: DateTime::UNIX_EPOCH,
         }
     }

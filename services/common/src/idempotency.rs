@@ -157,23 +157,27 @@ pub async fn write<T: IntoResponse>(
         return Ok(answer);
     };
     let first = at_first(&mut transaction, user, once, work).await;
-    if let Ok(First::Done(_)) = first {
+    if let Ok(First::Changed(_)) = first {
         database.commit(transaction).await?;
     } else {
         // Now, and not some time after it is dropped: until then the key is under way. If it fails, the connection is gone, and
         // the lock with it.
         let _ = transaction.rollback().await;
     }
-    first.map(|(First::Done(answer) | First::Replay(answer))| answer)
+    first.map(|(First::Changed(answer) | First::Unchanged(answer))| answer)
 }
 
 /// What became of a request that is to be done once.
 enum First {
     /// It was done now.
-    Done(Response),
-    /// It was done before: the answer from then.
-    Replay(Response),
+    Changed(Response),
+    /// There is nothing to commit: it was done before, or has only read.
+    Unchanged(Response),
 }
+
+/// Of a request that has changed nothing: no answer is kept, and whoever sends it again gets one of then. An extension of the answer.
+#[derive(Clone, Copy, Debug)]
+pub struct OnlyRead;
 
 /// What is kept of an answer instead of its body, because there is something in it that is told once. An extension of the answer.
 #[derive(Clone, Debug)]
@@ -187,14 +191,18 @@ async fn at_first<T: IntoResponse>(
     work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Problem>,
 ) -> Result<First, Problem> {
     if let Some(answer) = find(&mut *connection, user, once).await? {
-        return Ok(First::Replay(answer));
+        return Ok(First::Unchanged(answer));
     }
-    let (parts, body) = work(&mut *connection).await?.into_response().into_parts();
+    let answer = work(&mut *connection).await?.into_response();
+    if answer.extensions().get::<OnlyRead>().is_some() {
+        return Ok(First::Unchanged(answer));
+    }
+    let (parts, body) = answer.into_parts();
     // Our own answers, in memory already.
     let body = to_bytes(body, usize::MAX).await.map_err(|_| Problem::internal())?;
     let kept = parts.extensions.get().map_or(&body, |KeptBody(instead)| instead);
     keep(connection, user, once, parts.status, &parts.headers, kept).await?;
-    Ok(First::Done((parts.status, parts.headers, body).into_response()))
+    Ok(First::Changed((parts.status, parts.headers, body).into_response()))
 }
 
 /// A row of `idempotency_keys`.

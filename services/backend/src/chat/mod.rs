@@ -6,14 +6,19 @@ mod turn;
 mod when;
 mod words;
 
-use axum::{extract::State, http::HeaderMap, response::Response};
+use axum::{
+    Extension,
+    extract::State,
+    http::{HeaderMap, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
 use chrono::Utc;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use todo_common::{
     auth,
-    idempotency::{self, IdempotencyKey, Keyed, Once},
+    idempotency::{self, IdempotencyKey, KeptBody, Keyed, Once, OnlyRead},
     problem::{FieldError, Json, Problem},
 };
 use utoipa::ToSchema;
@@ -99,21 +104,40 @@ async fn chat(
     let id_of_part = once.as_ref().map_or_else(Uuid::new_v4, Once::request_id_of_part);
     let mut exchange = None;
     let take_turn = async |connection: &mut PgConnection| {
-        let mut turn = Turn { connection, dapr: &app.dapr, user: &user, clock, id_of_part, shown, calls: Vec::new() };
+        let (dapr, user) = (&app.dapr, &user);
+        let mut turn = Turn { connection, dapr, user, clock, id_of_part, shown, shows: None, calls: Vec::new() };
         let response = turn.run(command::parse(&request.message, &clock)).await?;
-        let Turn { shown, calls, .. } = turn;
-        exchange = Some(Exchange { message: request.message, response: response.clone(), shown, at: clock.now });
-        Ok(Json(Answer { conversation_id: id.clone(), response, tool_calls: calls, engine: "commands" }))
+        let Turn { shows, calls, .. } = turn;
+        exchange = Some(Exchange { message: request.message, response: response.clone(), shows, at: clock.now });
+        Answer { conversation_id: id.clone(), response, tool_calls: calls, engine: "commands" }.respond()
     };
     let answer = idempotency::write(&app.database, &user, once.as_ref(), take_turn).await?;
     // None where the answer is from before: that exchange is in the history.
-    if let Some(exchange) = exchange
-        && let Err(problem) = conversation::append(&app.dapr, &id, &user, stored, &exchange).await
-    {
-        // The tools have worked: an error here would make the caller do it all again.
-        tracing::warn!(kind = problem.kind(), "an exchange is missing in the history of its conversation");
+    let Some(exchange) = exchange else { return Ok(answer) };
+    match conversation::append(&app.dapr, &id, &user, stored, &exchange).await {
+        // Numbers would go on to mean the tasks of another list than the person sees. Nothing was changed: it can be said again.
+        Err(problem) if exchange.shows.is_some() => Err(problem),
+        Err(problem) => {
+            // The tools have worked: an error here would make the caller do it all again.
+            tracing::warn!(kind = problem.kind(), "an exchange is missing in the history of its conversation");
+            Ok(answer)
+        }
+        Ok(()) => Ok(answer),
     }
-    Ok(answer)
+}
+
+impl Answer {
+    /// With what is kept of it, to be given to whoever sends the sentence again: nothing of one that has only read, or tasks
+    /// would be shown as they were. Nor are the lists kept in which a task was searched, which may be long.
+    fn respond(mut self) -> Result<Response, Problem> {
+        if !self.tool_calls.iter().any(ToolCall::changes) {
+            return Ok((Extension(OnlyRead), Json(self)).into_response());
+        }
+        let told = serde_json::to_vec(&self).map_err(|_| Problem::internal())?;
+        self.tool_calls.retain(ToolCall::changes);
+        let kept = serde_json::to_vec(&self).map_err(|_| Problem::internal())?;
+        Ok((Extension(KeptBody(kept.into())), [(CONTENT_TYPE, "application/json")], told).into_response())
+    }
 }
 
 fn zone(name: Option<&str>) -> Result<Tz, Problem> {

@@ -43,6 +43,13 @@ pub(crate) struct ToolCall {
     result: Value,
 }
 
+impl ToolCall {
+    /// Whether it may have changed something.
+    pub(crate) fn changes(&self) -> bool {
+        Tool::named(self.name).is_none_or(|tool| !tool.hints().read_only)
+    }
+}
+
 /// A turn under way.
 pub(crate) struct Turn<'a> {
     /// Transaction of everything that it changes.
@@ -57,6 +64,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) id_of_part: Uuid,
     /// The tasks of the list that was shown last, which numbers count.
     pub(crate) shown: Vec<Uuid>,
+    /// Those of a list that it shows itself.
+    pub(crate) shows: Option<Vec<Uuid>>,
     /// The tools called so far.
     pub(crate) calls: Vec<ToolCall>,
 }
@@ -145,7 +154,7 @@ impl Turn<'_> {
             count => format!("You have {count} {kind} tasks:"),
         };
         let more = if result["more"] == true { "\nThere are more than these." } else { "" };
-        self.shown = tasks.iter().map(|task| task.id).collect();
+        self.shows = Some(tasks.iter().map(|task| task.id).collect());
         Ok(format!("{}\n{}{more}", head.replace("  ", " "), self.numbered(&tasks)))
     }
 
@@ -175,7 +184,7 @@ impl Turn<'_> {
             Choice::One(task) => Ok(task.id),
             Choice::None => Err(no_such(target)),
             Choice::Several(tasks) => {
-                self.shown = tasks.iter().map(|task| task.id).collect();
+                self.shows = Some(tasks.iter().map(|task| task.id).collect());
                 Err(Stop::Say(format!("Which one? Say its number.\n{}", self.numbered(&tasks))))
             }
         }

@@ -128,6 +128,19 @@ async fn what_another_tab_said_meanwhile_is_kept() {
 }
 
 #[tokio::test]
+async fn a_list_that_another_tab_was_shown_meanwhile_is_what_its_numbers_mean() {
+    with_backend(async |backend| {
+        say(&backend, &json!("c1"), "add a").await;
+        let b = backend.create(json!({"user_id": "ada", "title": "b"})).await;
+        let other = json!({"user_id": "ada", "messages": [], "shown": [b], "updated_at": "2026-01-01T00:00:00Z"});
+        backend.sidecar.interfere("conversation-c1", other);
+        say(&backend, &json!("c1"), "help").await;
+        assert_eq!(say(&backend, &json!("c1"), "complete 1").await["response"], "Completed \"b\".");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn wrong_conversations_zones_and_messages_are_refused() {
     with_backend(async |backend| {
         for body in [

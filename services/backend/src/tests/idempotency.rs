@@ -171,6 +171,54 @@ async fn a_sentence_that_is_said_twice_with_one_key_is_done_once_and_is_in_its_c
     .await;
 }
 
+/// Says something in the conversation `talk`.
+async fn say(backend: &Backend, headers: &[(&str, &str)], message: &str) -> Answer {
+    let body = json!({"user_id": "ada", "conversation_id": "talk", "message": message});
+    backend.send_with(Method::POST, "/api/chat", headers, body).await
+}
+
+#[tokio::test]
+async fn numbers_mean_the_list_that_was_shown_last_also_where_it_had_to_be_asked_for_twice() {
+    with_backend(async |backend| {
+        backend.create(json!({"user_id": "ada", "title": "a"})).await;
+        backend.create(json!({"user_id": "ada", "title": "b", "tags": ["home"]})).await;
+        backend.sidecar.fail_next_save();
+        let first = say(&backend, &[KEY], "show tasks #home").await;
+        assert!(first.status.is_server_error(), "its numbers would mean other tasks: {first:?}");
+        let second = say(&backend, &[KEY], "show tasks #home").await;
+        assert_eq!((second.status, second.header("idempotency-replayed")), (StatusCode::OK, ""), "{second:?}");
+        assert_eq!(say(&backend, &[], "complete 1").await.body["response"], "Completed \"b\".");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_that_is_asked_for_again_with_its_key_shows_tasks_as_they_are_now() {
+    with_backend(async |backend| {
+        let id = backend.create(json!({"user_id": "ada", "title": "a"})).await;
+        backend.create(json!({"user_id": "ada", "title": "b"})).await;
+        let show = async || say(&backend, &[KEY], "show my tasks").await.body["response"].clone();
+        assert_eq!(show().await, "You have 2 open tasks:\n1. [ ] a\n2. [ ] b");
+        let completed = backend.post(&format!("/api/tasks/{id}/complete"), json!({"user_id": "ada"})).await;
+        assert_eq!(completed.status, StatusCode::OK, "{completed:?}");
+        assert_eq!(show().await, "You have 1 open task:\n1. [ ] b");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_sentence_that_changes_something_is_done_where_its_conversation_cannot_be_saved() {
+    with_backend(async |backend| {
+        backend.sidecar.fail_next_save();
+        for replayed in ["", "true"] {
+            let added = say(&backend, &[KEY], "add buy milk").await;
+            assert_eq!((added.status, added.header("idempotency-replayed")), (StatusCode::OK, replayed), "{added:?}");
+        }
+        assert_eq!(count(&backend, "tasks").await, 1);
+    })
+    .await;
+}
+
 const ID: (&str, &str) = ("todo-request-id", "0193a1b0-7c1e-7000-8000-000000000001");
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem,
     sync::{Arc, Mutex},
 };
 
@@ -27,6 +28,7 @@ struct Seen {
     calls: Vec<(String, Value)>,
     call_ids: Vec<String>,
     before_next_save: Option<(String, Value)>,
+    next_save_fails: bool,
     jobs: Vec<(String, Value)>,
 }
 
@@ -69,12 +71,21 @@ impl Sidecar {
     pub(super) fn interfere(&self, key: &str, value: Value) {
         self.seen.lock().unwrap().before_next_save = Some((key.to_owned(), value));
     }
+
+    /// The store is away when the next save comes.
+    pub(super) fn fail_next_save(&self) {
+        self.seen.lock().unwrap().next_save_fails = true;
+    }
 }
 
 type Shared = State<Arc<Mutex<Seen>>>;
 
 async fn save(State(seen): Shared, Json(items): Json<Vec<Value>>) -> Response {
     let mut seen = seen.lock().unwrap();
+    if mem::take(&mut seen.next_save_fails) {
+        let body = json!({"errorCode": "ERR_STATE_SAVE", "message": "failed saving state: connection refused"});
+        return (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response();
+    }
     if let Some((key, value)) = seen.before_next_save.take() {
         let version = seen.state.get(&key).map_or(1, |(version, _)| version + 1);
         seen.state.insert(key, (version, value));
