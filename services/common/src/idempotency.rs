@@ -37,10 +37,15 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const LONGEST_KEY: usize = 255;
 /// Keys of one user in a day.
 const MOST_KEYS: i64 = 10_000;
+/// Bytes of the answers to them.
+const MOST_BYTES: i64 = 64 << 20;
 /// How long an answer is kept.
 const HOURS: i32 = 24;
 /// The same where nobody has asked for it: a sidecar sends a request again within seconds.
-const HOURS_BY_ID: i32 = 1;
+const MINUTES_BY_ID: i32 = 10;
+/// Longest answer that is kept where nobody has asked for it. Only changes of many tasks at once have longer ones, and these change
+/// nothing more when they are done again.
+const LONGEST_BY_ID: usize = 256 << 10;
 /// Headers that are a part of an answer.
 const KEPT_HEADERS: [HeaderName; 3] = [CONTENT_TYPE, ETAG, LOCATION];
 
@@ -201,7 +206,9 @@ async fn at_first<T: IntoResponse>(
     // Our own answers, in memory already.
     let body = to_bytes(body, usize::MAX).await.map_err(|_| Problem::internal())?;
     let kept = parts.extensions.get().map_or(&body, |KeptBody(instead)| instead);
-    keep(connection, user, once, parts.status, &parts.headers, kept).await?;
+    if once.by == By::Caller || kept.len() <= LONGEST_BY_ID {
+        keep(connection, user, once, parts.status, &parts.headers, kept).await?;
+    }
     Ok(First::Changed((parts.status, parts.headers, body).into_response()))
 }
 
@@ -267,8 +274,8 @@ async fn lock(connection: &mut PgConnection, user: &UserId, once: &Once) -> Resu
 }
 
 async fn have_room(connection: &mut PgConnection, user: &UserId) -> Result<(), Problem> {
-    let keys: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM (SELECT FROM idempotency_keys
+    let (keys, bytes): (i64, i64) = sqlx::query_as(
+        "SELECT count(*), coalesce(sum(octet_length(body)), 0) FROM (SELECT body FROM idempotency_keys
             WHERE user_id = $1 AND created_at > now() - make_interval(hours => $3) LIMIT $2) AS kept",
     )
     .bind(user)
@@ -276,12 +283,14 @@ async fn have_room(connection: &mut PgConnection, user: &UserId) -> Result<(), P
     .bind(HOURS)
     .fetch_one(connection)
     .await?;
-    if keys < MOST_KEYS {
+    if keys < MOST_KEYS && bytes < MOST_BYTES {
         return Ok(());
     }
     let title = "The user has too many idempotency keys";
-    Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-keys", title)
-        .detail(format!("at most {MOST_KEYS} in 24 hours; send requests that need none without")))
+    Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-keys", title).detail(format!(
+        "at most {MOST_KEYS} with {} MiB of answers in 24 hours; send requests that need none without",
+        MOST_BYTES >> 20
+    )))
 }
 
 async fn keep(
@@ -295,11 +304,11 @@ async fn keep(
     let kept = KEPT_HEADERS.iter().filter_map(|name| Some((name.as_str(), headers.get(name)?.to_str().ok()?)));
     let headers: Vec<_> = kept.collect();
     // What is kept for a shorter time is written as if it were older.
-    let age = if once.by == By::Way { HOURS - HOURS_BY_ID } else { 0 };
+    let age = if once.by == By::Way { HOURS * 60 - MINUTES_BY_ID } else { 0 };
     // One that is there has expired, or it would have been found.
     sqlx::query(
         "INSERT INTO idempotency_keys (user_id, key, fingerprint, status, headers, body, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, now() - make_interval(hours => $7))
+         VALUES ($1, $2, $3, $4, $5, $6, now() - make_interval(mins => $7))
          ON CONFLICT (user_id, key) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status,
              headers = excluded.headers, body = excluded.body, created_at = excluded.created_at",
     )

@@ -9,11 +9,15 @@ use crate::database::answered;
 
 /// Pause between two rounds.
 const CLEANING: Duration = Duration::from_mins(10);
+/// The same of answers, most of which are kept for minutes.
+const CLEANING_ANSWERS: Duration = Duration::from_mins(1);
 /// Rows of one statement, so that none holds locks for long.
 const AT_ONCE: u64 = 1000;
 
-/// What goes, each statement [`AT_ONCE`] rows at most.
-const OLD: [(&str, &str); 5] = [
+/// A table, and how [`AT_ONCE`] rows of it go at most.
+type Old = (&'static str, &'static str);
+
+const OLD: [Old; 4] = [
     // Older than any redelivery: the broker keeps events for seven days.
     (
         "inbox",
@@ -38,13 +42,6 @@ const OLD: [(&str, &str); 5] = [
             AND reminder.claimed_at < now() - interval '30 days'
           ORDER BY coalesce(task.completed_at, task.deleted_at) LIMIT 1000 FOR UPDATE OF reminder SKIP LOCKED))",
     ),
-    // They are not looked at any more.
-    (
-        "idempotency_keys",
-        "DELETE FROM idempotency_keys WHERE (user_id, key) IN
-         (SELECT user_id, key FROM idempotency_keys WHERE created_at < now() - interval '24 hours'
-          ORDER BY created_at LIMIT 1000 FOR UPDATE SKIP LOCKED)",
-    ),
     // They are not counted any more.
     (
         "confirmation_codes",
@@ -54,15 +51,27 @@ const OLD: [(&str, &str); 5] = [
     ),
 ];
 
+/// They are not looked at any more.
+const ANSWERS: Old = (
+    "idempotency_keys",
+    "DELETE FROM idempotency_keys WHERE (user_id, key) IN
+     (SELECT user_id, key FROM idempotency_keys WHERE created_at < now() - interval '24 hours'
+      ORDER BY created_at LIMIT 1000 FOR UPDATE SKIP LOCKED)",
+);
+
 /// Removes old rows until it is dropped.
 pub(crate) async fn keep_clean(pool: &PgPool) {
+    tokio::join!(clean(pool, &OLD, CLEANING), clean(pool, &[ANSWERS], CLEANING_ANSWERS));
+}
+
+async fn clean(pool: &PgPool, old: &[Old], pause: Duration) {
     loop {
-        for (table, statement) in OLD {
+        for (table, statement) in old {
             if let Err(error) = remove(pool, statement).await {
                 tracing::warn!(%error, table, "old rows were not removed");
             }
         }
-        sleep(CLEANING).await;
+        sleep(pause).await;
     }
 }
 
@@ -138,7 +147,7 @@ mod tests {
             ] {
                 sqlx::query(rows).execute(&pool).await.unwrap();
             }
-            for (table, statement) in OLD {
+            for (table, statement) in OLD.into_iter().chain([ANSWERS]) {
                 remove(&pool, statement).await.unwrap();
                 let left = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
                 assert_eq!(sqlx::query_scalar::<_, i64>(left).fetch_one(&pool).await.unwrap(), 1, "{table}");

@@ -2,6 +2,7 @@
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::fixture::{Answer, Backend, with_backend};
 
@@ -132,6 +133,52 @@ async fn a_user_has_a_limited_number_of_keys() {
 }
 
 #[tokio::test]
+async fn the_answers_to_a_users_keys_have_a_limit_together() {
+    with_backend(async |backend| {
+        let many = "INSERT INTO idempotency_keys
+            SELECT 'ada', n::text, '', 200, '[]', decode(repeat('61', 1048576), 'hex') FROM generate_series(1, 64) AS n";
+        sqlx::query(many).execute(&backend.pool).await.unwrap();
+        assert_eq!(create(&backend, "ada", "buy milk").await.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(create(&backend, "bob", "buy milk").await.status, StatusCode::CREATED);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn requests_that_read_or_change_nothing_more_cannot_fill_the_database_with_their_answers() {
+    with_backend(async |backend| {
+        let tasks = "INSERT INTO tasks (id, user_id, title, notes, due_sort, created_at, updated_at, completed_at)
+            SELECT gen_random_uuid(), 'ada', 'water plant ' || n, repeat('x', 10000), now(), now(), now(),
+                CASE WHEN n > 40 THEN now() END
+            FROM generate_series(1, 80) AS n";
+        sqlx::query(tasks).execute(&backend.pool).await.unwrap();
+        let completed = "SELECT id FROM tasks WHERE completed_at IS NOT NULL";
+        let completed: Vec<Uuid> = sqlx::query_scalar(completed).fetch_all(&backend.pool).await.unwrap();
+        for _ in 0..20 {
+            let ids = [(); 2].map(|()| Uuid::new_v4().to_string());
+            let shown = say(&backend, &[("todo-request-id", &ids[0])], "show my tasks").await;
+            assert_eq!(shown.status, StatusCode::OK, "{shown:?}");
+            let again = json!({"user_id": "ada", "action": "complete", "ids": completed});
+            let again =
+                backend.send_with(Method::POST, "/api/tasks/bulk", &[("todo-request-id", &ids[1])], again).await;
+            assert_eq!(again.status, StatusCode::OK, "{again:?}");
+        }
+        // One that changes something is kept, without the list that it has looked through.
+        for replayed in ["", "true"] {
+            let told = say(&backend, &[ID], "complete water plant 7").await;
+            assert_eq!(told.header("idempotency-replayed"), replayed);
+            assert_eq!(told.body["response"], "Completed \"water plant 7\".");
+        }
+        let kept: i64 = sqlx::query_scalar("SELECT sum(octet_length(body)) FROM idempotency_keys")
+            .fetch_one(&backend.pool)
+            .await
+            .unwrap();
+        assert!(kept < 1000, "{kept} bytes");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_write_whose_commit_fails_is_not_answered_as_done_and_may_be_tried_again() {
     with_backend(async |backend| {
         // Looked at by the commit and not before.
@@ -232,7 +279,7 @@ async fn a_request_that_the_sidecar_sends_again_is_done_once_without_a_key() {
             assert_eq!((answer.status, &answer.body), (StatusCode::CREATED, &answers[0].body), "{answer:?}");
         }
         assert_eq!((count(&backend, "tasks").await, count(&backend, "outbox").await), (1, 1));
-        let kept = "SELECT count(*) FROM idempotency_keys WHERE created_at < now() - interval '22 hours'";
+        let kept = "SELECT count(*) FROM idempotency_keys WHERE created_at < now() - interval '23 hours 45 minutes'";
         let kept: i64 = sqlx::query_scalar(kept).fetch_one(&backend.pool).await.unwrap();
         assert_eq!(kept, 1, "for a short time, as if it were older");
 
