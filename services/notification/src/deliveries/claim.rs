@@ -13,6 +13,8 @@ use crate::{
 
 /// Longer than any attempt may take. Who is gone without a word loses its claim after this.
 const CLAIM: Duration = Duration::from_mins(1);
+/// Longest time that the others of a channel wait for one that is to be tried again: it may be refused for what is in it.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// A delivery that this process may send.
 #[derive(Debug, FromRow)]
@@ -115,7 +117,8 @@ pub(super) async fn end(
     .map(drop)
 }
 
-/// Puts it back for a later attempt.
+/// Puts it back for a later attempt. What waits behind it in its channel is put behind it there, too, in the same order: else a
+/// receiver that hangs would be tried with the next one at once, before what is due to others since then.
 pub(super) async fn retry(
     connection: &mut PgConnection,
     (id, attempt): (Uuid, i32),
@@ -123,13 +126,22 @@ pub(super) async fn retry(
     error: &str,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "UPDATE deliveries SET next_attempt_at = now() + $3, last_error = $4, claimed_until = NULL
-         WHERE id = $1 AND attempts = $2 AND state = 'waiting'",
+        "WITH retried AS (
+             UPDATE deliveries SET next_attempt_at = now() + $3, last_error = $4, claimed_until = NULL
+             WHERE id = $1 AND attempts = $2 AND state = 'waiting' RETURNING id, channel_id
+         ), behind AS (
+             SELECT d.id, row_number() OVER (ORDER BY d.next_attempt_at, d.id) AS place
+             FROM deliveries d JOIN retried ON retried.channel_id = d.channel_id AND retried.id <> d.id
+             WHERE d.state = 'waiting' AND d.next_attempt_at <= now() + $5
+         )
+         UPDATE deliveries d SET next_attempt_at = now() + $5 + place * interval '1 microsecond'
+         FROM behind WHERE d.id = behind.id",
     )
     .bind(id)
     .bind(attempt)
     .bind(wait)
     .bind(error)
+    .bind(wait.min(LONGEST_PAUSE))
     .execute(connection)
     .await
     .map(drop)

@@ -94,6 +94,39 @@ async fn what_was_refused_is_tried_again_under_the_same_id_and_given_up_in_the_e
 }
 
 #[tokio::test]
+async fn receivers_that_take_nothing_hold_up_what_is_for_others_once_and_not_with_all_that_waits_for_them() {
+    with_database(|pool| async move {
+        let receiver = Receiver::start().await;
+        let service = Service::with_webhooks(&pool, &receiver);
+        service.add_webhook(&receiver.url("/1/503")).await;
+        let others = "INSERT INTO channels (id, user_id, kind, name, target, secret, confirmed)
+            SELECT gen_random_uuid(), user_id, kind, name || n, replace(target, '/1/503', '/' || n || '/503'), secret, true
+            FROM channels CROSS JOIN generate_series(2, 64) AS n";
+        sqlx::query(others).execute(&pool).await.unwrap();
+        for _ in 0..3 {
+            service.notify("webhook").await;
+        }
+        let order = "SELECT id FROM deliveries WHERE channel_id = (SELECT id FROM channels WHERE target LIKE '%/1/503')
+            ORDER BY next_attempt_at, id";
+        let order = async || sqlx::query_scalar::<_, uuid::Uuid>(order).fetch_all(&pool).await.unwrap();
+        let before = order().await;
+        let body = json!({"user_id": "bob", "kind": "webhook", "url": receiver.url("/good/200")});
+        let (status, _) = call(&service.app, "POST", "/api/notifications/channels?user_id=bob", body).await;
+        assert_eq!(status, 201);
+        let body = json!({"user_id": "bob", "title": "Milk", "message": "Buy it", "method": "webhook"});
+        call(&service.app, "POST", "/send-notification", body).await;
+        // Each takes 32.
+        for _ in 0..3 {
+            dispatcher::round(&pool, &service.senders).await;
+        }
+        let paths: Vec<_> = receiver.received.lock().unwrap().iter().map(|(path, ..)| path.clone()).collect();
+        assert!(paths.iter().any(|path| path == "/good/200"), "{} came", paths.len());
+        assert_eq!(order().await, before);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_target_that_is_gone_switches_its_channel_off() {
     with_database(|pool| async move {
         let receiver = Receiver::start().await;
