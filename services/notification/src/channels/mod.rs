@@ -92,7 +92,8 @@ pub(crate) async fn get(connection: &mut PgConnection, user: &UserId, id: Uuid) 
 }
 
 /// Stores a new one. A browser gives its subscription again and again: the same endpoint is the same channel, with the
-/// newest keys, and belongs to whoever uses that browser now.
+/// newest keys, and belongs to whoever uses that browser now. What its user has switched off stays so; what the service has because the
+/// endpoint was gone is on again.
 pub(crate) async fn create(connection: &mut PgConnection, user: &UserId, new: &New) -> Result<Channel, Problem> {
     // Two at once must not both find room.
     one_at_a_time(&mut *connection, &format!("channels/{user}")).await?;
@@ -118,7 +119,8 @@ pub(crate) async fn create(connection: &mut PgConnection, user: &UserId, new: &N
     sqlx::query_as(
         "INSERT INTO channels (id, user_id, kind, name, target, secret, confirmed) VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (user_id, kind, target) DO UPDATE
-             SET secret = excluded.secret, enabled = true, disabled_reason = NULL, updated_at = now()
+             SET secret = excluded.secret, enabled = channels.enabled OR channels.disabled_reason IS NOT NULL,
+                 disabled_reason = NULL, updated_at = now()
              WHERE channels.kind = 'web_push'
          RETURNING *",
     )

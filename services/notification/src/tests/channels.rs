@@ -145,6 +145,10 @@ async fn a_browser_is_one_channel_of_whoever_uses_it_now() {
         let again = service.add(subscription("AAAAAAAAAAAAAAAAAAAAAA")).await;
         assert_eq!((&again["id"], &again["enabled"]), (&first["id"], &json!(true)));
 
+        call(&service.app, "PATCH", &path(&first, ""), json!({"enabled": false})).await;
+        let off = service.add(subscription("AAAAAAAAAAAAAAAAAAAAAA")).await;
+        assert_eq!((&off["id"], &off["enabled"]), (&first["id"], &json!(false)), "its user has switched it off");
+
         let bob = "/api/notifications/channels?user_id=bob";
         assert_eq!(call(&service.app, "POST", bob, subscription("AAAAAAAAAAAAAAAAAAAAAA")).await.0, 201);
         let (_, listed) = call(&service.app, "GET", CHANNELS, Value::Null).await;
