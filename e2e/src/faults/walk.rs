@@ -202,11 +202,17 @@ pub struct Followed<'a> {
 }
 
 impl Followed<'_> {
+    /// Waits until pods are replaced where they are in `action` of the course.
+    pub async fn replaced(&self, action: Action) -> anyhow::Result<()> {
+        let stage = self.course.stages.get(&action).context("not in the course")?;
+        replaced_as_in(stage, &self.rollouts, &self.replaced).await
+    }
+
     /// Waits until everything is as after `action` in the course, with none of the operators behind `proxies` at work, and looks
     /// that nothing was made anew and no pods were replaced on the way there without need.
     pub async fn reaches(&mut self, action: Action, proxies: &[&Proxy]) -> anyhow::Result<()> {
+        self.replaced(action).await?;
         let stage = self.course.stages.get(&action).context("not in the course")?;
-        replaced_as_in(stage, &self.rollouts, &self.replaced).await?;
         let mut end = Snapshot::default();
         for proxy in proxies {
             end = self.walk.reaches_end(stage, proxy).await?;

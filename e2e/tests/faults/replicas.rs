@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use futures::future::try_join_all;
 use kube::api::{Patch, PatchParams};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::json;
 use todo_e2e::{
-    faults::{Action, Ground, Operator, SETTLED},
+    faults::{Action, Course, Ground, Operator, SETTLED},
     harness::until,
     proxy::Proxy,
 };
@@ -54,29 +55,120 @@ async fn a_standby_goes_on_where_a_killed_leader_ended_and_a_clean_stop_gives_th
     Ok(())
 }
 
+/// Gives the Lease to a replica. The one that leads learns of it only when it looks again.
+async fn give(ground: &Ground, namespace: &str, replica: &str) -> anyhow::Result<()> {
+    let given = json!({"spec": {"holderIdentity": replica}});
+    leases(ground, namespace).patch(LEASE, &PatchParams::default(), &Patch::Merge(given)).await?;
+    Ok(())
+}
+
+/// When the Lease is given to the one that does not lead.
+#[derive(Clone, Copy, Debug)]
+enum Split {
+    /// Before something is done.
+    Before,
+    /// After it.
+    After,
+    /// Before it, back as soon as that one leads, and once more when the other does.
+    ToAndFro,
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_that_both_believe_to_lead_leave_what_one_leaves() -> anyhow::Result<()> {
     let (_processors, course, ground) = (beside_others().await, undisturbed().await?, Ground::start().await?);
-    // A changed password is not among them: one that led a moment ago may act on the one that it has read before.
-    let actions = [Action::Create, Action::Update, Action::Scale];
+    let lives = [Split::Before, Split::After, Split::ToAndFro].map(|split| {
+        let ground = &ground;
+        async move { two_lead(ground, course, split).await.with_context(|| format!("the Lease is given {split:?}")) }
+    });
+    try_join_all(lives).await.map(drop)
+}
+
+/// A whole life, in which the lead goes to the other replica with each action.
+async fn two_lead(ground: &Ground, course: &Course, split: Split) -> anyhow::Result<()> {
+    let walk = ground.another_walk().await?;
+    let (mut first_proxy, mut second_proxy) = (ground.proxy().await?, ground.proxy().await?);
+    let (folder, namespace) = (ground.folder.path(), walk.namespace.as_str());
+    let _first = Operator::start(&mut first_proxy, folder, Some(namespace), "first")?;
+    is_led_by(ground, namespace, "first").await?;
+    let _second = Operator::start(&mut second_proxy, folder, Some(namespace), "second")?;
+    let [mut leader, mut other] = [("first", &first_proxy), ("second", &second_proxy)];
+    let mut followed = walk.followed(course);
+    for action in Action::ALL {
+        if !matches!(split, Split::After) {
+            give(ground, namespace, other.0).await?;
+        }
+        let given = Instant::now();
+        walk.perform(action).await?;
+        match split {
+            Split::Before => {}
+            Split::After => give(ground, namespace, other.0).await?,
+            Split::ToAndFro => {
+                taken(other.1, given).await?;
+                let given_back = Instant::now();
+                give(ground, namespace, leader.0).await?;
+                taken(leader.1, given_back).await?;
+                give(ground, namespace, other.0).await?;
+            }
+        }
+        followed.reaches(action, &[&first_proxy, &second_proxy]).await?;
+        std::mem::swap(&mut leader, &mut other);
+    }
+    for (replica, proxy) in [leader, other] {
+        anyhow::ensure!(proxy.ledger().work().next().is_some(), "{replica} never wrote");
+    }
+    Ok(())
+}
+
+/// Waits until the one behind `proxy` has taken or renewed the Lease since then.
+async fn taken(proxy: &Proxy, since: Instant) -> anyhow::Result<()> {
+    until("the Lease is taken", SETTLED, || async {
+        let ledger = proxy.ledger().since(since);
+        let mut of_lease = ledger.all().filter(|entry| entry.target.resource == "leases");
+        Ok(of_lease.any(|entry| entry.target.verb == "update" && entry.status == Some(200)).then_some(()))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_leads_again_restarts_no_pods_for_a_password_that_it_read_before_another_led() -> anyhow::Result<()> {
+    let (_processors, course, ground) = (beside_others().await, undisturbed().await?, Ground::start().await?);
     let walk = ground.walk(1).await?;
     let (mut first_proxy, mut second_proxy) = (ground.proxy().await?, ground.proxy().await?);
     let (folder, namespace) = (ground.folder.path(), walk.namespace.as_str());
     let _first = Operator::start(&mut first_proxy, folder, Some(namespace), "first")?;
     is_led_by(&ground, namespace, "first").await?;
-    let _second = Operator::start(&mut second_proxy, folder, Some(namespace), "second")?;
     let mut followed = walk.followed(course);
-    for (action, leader) in actions.into_iter().zip(["second", "first", "second"]) {
-        // Taken from the one that leads, which learns of it only when it looks again.
-        let taken = json!({"spec": {"holderIdentity": leader}});
-        leases(&ground, namespace).patch(LEASE, &PatchParams::default(), &Patch::Merge(taken)).await?;
+    for action in [Action::Create, Action::Update, Action::Scale] {
         walk.perform(action).await?;
-        followed.reaches(action, &[&first_proxy, &second_proxy]).await?;
+        followed.reaches(action, &[&first_proxy]).await?;
     }
-    for (replica, proxy) in [("first", &first_proxy), ("second", &second_proxy)] {
-        anyhow::ensure!(proxy.ledger().work().next().is_some(), "{replica} never wrote");
-    }
-    Ok(())
+    let _second = Operator::start(&mut second_proxy, folder, Some(namespace), "second")?;
+    until("the second is there", SETTLED, || async {
+        Ok(second_proxy.ledger().all().any(|entry| entry.target.resource == "leases").then_some(()))
+    })
+    .await?;
+
+    // What the first reads now is good for it until it leads again.
+    password_read(&first_proxy).await?;
+    walk.perform(Action::Rotate).await?;
+    give(&ground, namespace, "second").await?;
+    followed.replaced(Action::Rotate).await?;
+    let given_back = Instant::now();
+    give(&ground, namespace, "first").await?;
+    taken(&first_proxy, given_back).await?;
+    password_read(&first_proxy).await?;
+    followed.reaches(Action::Rotate, &[&first_proxy, &second_proxy]).await
+}
+
+/// Waits until the one behind `proxy` reads the password of the broker.
+async fn password_read(proxy: &Proxy) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    until("the password is read", SETTLED, || async {
+        let ledger = proxy.ledger().since(begun);
+        let mut read = ledger.all().map(|entry| &entry.target).filter(|target| target.resource == "secrets");
+        Ok(read.any(|target| target.name == "kafka-password").then_some(()))
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use kube_runtime::reflector::ObjectRef;
 use todo_crds::platform::TodoPlatform;
 use tracing::{Instrument, info, warn};
 
-use super::{Context, holders::Claim, isolation::Place, memory::Memory, reconcile::failed};
+use super::{Context, holders::Claim, isolation::Place, memory::Memory, reconcile::failed, write::Written};
 use crate::{
     apply::{Applied, Writer, topics},
     dereference::{self, DereferenceError, Dereferenced},
@@ -59,19 +59,26 @@ impl Context {
             return Err(Assessment::Stopped(Stop::Conflict { other }));
         }
         memory.made_secrets = false;
-        let (dereferenced, unreadable) = self.dereferenced(platform, memory).await?;
-        let writes = !is_suspended(platform) && unreadable.is_none();
         if is_suspended(platform) {
             // What failed when it was last tried may be over, and nobody tries it now.
             memory.applied = Applied::default();
         }
-        let mut seen = self.look(&dereferenced, memory).await;
-        let infrastructure =
-            step("infrastructure").in_scope(|| self.infrastructure(platform, &dereferenced, &seen, writes, memory));
-        if writes && self.write(platform, &dereferenced, &seen.live, &infrastructure, memory).await {
-            seen = self.look(&dereferenced, memory).await;
+        loop {
+            let (dereferenced, unreadable) = self.dereferenced(platform, memory).await?;
+            let writes = !is_suspended(platform) && unreadable.is_none();
+            let mut seen = self.look(&dereferenced, memory).await;
+            let infrastructure =
+                step("infrastructure").in_scope(|| self.infrastructure(platform, &dereferenced, &seen, writes, memory));
+            if writes {
+                match self.write(platform, &dereferenced, &seen.live, &infrastructure, memory).await {
+                    Written::Nothing => {}
+                    Written::Something => seen = self.look(&dereferenced, memory).await,
+                    // What was just read is not asked for again, so this comes once.
+                    Written::ReadFirst => continue,
+                }
+            }
+            return Ok(Worked { dereferenced, seen, infrastructure, unreadable });
         }
-        Ok(Worked { dereferenced, seen, infrastructure, unreadable })
     }
 
     /// The platform with all that it names, and why the Secrets among it are those of a pass before, if they are.

@@ -17,6 +17,18 @@ use crate::{
     runtime::{events::Notice, metrics, traces::step},
 };
 
+/// What came of a try to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// There was nothing to do, or it is not the time for it.
+    Nothing,
+    /// What was to be done was tried.
+    Something,
+    /// Pods would have begun, and the Secrets that they read are remembered only: they have to be read first. Somebody else
+    /// may have led meanwhile, and have begun those pods with newer ones.
+    ReadFirst,
+}
+
 /// What a person should know once a plan is carried out.
 struct News {
     /// That data of an earlier platform is used again.
@@ -26,7 +38,7 @@ struct News {
 }
 
 impl Context {
-    /// Builds, plans and applies, unless the last try failed only just now. Answers whether there was something to do.
+    /// Builds, plans and applies, unless the last try failed only just now.
     pub(super) async fn write(
         &self,
         platform: &TodoPlatform,
@@ -34,16 +46,20 @@ impl Context {
         live: &Live,
         infrastructure: &Infrastructure,
         memory: &mut Memory,
-    ) -> bool {
+    ) -> Written {
         if memory.backoff.is_waiting(platform.metadata.generation, Instant::now()) {
-            return false;
+            return Written::Nothing;
         }
         let (identity, gates) = (identity(platform), self.gates(dereferenced, infrastructure));
         let inputs = settled::Inputs { generation: platform.metadata.generation, dereferenced, live, gates: &gates };
         if memory.settled.is_as_before(&inputs) {
-            return false;
+            return Written::Nothing;
         }
         let (plan, news) = planned(platform, &inputs, &identity);
+        if dereferenced.is_remembered() && plan.begins_pods(live) {
+            memory.secrets.expire();
+            return Written::ReadFirst;
+        }
         for (key, version) in &plan.in_order {
             self.watches.verified(&identity.namespace, key, version);
         }
@@ -60,7 +76,7 @@ impl Context {
             self.events.publish(platform, notice).await;
         }
         memory.carried_out(applied, makes_secrets);
-        !is_idle
+        if is_idle { Written::Nothing } else { Written::Something }
     }
 
     fn gates(&self, dereferenced: &Dereferenced, infrastructure: &Infrastructure) -> Gates {

@@ -45,6 +45,13 @@ pub struct MissingSecret {
     pub exists: bool,
 }
 
+impl Dereferenced {
+    /// Whether its Secrets are those of a read before, and may be others by now.
+    pub const fn is_remembered(&self) -> bool {
+        self.broker.is_none()
+    }
+}
+
 impl MissingSecret {
     /// Whether another operator makes it, so that it comes by itself once that has done its work.
     pub fn is_on_the_way(&self) -> bool {

@@ -7,6 +7,7 @@ pub mod diff;
 mod gate;
 mod keep;
 pub mod ownership;
+mod pods;
 mod prune;
 pub mod slim;
 
