@@ -20,14 +20,40 @@ async fn the_operator_and_every_service_have_metrics_and_say_that_they_live() {
         for app in SERVICES {
             let management = platform.http(app, 8081).await?;
             management.get("/livez").await?.expect(200)?;
-            let ready = management.get("/readyz").await?.expect(200)?;
-            assert!(ready.text.contains("sidecar"), "{app} names what it needs: {}", ready.text);
             let metrics = management.get("/metrics").await?.expect(200)?;
             assert!(metrics.text.contains("http_requests_total"), "{app}: {}", metrics.text);
             let sidecar = platform.http(app, 9090).await?.get("/metrics").await?.expect(200)?;
             assert!(sidecar.text.contains("dapr_runtime_component_init_total") || app == "frontend-service", "{app}");
         }
         operator(&platform).await?.get("/metrics").await?.expect(200)?;
+        Ok(())
+    })
+    .await;
+}
+
+/// What each service does not work without, and the components that it works with.
+const NEEDS: [(&str, &[&str], &[&str]); 4] = [
+    (
+        "backend-service",
+        &["database", "sidecar"],
+        &["kafka-pubsub", "kubernetes-secrets", "reminder-cron", "statestore"],
+    ),
+    ("notification-service", &["database", "sidecar"], &["kafka-pubsub", "kubernetes-secrets"]),
+    ("recurring-task-service", &["database", "sidecar"], &["kafka-pubsub", "kubernetes-secrets"]),
+    ("frontend-service", &["sidecar"], &[]),
+];
+
+#[tokio::test]
+async fn readiness_names_every_dependency_and_every_component_of_each_service() {
+    shared::with("readiness", async |platform, _| {
+        for (app, checks, components) in NEEDS {
+            let shown = platform.http(app, 8081).await?.get("/readyz").await?.expect(200)?.json();
+            let good = |names: &[&str]| {
+                let pairs = names.iter().map(|name| ((*name).to_owned(), json!({"ok": true, "message": "ok"})));
+                Value::Object(pairs.collect())
+            };
+            assert_eq!(shown, json!({"ready": true, "checks": good(checks), "components": good(components)}), "{app}");
+        }
         Ok(())
     })
     .await;
