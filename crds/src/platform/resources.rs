@@ -21,6 +21,16 @@ pub struct EmbeddedSpec {
     /// Resources of its container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// More annotations of its pod; not Dapr's and not the operator's own.
+    #[schemars(schema_with = "schema::annotations")]
+    #[x_kube(validation = rules::pod_annotations(), validation = rules::keys())]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pod_annotations: BTreeMap<String, String>,
+    /// More labels of its pod; not Dapr's and not the operator's own.
+    #[schemars(schema_with = "schema::labels")]
+    #[x_kube(validation = rules::pod_labels(), validation = rules::keys())]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pod_labels: BTreeMap<String, String>,
 }
 
 /// A volume.

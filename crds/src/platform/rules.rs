@@ -75,6 +75,21 @@ pub(super) fn keys() -> Rule {
     )
 }
 
+/// Annotations of pods that are a user's to set.
+pub(super) fn pod_annotations() -> Rule {
+    Rule::new("self.all(name, !name.startsWith('dapr.io/') && !name.startsWith('todoplatform.dev/'))")
+        .message("dapr.io/ and todoplatform.dev/ are set by the operator; see spec.dapr for what can be chosen")
+}
+
+/// Labels of pods that are a user's to set. By those of the operator pods are selected.
+pub(super) fn pod_labels() -> Rule {
+    Rule::new(
+        "self.all(name, name != 'app' && !name.startsWith('app.kubernetes.io/') && !name.startsWith('dapr.io/') \
+         && !name.startsWith('todoplatform.dev/'))",
+    )
+    .message("app, app.kubernetes.io/, dapr.io/ and todoplatform.dev/ are set by the operator; write other labels")
+}
+
 /// `host:port`, each of a list.
 pub(super) fn brokers() -> Rule {
     const PORT: &str = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";

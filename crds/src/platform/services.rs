@@ -101,13 +101,14 @@ pub struct ServiceSpec {
     pub env: Vec<EnvVar>,
     /// More annotations of its pods; not Dapr's and not the operator's own.
     #[schemars(schema_with = "schema::annotations")]
-    #[x_kube(
-        validation = Rule::new("self.all(name, !name.startsWith('dapr.io/') && !name.startsWith('todoplatform.dev/'))")
-            .message("dapr.io/ and todoplatform.dev/ are set by the operator; see spec.dapr for what can be chosen"),
-        validation = rules::keys()
-    )]
+    #[x_kube(validation = rules::pod_annotations(), validation = rules::keys())]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pod_annotations: BTreeMap<String, String>,
+    /// More labels of its pods; not Dapr's and not the operator's own.
+    #[schemars(schema_with = "schema::labels")]
+    #[x_kube(validation = rules::pod_labels(), validation = rules::keys())]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pod_labels: BTreeMap<String, String>,
     /// Labels of the nodes that it may run on.
     #[schemars(schema_with = "schema::labels")]
     #[x_kube(validation = rules::keys())]

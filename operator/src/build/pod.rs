@@ -8,13 +8,31 @@ use k8s_openapi::{
         LocalObjectReference, ObjectFieldSelector, PersistentVolumeClaimVolumeSource, PodSecurityContext, Probe,
         ResourceRequirements, SeccompProfile, SecretKeySelector, SecurityContext, TCPSocketAction, Volume, VolumeMount,
     },
-    apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
+    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
 
-use crate::resolve::{Resolved, SecretRef};
+use crate::resolve::{PodMetadata, Resolved, SecretRef};
 
 /// Mode of files from ConfigMaps that are only read.
 const READ_ONLY_FILE: i32 = 0o444;
+
+/// Metadata of a pod template: what a user adds, and over it what the operator reads and selects by.
+pub(super) fn metadata(
+    added: &PodMetadata,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+) -> ObjectMeta {
+    let over = |added: &BTreeMap<String, String>, ours: BTreeMap<String, String>| {
+        let mut all = added.clone();
+        all.extend(ours);
+        all
+    };
+    ObjectMeta {
+        labels: Some(over(&added.labels, labels)),
+        annotations: Some(over(&added.annotations, annotations)),
+        ..ObjectMeta::default()
+    }
+}
 
 /// Security of a pod whose processes run as `id`, which also owns its volumes.
 pub(super) fn security(id: i64) -> PodSecurityContext {

@@ -130,10 +130,18 @@ fn what_somebody_changes_or_deletes_is_put_right_and_nothing_else_is_touched() {
 fn what_others_add_to_our_objects_is_left_alone() {
     let desired = default();
     let mut live = settled(&desired);
-    change(&mut live, "Deployment", "backend-service", |object| {
-        object.data["spec"]["template"]["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"] = json!("now");
-        object.metadata.annotations.get_or_insert_default().insert("team".to_owned(), "a".to_owned());
-    });
+    for (kind, name) in [("Deployment", "backend-service"), ("StatefulSet", "kafka")] {
+        change(&mut live, kind, name, |object| {
+            let template = &mut object.data["spec"]["template"];
+            template["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"] = json!("now");
+            template["metadata"]["labels"]["sidecar.istio.io/inject"] = json!("true");
+            template["spec"]["containers"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!({"name": "istio-proxy", "image": "proxy"}));
+            object.metadata.annotations.get_or_insert_default().insert("team".to_owned(), "a".to_owned());
+        });
+    }
     assert!(plan(&desired, &live, &identity(), &open()).is_empty());
 }
 

@@ -6,8 +6,10 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use todo_crds::platform::{self as api, ScramMechanism};
 
 use super::{
-    CloudNativePg, ExternalKafka, Found, Kafka, KafkaAuth, KafkaMode, KafkaTls, ManagedStorage, Postgres, PostgresMode,
-    SaslMechanism, SecretRef, Settings, Storage, Strimzi, check, defaults, services::resources, validate::Checks,
+    CloudNativePg, ExternalKafka, Found, Kafka, KafkaAuth, KafkaMode, KafkaTls, ManagedStorage, PodMetadata, Postgres,
+    PostgresMode, SaslMechanism, SecretRef, Settings, Storage, Strimzi, check, defaults,
+    services::{pod_metadata, resources},
+    validate::Checks,
 };
 use crate::names;
 
@@ -67,6 +69,7 @@ fn kafka_mode(checks: &mut Checks, spec: &api::KafkaSpec, settings: &Settings) -
                 size: Quantity(defaults::STORAGE_SIZE.to_owned()),
                 class: None,
                 resources: defaults::kafka_resources(),
+                pod: PodMetadata::default(),
             },
         )),
     }
@@ -164,6 +167,7 @@ pub(super) fn postgres(
         size: Quantity(defaults::STORAGE_SIZE.to_owned()),
         class: None,
         resources: defaults::postgres_resources(),
+        pod: PodMetadata::default(),
     };
     Postgres {
         mode: PostgresMode::Embedded(storage(checks, "spec.postgres.embedded", spec.embedded.as_ref(), default)),
@@ -194,6 +198,7 @@ fn storage(checks: &mut Checks, path: &str, spec: Option<&api::EmbeddedSpec>, de
         size,
         class: volume.storage_class_name,
         resources: resources(checks, &format!("{path}.resources"), spec.resources.as_ref(), default.resources),
-        ..default
+        pod: pod_metadata(checks, path, spec.pod_annotations.clone(), spec.pod_labels.clone()),
+        image: default.image,
     }
 }

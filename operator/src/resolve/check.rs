@@ -83,6 +83,16 @@ pub(super) fn pod_annotation(name: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Label of a pod that is a user's to set.
+pub(super) fn pod_label(name: &str) -> Result<(), String> {
+    key(name)?;
+    let ours = ["app.kubernetes.io/", "dapr.io/", "todoplatform.dev/"];
+    if name == "app" || ours.iter().any(|prefix| name.starts_with(prefix)) {
+        return Err(format!("{name} is set by the operator; write other labels"));
+    }
+    Ok(())
+}
+
 /// What Dapr may put before each key of the state store.
 pub(super) fn key_prefix(text: &str) -> Result<(), String> {
     if text.is_empty() || text.contains("||") || text.contains(char::is_whitespace) {

@@ -28,6 +28,6 @@ pub use platform::{
 };
 pub use postgres::{CloudNativePg, Postgres, PostgresMode};
 pub use secret::{Maker, SecretKey, SecretRef, Sensitive, digest, short_hash};
-pub use services::{Scale, Service};
+pub use services::{PodMetadata, Scale, Service};
 pub use settings::{Found, GeneratedSecrets, Settings};
 pub use validate::{Violation, validate};

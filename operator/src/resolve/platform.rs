@@ -7,7 +7,7 @@ use k8s_openapi::{
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::OwnerReference},
 };
 
-use super::{Cidr, GeneratedSecrets, Kafka, Monitoring, Notifications, Postgres, SecretRef, Service};
+use super::{Cidr, GeneratedSecrets, Kafka, Monitoring, Notifications, PodMetadata, Postgres, SecretRef, Service};
 use crate::names::App;
 
 /// A platform with every default filled in and every choice made.
@@ -74,6 +74,8 @@ pub struct Storage {
     pub class: Option<String>,
     /// Resources of its container.
     pub resources: ResourceRequirements,
+    /// What a user adds to its pod.
+    pub pod: PodMetadata,
 }
 
 /// Volume of each of several servers that another operator runs.

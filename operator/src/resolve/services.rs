@@ -27,8 +27,8 @@ pub struct Service {
     pub resources: ResourceRequirements,
     /// What a user adds to the environment.
     pub env: BTreeMap<String, String>,
-    /// What a user adds to the pod's annotations.
-    pub pod_annotations: BTreeMap<String, String>,
+    /// What a user adds to its pods.
+    pub pod: PodMetadata,
     /// Nodes that it may run on.
     pub node_selector: BTreeMap<String, String>,
     /// Taints that it tolerates.
@@ -37,6 +37,15 @@ pub struct Service {
     pub affinity: Option<Affinity>,
     /// Priority class.
     pub priority_class: Option<String>,
+}
+
+/// What a user adds to pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodMetadata {
+    /// More annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// More labels.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// How many pods.
@@ -91,9 +100,6 @@ fn service(checks: &mut Checks, app: App, spec: api::ServiceSpec, settings: &Set
     if let Some(image) = &spec.image {
         checks.test(&format!("{path}.image"), check::image(image));
     }
-    for name in spec.pod_annotations.keys() {
-        checks.test(&format!("{path}.podAnnotations"), check::pod_annotation(name));
-    }
     for key in spec.node_selector.keys() {
         checks.test(&format!("{path}.nodeSelector"), check::key(key));
     }
@@ -110,12 +116,28 @@ fn service(checks: &mut Checks, app: App, spec: api::ServiceSpec, settings: &Set
         scale,
         resources,
         env: environment(checks, &path, spec.env),
-        pod_annotations: spec.pod_annotations,
+        pod: pod_metadata(checks, &path, spec.pod_annotations, spec.pod_labels),
         node_selector: spec.node_selector,
         tolerations: spec.tolerations,
         affinity: spec.affinity,
         priority_class: spec.priority_class_name,
     }
+}
+
+/// What a user adds to pods, but for what is the operator's.
+pub(super) fn pod_metadata(
+    checks: &mut Checks,
+    path: &str,
+    annotations: BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
+) -> PodMetadata {
+    for name in annotations.keys() {
+        checks.test(&format!("{path}.podAnnotations"), check::pod_annotation(name));
+    }
+    for name in labels.keys() {
+        checks.test(&format!("{path}.podLabels"), check::pod_label(name));
+    }
+    PodMetadata { annotations, labels }
 }
 
 fn scale(checks: &mut Checks, path: &str, app: App, spec: &api::ServiceSpec) -> Scale {

@@ -13,6 +13,8 @@ mod hash;
 #[cfg(test)]
 mod local;
 #[cfg(test)]
+mod mesh;
+#[cfg(test)]
 mod monitoring;
 #[cfg(test)]
 mod network;

@@ -150,6 +150,17 @@ const WRONG: &[(&str, &str, &str)] = &[
         "spec.services.backend.podAnnotations",
         "see spec.dapr for what can be chosen",
     ),
+    (
+        "{services: {frontend: {podLabels: {app.kubernetes.io/name: x}}}}",
+        "spec.services.frontend.podLabels",
+        "is set by the operator; write other labels",
+    ),
+    ("{kafka: {embedded: {podLabels: {app: x}}}}", "spec.kafka.embedded.podLabels", "app is set by the operator"),
+    (
+        "{postgres: {embedded: {podAnnotations: {todoplatform.dev/config-hash: x}}}}",
+        "spec.postgres.embedded.podAnnotations",
+        "is set by the operator",
+    ),
     ("{services: {backend: {image: ''}}}", "spec.services.backend.image", "is no image"),
     ("{imagePullSecrets: [{name: 'A B'}]}", "spec.imagePullSecrets[0].name", "is no name of an object"),
     ("{ingress: {host: 'todo..example'}}", "spec.ingress.host", "write for example todo.example.com"),

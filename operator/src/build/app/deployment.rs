@@ -8,7 +8,7 @@ use k8s_openapi::{
             TopologySpreadConstraint,
         },
     },
-    apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
+    apimachinery::pkg::util::intstr::IntOrString,
 };
 
 use super::env;
@@ -17,8 +17,8 @@ use crate::{
         dapr::{self, annotations::DRAIN_SECONDS},
         hash, owned,
         pod::{
-            Timing, container_security, http_probe, mount, pull_secrets, resources, scratch, security, some_list,
-            some_map,
+            Timing, container_security, http_probe, metadata, mount, pull_secrets, resources, scratch, security,
+            some_list, some_map,
         },
     },
     labels,
@@ -69,15 +69,10 @@ fn version_label(platform: &Resolved) -> String {
 
 fn template(platform: &Resolved, service: &Service) -> PodTemplateSpec {
     let app = service.app;
-    let mut annotations = service.pod_annotations.clone();
-    annotations.extend(dapr::annotations::build(platform, app));
+    let mut annotations = dapr::annotations::build(platform, app);
     annotations.extend(hash::of_app(platform, app));
     PodTemplateSpec {
-        metadata: Some(ObjectMeta {
-            labels: Some(labels::pod(&platform.name, app.id())),
-            annotations: Some(annotations),
-            ..ObjectMeta::default()
-        }),
+        metadata: Some(metadata(&service.pod, labels::pod(&platform.name, app.id()), annotations)),
         spec: Some(PodSpec {
             service_account_name: Some(app.id().to_owned()),
             // The sidecar reads Secrets with the pod's account.

@@ -1,11 +1,8 @@
 //! StatefulSet of embedded Kafka.
 
-use k8s_openapi::{
-    api::{
-        apps::v1::{StatefulSet, StatefulSetSpec},
-        core::v1::{Container, ContainerPort, EnvVar, PodSpec, PodTemplateSpec},
-    },
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+use k8s_openapi::api::{
+    apps::v1::{StatefulSet, StatefulSetSpec},
+    core::v1::{Container, ContainerPort, EnvVar, PodSpec, PodTemplateSpec},
 };
 use sha2::{Digest, Sha256};
 
@@ -14,7 +11,7 @@ use crate::{
     build::{
         hash, owned,
         pod::{
-            Timing, claim_volume, config_volume, container_security, env, env_secret, mount, mount_read_only,
+            Timing, claim_volume, config_volume, container_security, env, env_secret, metadata, mount, mount_read_only,
             pull_secrets, resources, scratch, security, tcp_probe, texts,
         },
     },
@@ -39,11 +36,11 @@ pub(super) fn build(platform: &Resolved, storage: &Storage) -> StatefulSet {
             selector: labels::label_selector(names::KAFKA),
             revision_history_limit: Some(5),
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(labels::pod(&platform.name, names::KAFKA)),
-                    annotations: Some(hash::of_embedded(platform, names::KAFKA, &config_map::data(platform))),
-                    ..ObjectMeta::default()
-                }),
+                metadata: Some(metadata(
+                    &storage.pod,
+                    labels::pod(&platform.name, names::KAFKA),
+                    hash::of_embedded(platform, names::KAFKA, &config_map::data(platform)),
+                )),
                 spec: Some(pod(platform, storage)),
             },
             ..StatefulSetSpec::default()

@@ -1,13 +1,8 @@
 //! StatefulSet of embedded PostgreSQL.
 
-use k8s_openapi::{
-    api::{
-        apps::v1::{StatefulSet, StatefulSetSpec},
-        core::v1::{
-            Container, ContainerPort, EnvVar, ExecAction, Lifecycle, LifecycleHandler, PodSpec, PodTemplateSpec,
-        },
-    },
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+use k8s_openapi::api::{
+    apps::v1::{StatefulSet, StatefulSetSpec},
+    core::v1::{Container, ContainerPort, EnvVar, ExecAction, Lifecycle, LifecycleHandler, PodSpec, PodTemplateSpec},
 };
 
 use super::config_map;
@@ -15,7 +10,7 @@ use crate::{
     build::{
         hash, owned,
         pod::{
-            Timing, claim_volume, config_volume, container_security, env, env_secret, exec_probe, mount,
+            Timing, claim_volume, config_volume, container_security, env, env_secret, exec_probe, metadata, mount,
             mount_read_only, pull_secrets, resources, scratch, security, texts,
         },
     },
@@ -43,11 +38,11 @@ pub(super) fn build(platform: &Resolved, storage: &Storage) -> StatefulSet {
             selector: labels::label_selector(names::POSTGRES),
             revision_history_limit: Some(5),
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(labels::pod(&platform.name, names::POSTGRES)),
-                    annotations: Some(hash::of_embedded(platform, names::POSTGRES, &config_map::data())),
-                    ..ObjectMeta::default()
-                }),
+                metadata: Some(metadata(
+                    &storage.pod,
+                    labels::pod(&platform.name, names::POSTGRES),
+                    hash::of_embedded(platform, names::POSTGRES, &config_map::data()),
+                )),
                 spec: Some(pod(platform, storage)),
             },
             ..StatefulSetSpec::default()

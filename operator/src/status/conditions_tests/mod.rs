@@ -2,6 +2,7 @@
 
 mod abnormal;
 mod managed;
+mod mesh;
 mod passes;
 
 use std::collections::BTreeSet;
