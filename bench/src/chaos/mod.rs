@@ -3,15 +3,16 @@
 mod outage;
 
 use std::{
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use todo_e2e::{
-    chaos::{self, Ground, history::Outcome},
+    chaos::{self, Ground, history::Outcome, webhooks},
     cluster::{Cluster, Settings},
-    harness::{Env, LocalPlatform, Namespace, Platform, until},
+    harness::{ChannelSink, Env, LocalPlatform, Namespace, Platform, until},
 };
 
 use crate::signals;
@@ -52,21 +53,27 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let env = Env::connect().await?;
     if arguments.outage > 0 {
-        on_platform(&env, async |platform| outage::run(&platform, arguments).await).await?;
+        on_platform(&env, json!({}), async |platform| outage::run(&platform, arguments).await).await?;
     }
     if arguments.rounds > 0 {
         println!("\nFaults, seed {seed}:");
-        let faults = async |platform| tell(&chaos::run(&Ground::cluster(platform), seed, arguments.rounds).await?);
-        Box::pin(on_platform(&env, faults)).await?;
+        let sink = ChannelSink::start(&env.cluster).await?;
+        let faults =
+            async |platform| tell(&chaos::run(&Ground::cluster(platform), &sink, seed, arguments.rounds).await?);
+        Box::pin(on_platform(&env, webhooks::spec(&sink), faults)).await?;
     }
     Ok(())
 }
 
 /// Does something with a platform of its own, which goes afterwards, also when the bench is to end before.
-async fn on_platform(env: &Env, work: impl AsyncFnOnce(Platform) -> anyhow::Result<()>) -> anyhow::Result<()> {
+async fn on_platform(
+    env: &Env,
+    spec: Value,
+    work: impl AsyncFnOnce(Platform) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let namespace = Namespace::create(env, "bench-chaos").await?;
     let result = signals::unless_ended(async {
-        let platform = Platform::apply(&namespace, "todo", json!({})).await?;
+        let platform = Platform::apply(&namespace, "todo", spec).await?;
         platform.ready().await?;
         work(platform).await
     })
@@ -83,7 +90,9 @@ pub(crate) async fn local(
     seed: u64,
     rounds: usize,
 ) -> anyhow::Result<chaos::Report> {
+    let sink = ChannelSink::start_at(Ipv4Addr::LOCALHOST, cluster.settings()).await?;
     let rendered = LocalPlatform::render(cluster).await?;
+    rendered.allow_webhooks(sink.about("http"))?;
     let mut platform = match programs {
         Some(programs) => rendered.start_with(programs).await?,
         None => rendered.start().await?,
@@ -96,7 +105,7 @@ pub(crate) async fn local(
     until("the API answers", LIMIT, async || Ok(Some(page.get("/api/tasks?user_id=chaos").await?.expect(200)?)))
         .await?;
     let ground = Ground::local(platform);
-    let report = chaos::run(&ground, seed, rounds).await;
+    let report = chaos::run(&ground, &sink, seed, rounds).await;
     if report.is_err() {
         eprintln!("{}", ground.dump().await);
     }
@@ -106,13 +115,14 @@ pub(crate) async fn local(
 fn tell(report: &chaos::Report) -> anyhow::Result<()> {
     let (history, facts) = (&report.history, &report.facts);
     println!(
-        "{} faults in {:.0?}: {} operations, {} acknowledged, {} unknown; {} events; drained {:.1?} after the last fault",
+        "{} faults in {:.0?}: {} operations, {} acknowledged, {} unknown; {} events, {} webhooks; drained {:.1?} after the last fault",
         report.faults,
         report.lasted,
         history.0.len(),
         history.count(Outcome::Acknowledged),
         history.count(Outcome::Unknown),
         facts.outbox.len(),
+        facts.received.len(),
         report.drained,
     );
     let violations = report.violations();

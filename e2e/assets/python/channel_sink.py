@@ -111,7 +111,11 @@ class Http(BaseHTTPRequestHandler):
             self.answer(200, json.dumps(RECEIVED).encode())
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
+        length = int(self.headers["content-length"])
+        body = self.rfile.read(length)
+        if len(body) < length:
+            # Who sent it is gone, and was told nothing.
+            return
         kind, _, name = self.path.strip("/").partition("/")
         if kind == "":
             kind, name = "ntfy", json.loads(body)["topic"]

@@ -10,8 +10,12 @@ use serde::Deserialize;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Ground, history::Foreign};
-use crate::harness::until;
+use super::{
+    Ground,
+    history::Foreign,
+    webhooks::{self, Delivery, Webhook},
+};
+use crate::harness::{ChannelSink, until};
 
 const TOPICS: [&str; 2] = ["task-events", "reminders"];
 /// Users whose data are looked at; the platform's own test events are not.
@@ -28,6 +32,10 @@ pub struct Facts {
     pub published: Vec<PublishedEvent>,
     /// How many notifications each task has.
     pub notifications: HashMap<Uuid, usize>,
+    /// What was to become of these outside of the platform.
+    pub deliveries: Vec<Delivery>,
+    /// What has come there, each time.
+    pub received: Vec<Webhook>,
     /// Tasks that a person was reminded of after they had been moved, at the time that they had before.
     pub stale: Vec<Uuid>,
     /// Events that are kept as dead letters.
@@ -135,7 +143,7 @@ impl Outbox {
     }
 }
 
-/// How much is not published, not consumed or not reminded of yet, and of the events of another publisher how many are
+/// How much is not published, not consumed, not reminded of or not sent out yet, and of the events of another publisher how many are
 /// neither handled nor kept as dead letters.
 pub async fn waiting(ground: &Ground, foreign: &Foreign) -> anyhow::Result<i64> {
     const COUNT: &str = "SELECT
@@ -143,6 +151,7 @@ pub async fn waiting(ground: &Ground, foreign: &Foreign) -> anyhow::Result<i64> 
             AND (published_at IS NULL OR NOT EXISTS (SELECT FROM inbox WHERE event_id = outbox.id::text)))
         + (SELECT count(*) FROM task_reminders JOIN tasks ON tasks.id = task_id
             WHERE user_id LIKE $1 AND claimed_at IS NULL AND remind_at <= now())
+        + (SELECT count(*) FROM deliveries WHERE user_id LIKE $1 AND state = 'waiting')
         + (SELECT count(*) FROM unnest($2::text[]) AS told (id)
             WHERE NOT EXISTS (SELECT FROM inbox WHERE event_id = told.id))
         + (SELECT count(*) FROM unnest($3::text[]) AS impossible (id)
@@ -154,12 +163,15 @@ pub async fn waiting(ground: &Ground, foreign: &Foreign) -> anyhow::Result<i64> 
 }
 
 /// Reads all of it. `outbox` is what earlier looks have shown.
-pub async fn read(ground: &Ground, mut outbox: Outbox) -> anyhow::Result<Facts> {
+pub async fn read(ground: &Ground, sink: &ChannelSink, mut outbox: Outbox) -> anyhow::Result<Facts> {
     const TASKS: &str = "SELECT id, title, version, completed_at IS NOT NULL AS completed,
             deleted_at IS NOT NULL AS deleted, undone, spawned_by
         FROM tasks WHERE user_id LIKE $1";
     const NOTIFICATIONS: &str = "SELECT task_id, count(*) FROM notifications
         WHERE user_id LIKE $1 AND task_id IS NOT NULL GROUP BY task_id";
+    const DELIVERIES: &str = "SELECT deliveries.id, task_id AS task, state
+        FROM deliveries JOIN notifications ON notifications.id = notification_id
+        WHERE deliveries.user_id LIKE $1 AND task_id IS NOT NULL";
     // A notification is as old as its transaction, and a change as old as its lock of the task. A deleted task keeps the
     // reminders that were on their way.
     const STALE: &str = "SELECT task_id FROM notifications JOIN tasks ON tasks.id = task_id
@@ -175,6 +187,7 @@ pub async fn read(ground: &Ground, mut outbox: Outbox) -> anyhow::Result<Facts> 
     let notifications: Vec<(Uuid, i64)> = sqlx::query_as(NOTIFICATIONS).bind(USERS).fetch_all(&mut database).await?;
     let notifications =
         notifications.into_iter().map(|(task, count)| (task, usize::try_from(count).unwrap_or_default()));
+    let deliveries = sqlx::query_as(DELIVERIES).bind(USERS).fetch_all(&mut database).await?;
     let stale = sqlx::query_scalar(STALE).bind(USERS).fetch_all(&mut database).await?;
     let dead: Vec<String> = sqlx::query_scalar(DEAD).fetch_all(&mut database).await?;
     let handled: Vec<String> = sqlx::query_scalar(HANDLED).fetch_all(&mut database).await?;
@@ -188,6 +201,9 @@ pub async fn read(ground: &Ground, mut outbox: Outbox) -> anyhow::Result<Facts> 
         outbox: outbox.events.into_values().collect(),
         published,
         notifications: notifications.collect(),
+        deliveries,
+        // After them: what is marked as sent has come before.
+        received: webhooks::received(sink).await?,
         stale,
         dead: ids(dead),
         handled: ids(handled),

@@ -1,6 +1,6 @@
 //! What clients asked for and what they were told.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use uuid::Uuid;
 
@@ -154,6 +154,16 @@ impl History {
     /// How many have an outcome.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.0.iter().filter(|operation| operation.outcome == outcome).count()
+    }
+
+    /// Tasks whose reminders may have been taken back, as they may have been moved or deleted.
+    pub fn taken_back(&self) -> BTreeSet<Uuid> {
+        let tasks = |operation: &Operation| match &operation.request {
+            Request::Move { task, .. } => vec![*task],
+            Request::Make { tasks, change: Change::Delete } => tasks.clone(),
+            _ => Vec::new(),
+        };
+        self.0.iter().flat_map(tasks).collect()
     }
 
     /// The events of another publisher that have to get through.

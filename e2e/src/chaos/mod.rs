@@ -11,6 +11,7 @@ pub mod history;
 pub mod nemesis;
 pub mod outage;
 pub mod verdict;
+pub mod webhooks;
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::until;
+use crate::harness::{ChannelSink, until};
 pub use facts::Facts;
 pub use ground::Ground;
 pub use history::History;
@@ -51,9 +52,10 @@ impl Report {
 }
 
 /// Puts a platform under load, lets every nemesis loose once in each round, in an order that the seed gives, and looks.
-pub async fn run(ground: &Ground, seed: u64, rounds: usize) -> anyhow::Result<Report> {
+/// Users may name the sink for webhooks there.
+pub async fn run(ground: &Ground, sink: &ChannelSink, seed: u64, rounds: usize) -> anyhow::Result<Report> {
     tokio::select! {
-        report = under_load(ground, seed, rounds) => report,
+        report = under_load(ground, sink, seed, rounds) => report,
         result = ground.keep_running() => {
             result?;
             anyhow::bail!("nobody looks after what has ended")
@@ -61,12 +63,15 @@ pub async fn run(ground: &Ground, seed: u64, rounds: usize) -> anyhow::Result<Re
     }
 }
 
-async fn under_load(ground: &Ground, seed: u64, rounds: usize) -> anyhow::Result<Report> {
+async fn under_load(ground: &Ground, sink: &ChannelSink, seed: u64, rounds: usize) -> anyhow::Result<Report> {
     let pace = ground.pace();
     let stop = CancellationToken::new();
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|number| tokio::spawn(clients::run(ground.clone(), format!("chaos-{number}"), stop.clone())))
-        .collect();
+    let users: Vec<_> = (0..CLIENTS).map(|number| format!("chaos-{number}")).collect();
+    for user in &users {
+        webhooks::add(ground, sink, user).await?;
+    }
+    let clients: Vec<_> =
+        users.into_iter().map(|user| tokio::spawn(clients::run(ground.clone(), user, stop.clone()))).collect();
     let (begun, mut outbox) = (Instant::now(), facts::Outbox::begin());
     let result = faults(ground, seed, rounds, &mut outbox).await;
     let lasted = begun.elapsed();
@@ -87,7 +92,7 @@ async fn under_load(ground: &Ground, seed: u64, rounds: usize) -> anyhow::Result
     let waiting = if is_drained { 0 } else { facts::waiting(ground, &foreign).await? };
     // Nothing waits; what was delivered twice has had its time to do harm.
     sleep(pace.calm).await;
-    let facts = Facts { waiting, ..facts::read(ground, outbox).await? };
+    let facts = Facts { waiting, ..facts::read(ground, sink, outbox).await? };
     Ok(Report { history, facts, drained, faults, lasted })
 }
 

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::{
     facts::{Facts, PublishedEvent, StoredTask},
-    history::{Aspect, Change, History, Outcome, Request},
+    history::{Aspect, History, Outcome, Request},
+    webhooks,
 };
 
 /// Something that must not be.
@@ -33,6 +34,8 @@ pub enum Violation {
     NoEffect(String),
     /// An event took effect more than once.
     DoubleEffect(String),
+    /// What counts as sent was never accepted by whom it was sent to.
+    Unreceived(String),
     /// An event took effect though what it tells of had been changed before.
     Stale(String),
     /// An event that cannot be handled is not kept.
@@ -58,6 +61,7 @@ impl Violation {
             Self::Dropped(which) => ("acknowledged to the broker and not handled", which),
             Self::NoEffect(which) => ("without effect", which),
             Self::DoubleEffect(which) => ("with effect more than once", which),
+            Self::Unreceived(which) => ("sent and not received", which),
             Self::Stale(which) => ("with effect though it was out of date", which),
             Self::Forgotten(which) => ("neither handled nor kept as a dead letter", which),
             Self::Waiting(which) => ("not through in time", which),
@@ -79,6 +83,7 @@ pub fn violations(history: &History, facts: &Facts) -> Vec<Violation> {
     creates(history, facts, &mut found);
     states(history, facts, &mut found);
     effects(history, facts, &mut found);
+    webhooks::judge(history, facts, &mut found);
     publication(history, facts, &mut found);
     order(facts, &mut found);
     consumption(facts, &mut found);
@@ -241,12 +246,10 @@ struct Expected<'a> {
 
 impl<'a> Expected<'a> {
     fn of(history: &'a History) -> Self {
-        let mut expected = Self::default();
+        let mut expected = Self { taken_back: history.taken_back(), ..Self::default() };
         for operation in &history.0 {
             match &operation.request {
                 Request::Create { title, reminded: true } => drop(expected.reminded.insert(title)),
-                Request::Move { task, .. } => drop(expected.taken_back.insert(*task)),
-                Request::Make { tasks, change: Change::Delete } => expected.taken_back.extend(tasks),
                 Request::Tell { task, .. } => {
                     expected.may_be_told.insert(*task);
                     if operation.outcome == Outcome::Acknowledged {

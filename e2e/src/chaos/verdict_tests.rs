@@ -3,7 +3,8 @@ use std::collections::HashSet;
 use super::*;
 use crate::chaos::{
     facts::{PublishedEvent, StoredEvent},
-    history::Operation,
+    history::{Change, Operation},
+    webhooks::{Delivery, Webhook},
 };
 
 const CREATED: Uuid = Uuid::from_u128(1);
@@ -19,6 +20,9 @@ const NEXT: Uuid = Uuid::from_u128(11);
 const REMINDER: Uuid = Uuid::from_u128(12);
 const OF_OTHERS: Uuid = Uuid::from_u128(14);
 
+const SENT: Uuid = Uuid::from_u128(20);
+const SENT_FOR_OTHERS: Uuid = Uuid::from_u128(21);
+
 fn task(id: Uuid, title: &str, version: i64, spawned_by: Option<Uuid>) -> StoredTask {
     let title = title.to_owned();
     StoredTask { id, title, version, completed: version > 1, deleted: false, undone: false, spawned_by }
@@ -26,6 +30,14 @@ fn task(id: Uuid, title: &str, version: i64, spawned_by: Option<Uuid>) -> Stored
 
 fn event(id: Uuid, sequence: i64, task: Uuid) -> StoredEvent {
     StoredEvent { id, sequence, topic: "task-events".to_owned(), task, reminder: None }
+}
+
+fn delivery(id: Uuid, task: Uuid) -> Delivery {
+    Delivery { id, task, state: "sent".to_owned() }
+}
+
+fn webhook(id: Uuid, task: Uuid) -> Webhook {
+    Webhook { id, task }
 }
 
 fn make(tasks: &[Uuid], change: Change) -> Request {
@@ -69,6 +81,8 @@ fn right() -> (History, Facts) {
         outbox,
         published,
         notifications: HashMap::from([(REMINDER, 1), (OF_OTHERS, 1)]),
+        deliveries: vec![delivery(SENT, REMINDER), delivery(SENT_FOR_OTHERS, OF_OTHERS)],
+        received: vec![webhook(SENT, REMINDER), webhook(SENT_FOR_OTHERS, OF_OTHERS)],
         dead: HashSet::from([IMPOSSIBLE]),
         handled: HashSet::from([CREATED, COMPLETED, SPAWNED, REMINDED, TOLD]),
         acknowledged: HashMap::from([(("task-events".to_owned(), 0), 6)]),
@@ -83,6 +97,8 @@ fn a_run_in_which_all_went_well_has_no_violation() {
     assert_eq!(violations(&history, &facts), []);
     // At least once: the same event again is no mistake of the publisher.
     facts.published.push(facts.published[0].clone());
+    // Nor is the same webhook.
+    facts.received.push(facts.received[0].clone());
     assert_eq!(violations(&history, &facts), []);
 }
 
@@ -239,6 +255,56 @@ fn each_way_to_go_wrong_with_reminders_and_events_of_others_is_found() {
         ),
     ];
     found_each(wrong);
+}
+
+#[test]
+fn each_way_in_which_a_webhook_goes_wrong_is_found() {
+    let wrong: [Wrong; 6] = [
+        (
+            "marked as sent before it was accepted",
+            |_, facts| facts.received.retain(|webhook| webhook.id != SENT),
+            |found| matches!(found, Violation::Unreceived(_)),
+        ),
+        (
+            "another id with each attempt",
+            |_, facts| facts.received.push(webhook(Uuid::from_u128(22), REMINDER)),
+            |found| matches!(found, Violation::DoubleEffect(_)),
+        ),
+        (
+            "an id that belongs to no delivery",
+            |_, facts| facts.deliveries[0].id = Uuid::from_u128(22),
+            |found| matches!(found, Violation::Unfounded(_)),
+        ),
+        (
+            "a notification that was stored without its delivery",
+            |_, facts| facts.deliveries.truncate(1),
+            |found| matches!(found, Violation::NoEffect(_)),
+        ),
+        (
+            "a delivery that was given up",
+            |_, facts| facts.deliveries[0].state = "failed".to_owned(),
+            |found| matches!(found, Violation::NoEffect(_)),
+        ),
+        (
+            "a delivery that was cancelled though its task is as it was",
+            |_, facts| facts.deliveries[0].state = "cancelled".to_owned(),
+            |found| matches!(found, Violation::NoEffect(_)),
+        ),
+    ];
+    found_each(wrong);
+}
+
+#[test]
+fn a_webhook_of_a_task_that_was_moved_may_be_cancelled_and_may_have_come_before_but_not_under_two_ids() {
+    let (mut history, mut facts) = right();
+    history.note(Request::Move { task: REMINDER, version: None }, Outcome::Unknown);
+    facts.deliveries[0].state = "cancelled".to_owned();
+    assert_eq!(violations(&history, &facts), []);
+    facts.deliveries.remove(0);
+    facts.notifications.remove(&REMINDER);
+    assert_eq!(violations(&history, &facts), []);
+    facts.received.push(webhook(Uuid::from_u128(22), REMINDER));
+    assert!(matches!(violations(&history, &facts)[..], [Violation::DoubleEffect(_)]));
 }
 
 #[test]

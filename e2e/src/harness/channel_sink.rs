@@ -1,6 +1,6 @@
 //! The other side of notification channels, beside the cluster: `assets/python/channel_sink.py`.
 
-use std::process::Stdio;
+use std::{net::Ipv4Addr, process::Stdio};
 
 use anyhow::Context;
 use serde_json::Value;
@@ -23,8 +23,13 @@ pub struct ChannelSink {
 impl ChannelSink {
     /// Starts one where pods, and nobody outside of this machine, can reach it.
     pub async fn start(cluster: &Cluster) -> anyhow::Result<Self> {
-        let address = machine::seen_by_pods(cluster).await?.to_string();
-        let python = Python::with(cluster.settings(), python::CHANNEL_SINK).await?;
+        Self::start_at(machine::seen_by_pods(cluster).await?, cluster.settings()).await
+    }
+
+    /// Starts one at this address of this machine.
+    pub async fn start_at(address: Ipv4Addr, settings: &Settings) -> anyhow::Result<Self> {
+        let address = address.to_string();
+        let python = Python::with(settings, python::CHANNEL_SINK).await?;
         let mut process = Command::new(python.program())
             .arg(Settings::assets().join("python/channel_sink.py"))
             .arg(&address)

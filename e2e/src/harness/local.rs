@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::Write as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -123,6 +124,12 @@ impl Rendered {
         let secrets: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path)?)?;
         let url = secrets.pointer("/postgres-connection/connection-string").and_then(serde_json::Value::as_str);
         Ok(url.context("secrets.json has no connection string")?.to_owned())
+    }
+
+    /// Lets users name this port of this machine for webhooks, which no platform on a cluster does.
+    pub fn allow_webhooks(&self, port: &serde_json::Value) -> anyhow::Result<()> {
+        let mut file = std::fs::OpenOptions::new().append(true).open(self.path().join("app.env"))?;
+        Ok(write!(file, "WEBHOOK_ADDRESSES=loopback\nWEBHOOK_PORTS={port}\n")?)
     }
 
     /// Does what its README says, with the services as they were built for images.

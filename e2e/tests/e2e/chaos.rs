@@ -1,22 +1,22 @@
 //! The system while its parts are killed, frozen and cut off, each once. `cargo xtask bench chaos` does it for longer.
 
-use serde_json::json;
 use todo_e2e::{
-    chaos::{self, Ground, history::Outcome},
-    harness::{Namespace, Platform},
+    chaos::{self, Ground, history::Outcome, webhooks},
+    harness::{ChannelSink, Namespace, Platform},
 };
 
 #[tokio::test]
 async fn nothing_is_lost_and_nothing_happens_twice_whatever_part_fails() {
     Namespace::with("chaos", async |namespace| {
-        let platform = Platform::apply(&namespace, "todo", json!({})).await?;
+        let sink = ChannelSink::start(&namespace.env.cluster).await?;
+        let platform = Platform::apply(&namespace, "todo", webhooks::spec(&sink)).await?;
         platform.ready().await?;
         let seed = match std::env::var("CHAOS_SEED") {
             Ok(text) => text.parse()?,
             Err(_) => uuid::Uuid::new_v4().as_u64_pair().0,
         };
         eprintln!("CHAOS_SEED={seed}");
-        let report = chaos::run(&Ground::cluster(platform), seed, 1).await?;
+        let report = chaos::run(&Ground::cluster(platform), &sink, seed, 1).await?;
         let acknowledged = report.history.count(Outcome::Acknowledged);
         let (operations, events) = (report.history.0.len(), report.facts.outbox.len());
         eprintln!("{acknowledged} of {operations} operations acknowledged, {events} events, CHAOS_SEED={seed}");
@@ -25,6 +25,7 @@ async fn nothing_is_lost_and_nothing_happens_twice_whatever_part_fails() {
         // Without load nothing would have been shown.
         anyhow::ensure!(acknowledged > 100, "only {acknowledged} operations were acknowledged");
         anyhow::ensure!(!report.facts.notifications.is_empty(), "no reminder was delivered");
+        anyhow::ensure!(!report.facts.received.is_empty(), "no webhook came");
         Ok(())
     })
     .await;

@@ -61,7 +61,8 @@ impl Ground {
         };
         match self {
             Self::Cluster(_) => seconds(6, 9, 10, 180),
-            Self::Local(_) => seconds(2, 4, 18, 60),
+            // Longer than the minute for which a service that is gone keeps others from what it was sending.
+            Self::Local(_) => seconds(2, 4, 18, 120),
         }
     }
 
