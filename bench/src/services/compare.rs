@@ -114,7 +114,7 @@ impl Side {
 pub(super) fn row(what: &str, way: Way, ours: &Side, theirs: &Side) -> String {
     let of = |figure: fn(&Turn) -> f64| (ours.median(figure), theirs.median(figure));
     let (rate, peer_rate) = of(|turn| turn.figures.rate);
-    let cost = |figure| {
+    let cost = |figure: fn(&Turn) -> f64| {
         let (cost, peer_cost) = of(figure);
         format!("{cost:.3} | {peer_cost:.3} | {:.1}", peer_cost / cost)
     };
