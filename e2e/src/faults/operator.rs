@@ -23,6 +23,8 @@ use crate::{
     proxy::{Kill, Proxy},
 };
 
+/// The operator's program.
+const PROGRAM: &str = "todo-operator";
 /// How long a kubelet would wait at least before it starts a container anew.
 const RESTART: Duration = Duration::from_millis(200);
 /// How long a clean stop may take.
@@ -53,6 +55,8 @@ pub struct Options {
     pub collector: Option<String>,
     /// Namespace of its Lease; its own if absent, or `default` if it has all.
     pub lease_namespace: Option<String>,
+    /// Name of another program that is the operator; it is beside the one that runs.
+    pub program: Option<&'static str>,
     /// Port of loopback at which it tells of its health; any that is free if absent.
     pub management: Option<u16>,
 }
@@ -95,7 +99,8 @@ impl Operator {
         std::fs::write(&kubeconfig, text.to_string())?;
         let log = folder.join(format!("{place}-{identity}.log"));
         let (namespace, identity) = (namespace.map(str::to_owned), identity.to_owned());
-        let start = Start { program: program()?, kubeconfig, namespace, identity, options, log: log.clone() };
+        let program = beside(options.program.unwrap_or(PROGRAM))?;
+        let start = Start { program, kubeconfig, namespace, identity, options, log: log.clone() };
         let kills = proxy.take_kills().context("a proxy has one operator")?;
         let (ends, receiver) = mpsc::channel(1);
         let starts = Arc::new(AtomicUsize::new(0));
@@ -123,6 +128,12 @@ impl Operator {
         self.ends.send(End::Stopped(done)).await?;
         anyhow::ensure!(is_done.await?, "it did not end well within {STOP:?}");
         Ok(())
+    }
+
+    /// How many lines that it wrote have these words.
+    pub fn lines_with(&self, words: &str) -> usize {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        text.lines().filter(|line| line.contains(words)).count()
     }
 
     /// The last lines that it wrote.
@@ -213,9 +224,13 @@ async fn terminate(child: &mut Child, kills: &mut mpsc::Receiver<Kill>) -> bool 
 /// # Errors
 /// If it is not built.
 pub fn program() -> anyhow::Result<PathBuf> {
+    beside(PROGRAM)
+}
+
+fn beside(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let found = own.ancestors().skip(1).take(2).map(|folder| folder.join("todo-operator")).find(|path| path.is_file());
-    found.context(
-        "the operator is not built: `cargo build --package todo-operator` does it, `cargo xtask test faults` too",
-    )
+    let found = own.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.with_context(|| {
+        format!("{name} is not built: `cargo build --workspace --bins` does it; `cargo xtask test faults` builds the operator")
+    })
 }
