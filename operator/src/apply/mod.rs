@@ -3,6 +3,7 @@
 
 pub mod fights;
 mod lanes;
+mod order;
 mod settle;
 pub mod ssa;
 mod tls;
@@ -14,17 +15,18 @@ use kube::core::DynamicObject;
 use tracing::{Instrument, debug, warn};
 
 use crate::{
-    build::Wave,
     class::{Class, bounded, is_namespace_leaving},
     plan::{
         Action, Foreign, Held, Hold, Identity, Key, Plan, Removal, Standing, Step,
         diff::{applied_hash, in_order},
+        gate::unread,
         ownership::{FieldConflict, field_conflicts, standing},
     },
     runtime::{metrics, traces},
 };
 pub use fights::{Dispute, Fights};
 pub use lanes::Lanes;
+use order::{Onward, after, turn, waits};
 pub use ssa::{WriteError, Writer};
 
 /// Writes of one platform at the same time.
@@ -34,9 +36,6 @@ const MESSAGE: usize = 512;
 
 /// Why an object is left alone after a fight.
 const TRUCE: &str = "somebody changes or deletes it again and again";
-
-/// What a new service waits for.
-const WAITS: &str = "what its sidecar reads when it starts is not there yet";
 
 /// What became of a plan.
 #[derive(Clone, Debug, Default)]
@@ -84,17 +83,6 @@ enum Outcome {
     Conflict(Vec<FieldConflict>, Box<DynamicObject>),
 }
 
-/// What may be done after a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Onward {
-    /// Everything.
-    All,
-    /// What changes an object that exists. Nothing new is begun.
-    Changes,
-    /// Nothing, as it needs what could not be written.
-    Nothing,
-}
-
 /// Carries out `plan`.
 pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mut Fights) -> Applied {
     let mut applied = Applied { held: plan.held, foreign: plan.foreign, ..Applied::default() };
@@ -109,8 +97,14 @@ pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mu
         if onward == Onward::Nothing {
             break;
         }
-        let (due, waiting): (Vec<_>, Vec<_>) = wave.iter().partition(|step| onward == Onward::All || exists(step));
-        applied.held.extend(waiting.into_iter().map(|step| held(step, Hold::Turn, WAITS)));
+        let unread = unread(&applied.held, wave[0].wave).cloned();
+        let mut due = Vec::new();
+        for step in wave {
+            match waits(step, onward, unread.as_ref()) {
+                Some(why) => applied.held.push(held(step, Hold::Turn, &why)),
+                None => due.push(step),
+            }
+        }
         let (now, truces) = (Instant::now(), &*fights);
         let calls = due.into_iter().map(|step| async move {
             if truces.is_truce(&step.key, now) {
@@ -176,38 +170,6 @@ fn is_as_written(step: &Step, fights: &Fights) -> bool {
         }
         Action::Create(_) | Action::Relabel(_) => false,
     }
-}
-
-/// Whether a step changes what is there already.
-const fn exists(step: &Step) -> bool {
-    match &step.action {
-        Action::Apply { uid, .. } => uid.is_some(),
-        Action::Create(_) => false,
-        Action::Relabel(_) => true,
-    }
-}
-
-/// What a step leaves to the waves after it.
-fn after(step: &Step, outcome: &Outcome) -> Onward {
-    match outcome {
-        // A volume serves as it is, even if it cannot grow, and so does a Secret with the labels that it has. All else has to
-        // be as later waves expect it: a pod that started with an old setting would bear the hash of the new one, and never
-        // be restarted for it.
-        Outcome::Failed(_) if matches!(step.key.kind.as_str(), "PersistentVolumeClaim" | "Secret") && exists(step) => {
-            Onward::All
-        }
-        Outcome::Failed(_) => Onward::Nothing,
-        // A sidecar reads these when it starts.
-        Outcome::Held(..) if step.wave == Wave::Dapr && !exists(step) => Onward::Changes,
-        Outcome::Held(..) | Outcome::Written(_) | Outcome::InOrder | Outcome::Foreign(_) | Outcome::Conflict(..) => {
-            Onward::All
-        }
-    }
-}
-
-/// When a step is done. The API server refuses a `RoleBinding` to a Role that is not there yet.
-fn turn(step: &Step) -> (Wave, bool) {
-    (step.wave, step.key.kind == "RoleBinding")
 }
 
 impl Applied {
@@ -344,8 +306,9 @@ mod tests {
     use kube::core::ApiResource;
 
     use super::*;
+    use crate::build::Wave;
 
-    fn step(wave: Wave, kind: &str, uid: Option<&str>) -> Step {
+    pub(super) fn step(wave: Wave, kind: &str, uid: Option<&str>) -> Step {
         let resource = ApiResource {
             group: String::new(),
             version: "v1".to_owned(),
@@ -354,9 +317,28 @@ mod tests {
             plural: String::new(),
         };
         let body = Box::new(DynamicObject::new("x", &resource));
-        let action =
-            Action::Apply { body, uid: uid.map(str::to_owned), version: None, hand_over: None, takes_over: false };
+        let action = Action::Apply {
+            body,
+            uid: uid.map(str::to_owned),
+            version: None,
+            hand_over: None,
+            takes_over: false,
+            reads_anew: false,
+        };
         Step { wave, key: Key { kind: kind.to_owned(), name: "x".to_owned() }, resource, action }
+    }
+
+    #[test]
+    fn pods_read_what_comes_before_them_and_of_that_only_some() {
+        for (wave, kind, of, expected) in [
+            (Wave::Dapr, "Component", Wave::Workload, true),
+            (Wave::Identity, "ConfigMap", Wave::Infrastructure, true),
+            (Wave::Dapr, "Component", Wave::Dapr, false),
+            (Wave::Identity, "Role", Wave::Workload, false),
+        ] {
+            let held = vec![held(&step(wave, kind, None), Hold::Truce, "")];
+            assert_eq!(unread(&held, of).is_some(), expected, "{kind} and {of:?}");
+        }
     }
 
     #[test]
@@ -376,24 +358,6 @@ mod tests {
             (foreign, "HTTPRoute", false),
         ] {
             assert_eq!(applied.replaces(&key(old)), expected, "{old} with {applied:?}");
-        }
-    }
-
-    #[test]
-    fn later_waves_wait_for_what_they_need_and_for_nothing_else() {
-        const CLAIM: &str = "PersistentVolumeClaim";
-        let failed = || Outcome::Failed(WriteError::Deadline);
-        let held = || Outcome::Held(Hold::Truce, String::new());
-        for (wave, kind, uid, outcome, expected) in [
-            (Wave::Identity, CLAIM, Some("uid"), failed(), Onward::All),
-            (Wave::Identity, CLAIM, None, failed(), Onward::Nothing),
-            (Wave::Identity, "ConfigMap", Some("uid"), failed(), Onward::Nothing),
-            (Wave::Dapr, "Component", None, held(), Onward::Changes),
-            (Wave::Dapr, "Component", Some("uid"), held(), Onward::All),
-            (Wave::Identity, "Service", None, held(), Onward::All),
-            (Wave::Dapr, "Component", None, Outcome::Written(None), Onward::All),
-        ] {
-            assert_eq!(after(&step(wave, kind, uid), &outcome), expected, "{kind} {uid:?}");
         }
     }
 }

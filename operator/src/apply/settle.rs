@@ -64,7 +64,8 @@ mod tests {
         let resource = ApiResource::erase::<Deployment>(&());
         let accused = |takes_over| {
             let body = Box::new(DynamicObject::new("x", &resource));
-            let action = Action::Apply { body, uid: None, version: None, hand_over: None, takes_over };
+            let action =
+                Action::Apply { body, uid: None, version: None, hand_over: None, takes_over, reads_anew: false };
             let key = Key { kind: "Deployment".to_owned(), name: "x".to_owned() };
             let step = Step { wave: Wave::Workload, key, resource: resource.clone(), action };
             let conflict =

@@ -56,7 +56,7 @@ impl Context {
             return Written::Nothing;
         }
         let (plan, news) = planned(platform, &inputs, &identity);
-        if dereferenced.is_remembered() && plan.begins_pods(live) {
+        if dereferenced.is_remembered() && plan.begins_pods() {
             memory.secrets.expire();
             return Written::ReadFirst;
         }

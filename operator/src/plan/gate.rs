@@ -1,20 +1,36 @@
 //! What is not made before something else is there. Only for what does not exist yet: what runs is never taken down
 //! because something that it once needed has vanished.
 
-use super::{Gates, Plan};
+use super::{Gates, Held, Plan};
 use crate::{
     build::{Object, Wave},
     dereference::cluster::DAPR_KINDS,
 };
+
+/// Whether nothing of later waves is made while an object is not there: a pod must not start with a Secret that goes, without
+/// what it or its sidecar reads then, nor without the policies and accounts that bound what it may do.
+pub fn bounds(wave: Wave, kind: &str) -> bool {
+    match wave {
+        Wave::Identity => !matches!(kind, "PersistentVolumeClaim" | "PodDisruptionBudget"),
+        Wave::Dapr => true,
+        Wave::Infrastructure | Wave::Workload => false,
+    }
+}
+
+/// What is not as the pods of a wave should read it, which they do when they start and never again.
+pub fn unread(held: &[Held], wave: Wave) -> Option<&Held> {
+    let is_read = |kind: &str| kind == "ConfigMap" || DAPR_KINDS.contains(&kind);
+    held.iter().find(|held| held.wave < wave && is_read(&held.key.kind))
+}
 
 /// Why an object may not be made yet.
 pub(super) fn closed(object: &Object, gates: &Gates, plan: &Plan) -> Option<String> {
     if let Some(foreign) = plan.foreign.iter().find(|foreign| foreign.wave < object.wave) {
         return Some(format!("{} is not the operator's", foreign.key));
     }
-    // A pod must not start with a Secret that goes, nor without the policies and accounts that bound what it may do.
-    if let Some(held) = plan.held.iter().find(|held| held.wave == Wave::Identity && object.wave > Wave::Identity) {
-        return Some(format!("{}: {}", held.key, held.reason));
+    let mut first = plan.held.iter().filter(|held| held.wave == Wave::Identity && object.wave > Wave::Identity);
+    if let Some(held) = first.find(|held| bounds(held.wave, &held.key.kind) || is_volume_of(object, held)) {
+        return Some(held.to_string());
     }
     match object.resource.kind.as_str() {
         // One missing Secret stops every sidecar that has the component in scope.
@@ -23,6 +39,13 @@ pub(super) fn closed(object: &Object, gates: &Gates, plan: &Plan) -> Option<Stri
         "Deployment" if object.wave == Wave::Workload => services_closed(gates, plan),
         _ => None,
     }
+}
+
+/// Whether the pod of an object would have this volume, which goes only once no pod has it.
+fn is_volume_of(object: &Object, held: &Held) -> bool {
+    object.resource.kind == "StatefulSet"
+        && held.key.kind == "PersistentVolumeClaim"
+        && held.key.name == format!("data-{}-0", object.name())
 }
 
 fn missing(user: &str, gates: &Gates) -> Option<String> {
@@ -39,7 +62,7 @@ fn services_closed(gates: &Gates, plan: &Plan) -> Option<String> {
     }
     // A sidecar reads them when it starts, and some of them never again.
     if let Some(held) = plan.held.iter().find(|held| DAPR_KINDS.contains(&held.key.kind.as_str())) {
-        return Some(format!("{}: {}", held.key, held.reason));
+        return Some(held.to_string());
     }
     (!gates.infrastructure_ready).then(|| "Kafka and PostgreSQL are not ready".to_owned())
 }

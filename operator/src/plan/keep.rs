@@ -31,6 +31,13 @@ fn pods(body: &mut DynamicObject, current: &DynamicObject) {
     }
 }
 
+/// Whether pods that `body` makes bear another digest of what they read than those of `current`.
+pub(super) fn reads_anew(body: &DynamicObject, current: Option<&DynamicObject>) -> bool {
+    let path = config_hash();
+    let wanted = body.data.pointer(&path);
+    wanted.is_some() && wanted != current.and_then(|current| current.data.pointer(&path))
+}
+
 /// Where a workload has the digest of what its pods read, as a JSON pointer.
 pub(super) fn config_hash() -> String {
     format!("/spec/template/metadata/annotations/{}", names::config_hash_annotation().replace('/', "~1"))

@@ -4,7 +4,7 @@
 //! restart of the operator nor a second pass writes anything, and whatever somebody changed is seen.
 
 pub mod diff;
-mod gate;
+pub mod gate;
 mod keep;
 pub mod ownership;
 mod pods;
@@ -160,6 +160,8 @@ pub enum Action {
         hand_over: Option<i32>,
         /// Whether the number of pods was left to an autoscaler until now, and is ours from now on.
         takes_over: bool,
+        /// Whether it makes pods that bear the digest of what they read, which those that run do not.
+        reads_anew: bool,
     },
     /// Creation of what is never overwritten.
     Create(Box<DynamicObject>),
@@ -178,6 +180,12 @@ pub struct Held {
     pub hold: Hold,
     /// What it waits for, in words.
     pub reason: String,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.reason)
+    }
 }
 
 /// What kind of thing an object waits for.
@@ -253,6 +261,7 @@ fn plan_apply(plan: &mut Plan, object: &Object, live: &Live, identity: &Identity
     let action = Action::Apply {
         hand_over: current.and_then(|current| hand_over(&body, current)),
         takes_over: current.is_some_and(|current| is_autoscaled(current) && !is_autoscaled(&body)),
+        reads_anew: keep::reads_anew(&body, current.map(|current| &**current)),
         uid: current.and_then(|current| current.metadata.uid.clone()),
         version: current.and_then(|current| current.metadata.resource_version.clone()),
         body: Box::new(body),

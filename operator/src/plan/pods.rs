@@ -1,23 +1,19 @@
 //! Whether a plan has pods begin, which read Secrets then. Pure.
 
-use super::{Action, Live, Plan, keep::config_hash};
+use super::{Action, Plan, gate::unread};
 
 impl Plan {
-    /// Whether it has pods begin, or begin anew, with other Secrets or settings than those of `live`.
-    pub fn begins_pods(&self, live: &Live) -> bool {
-        let path = config_hash();
+    /// Whether it has pods begin, or begin anew, with other Secrets or settings than those that run, now and not only when
+    /// what they read is written.
+    pub fn begins_pods(&self) -> bool {
         self.steps.iter().any(|step| {
-            let Action::Apply { body, .. } = &step.action else { return false };
-            let running = live.objects.get(&step.key).and_then(|current| current.data.pointer(&path));
-            body.data.pointer(&path).is_some_and(|wanted| Some(wanted) != running)
+            matches!(step.action, Action::Apply { reads_anew: true, .. }) && unread(&self.held, step.wave).is_none()
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use kube::core::{ApiResource, DynamicObject};
     use serde_json::json;
 
@@ -25,7 +21,7 @@ mod tests {
     use crate::{
         build::Wave,
         names::config_hash_annotation,
-        plan::{Key, Step},
+        plan::{Held, Hold, Key, Step, keep::reads_anew},
     };
 
     fn deployment(hash: &str, replicas: i32) -> DynamicObject {
@@ -43,21 +39,28 @@ mod tests {
         Key { kind: "Deployment".to_owned(), name: "app".to_owned() }
     }
 
-    fn plan(body: DynamicObject) -> Plan {
+    fn plan(body: DynamicObject, current: Option<&DynamicObject>) -> Plan {
+        let reads_anew = reads_anew(&body, current);
         let body = Box::new(body);
-        let action = Action::Apply { body, uid: None, version: None, hand_over: None, takes_over: false };
+        let action = Action::Apply { body, uid: None, version: None, hand_over: None, takes_over: false, reads_anew };
         let step = Step { wave: Wave::Workload, key: key(), resource: resource(), action };
         Plan { steps: vec![step], ..Plan::default() }
     }
 
     #[test]
     fn pods_begin_where_none_are_and_where_those_that_are_have_read_something_else() {
-        let none = Live::default();
-        let some = Live { objects: [(key(), Arc::new(deployment("one", 1)))].into(), ..Live::default() };
-        assert!(plan(deployment("one", 1)).begins_pods(&none));
-        assert!(plan(deployment("another", 1)).begins_pods(&some));
-        assert!(!plan(deployment("one", 2)).begins_pods(&some), "more of the same need nothing that is new");
-        assert!(!plan(DynamicObject::new("app", &resource())).begins_pods(&none), "it has no pods");
-        assert!(!Plan::default().begins_pods(&none));
+        let some = deployment("one", 1);
+        assert!(plan(deployment("one", 1), None).begins_pods());
+        assert!(plan(deployment("another", 1), Some(&some)).begins_pods());
+        assert!(!plan(deployment("one", 2), Some(&some)).begins_pods(), "more of the same need nothing that is new");
+        assert!(!plan(DynamicObject::new("app", &resource()), None).begins_pods(), "it has no pods");
+        assert!(!Plan::default().begins_pods());
+    }
+
+    #[test]
+    fn no_pods_begin_while_what_they_read_is_not_written() {
+        let key = Key { kind: "Component".to_owned(), name: "statestore".to_owned() };
+        let held = vec![Held { key, wave: Wave::Dapr, hold: Hold::Leaving, reason: String::new() }];
+        assert!(!Plan { held, ..plan(deployment("one", 1), None) }.begins_pods());
     }
 }

@@ -1,5 +1,7 @@
 //! A plan for the default platform, against a namespace in every state that matters.
 
+mod gate;
+
 use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -158,19 +160,6 @@ fn nothing_of_dapr_is_planned_before_its_kinds_exist_and_the_rest_is() {
     assert!(written(&plan).contains(&"StatefulSet/kafka".to_owned()));
 }
 
-#[test]
-fn services_wait_for_dapr_secrets_and_infrastructure_but_what_exists_stays_managed() {
-    let desired = default();
-    for gates in [Gates { dapr_ready: false, ..open() }, Gates { infrastructure_ready: false, ..open() }] {
-        let plan = plan(&desired, &empty(&desired), &identity(), &gates);
-        assert_eq!(held(&plan), BTreeSet::from(["Deployment"]));
-        let mut live = settled(&desired);
-        change(&mut live, "Deployment", "backend-service", |object| object.data["spec"]["replicas"] = json!(7));
-        let again = super::plan(&desired, &live, &identity(), &gates);
-        assert_eq!(written(&again), ["Deployment/backend-service"]);
-    }
-}
-
 fn missing(name: &str, used_by: &[&str]) -> Gates {
     let secret = SecretKey {
         name: name.to_owned(),
@@ -179,30 +168,6 @@ fn missing(name: &str, used_by: &[&str]) -> Gates {
         maker: Maker::User,
     };
     Gates { missing_secrets: vec![secret], ..open() }
-}
-
-#[test]
-fn a_component_waits_for_its_own_secret_only() {
-    let desired = default();
-    let plan = plan(&desired, &empty(&desired), &identity(), &missing("kafka-password", &["kafka-pubsub"]));
-    let waiting: Vec<String> =
-        plan.held.iter().map(|held| held.key.to_string()).filter(|key| key.starts_with('C')).collect();
-    assert_eq!(waiting, ["Component/kafka-pubsub"]);
-    assert!(written(&plan).contains(&"Component/statestore".to_owned()));
-    assert!(plan.held.iter().all(|held| held.reason.contains("Secret kafka-password key k")));
-}
-
-#[test]
-fn services_are_not_made_before_what_their_sidecars_read_when_they_start() {
-    let desired = default();
-    let mut live = settled(&desired);
-    live.objects.retain(|key, _| key.kind != "Deployment");
-    change(&mut live, "Component", "statestore", |object| {
-        object.metadata.deletion_timestamp =
-            Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).expect("a time"));
-    });
-    let plan = plan(&desired, &live, &identity(), &open());
-    assert_eq!((written(&plan), held(&plan)), (Vec::new(), BTreeSet::from(["Component", "Deployment"])));
 }
 
 #[test]
@@ -263,39 +228,6 @@ fn pods_are_not_restarted_because_a_secret_vanished() {
         !plan(&without, &live, &identity(), &open()).is_empty(),
         "with the Secret there, a new value restarts them"
     );
-}
-
-#[test]
-fn a_foreign_object_is_reported_and_holds_up_what_comes_after_it() {
-    let desired = default();
-    let mut live = settled(&desired);
-    change(&mut live, "PersistentVolumeClaim", "data-kafka-0", |object| {
-        object.metadata.labels.get_or_insert_default().insert(platform_label(), "other".to_owned());
-    });
-    live.objects.remove(&Key { kind: "StatefulSet".to_owned(), name: "kafka".to_owned() });
-    let plan = plan(&desired, &live, &identity(), &open());
-    assert_eq!(plan.foreign.len(), 1);
-    assert!(plan.foreign[0].message.contains("TodoPlatform other"), "{}", plan.foreign[0].message);
-    assert_eq!((written(&plan), held(&plan)), (Vec::new(), BTreeSet::from(["StatefulSet"])));
-}
-
-#[test]
-fn what_an_earlier_platform_of_this_name_still_owns_is_waited_for() {
-    let desired = default();
-    let mut live = settled(&desired);
-    change(&mut live, "ConfigMap", "kafka-config", |object| {
-        let earlier = OwnerReference {
-            api_version: "todoplatform.dev/v1alpha1".to_owned(),
-            kind: "TodoPlatform".to_owned(),
-            name: "todo".to_owned(),
-            uid: "earlier".to_owned(),
-            controller: Some(true),
-            block_owner_deletion: Some(true),
-        };
-        object.metadata.owner_references = Some(vec![earlier]);
-    });
-    let plan = plan(&desired, &live, &identity(), &open());
-    assert_eq!((written(&plan), held(&plan)), (Vec::new(), BTreeSet::from(["ConfigMap"])));
 }
 
 #[test]
@@ -365,31 +297,6 @@ fn a_secret_of_somebody_else_is_used_as_it_is_and_ours_follows_the_deletion_poli
         .collect();
     assert_eq!(relabelled, ["kafka-username", "postgres-connection"]);
     assert!(!plan.steps.iter().any(|step| matches!(step.action, Action::Create(_))));
-}
-
-#[test]
-fn a_secret_that_goes_with_an_earlier_platform_is_waited_for_before_anything_uses_it() {
-    let desired = default();
-    let mut live = empty(&desired);
-    let mut earlier =
-        desired.objects.iter().find(|object| object.name() == "todo-app-token").unwrap().body.metadata.clone();
-    earlier.owner_references.as_mut().unwrap()[0].uid = "earlier".to_owned();
-    live.secrets.insert("todo-app-token".to_owned(), LiveSecret { metadata: earlier, keys: BTreeSet::new() });
-    let plan = plan(&desired, &live, &identity(), &open());
-    assert!(plan.held.iter().any(|held| held.key.to_string() == "Secret/todo-app-token"));
-    assert!(plan.steps.iter().all(|step| step.wave == Wave::Identity), "{:?}", written(&plan));
-}
-
-#[test]
-fn nothing_is_started_before_the_policies_and_accounts_that_bound_it_can_be_made() {
-    for kind in ["NetworkPolicy", "ServiceAccount", "Role"] {
-        let desired = default();
-        let mut live = empty(&desired);
-        live.resources.remove(kind);
-        let plan = plan(&desired, &live, &identity(), &open());
-        assert!(plan.steps.iter().all(|step| step.wave == Wave::Identity), "{kind}: {:?}", written(&plan));
-        assert!(plan.held.iter().any(|held| held.key.kind == kind && held.hold == Hold::Unwatched));
-    }
 }
 
 #[test]
