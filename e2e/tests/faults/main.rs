@@ -9,6 +9,7 @@ mod isolation;
 mod late;
 mod lease;
 mod leaves;
+mod leaving;
 mod managed;
 mod matrix;
 mod optional;

@@ -5,7 +5,6 @@ use todo_crds::platform::condition;
 use super::{Verdict, conditions::UNREADABLE, words};
 use crate::{
     apply::topics::Topics,
-    dereference::cluster::DAPR_KINDS,
     observe::{Observed, State},
     plan::Hold,
 };
@@ -76,7 +75,7 @@ pub(super) fn degraded(observed: &Observed) -> Verdict {
         return Verdict::yes(TYPE, "OwnershipFight", message);
     }
     if let Some(held) = observed.applied.held.iter().find(|held| held.hold == Hold::Truce) {
-        let message = format!("{}: {}; the operator leaves that object alone for a while", held.key, held.reason);
+        let message = format!("{held}; the operator leaves that object alone for a while");
         return Verdict::yes(TYPE, "OwnershipFight", message);
     }
     if let Topics::Differing(topics) = &observed.infrastructure.topics {
@@ -92,9 +91,10 @@ pub(super) fn degraded(observed: &Observed) -> Verdict {
             return Verdict::yes(TYPE, reason, format!("{} waits: {}", held.key, held.reason));
         }
     }
-    // Of kinds that others bring, the conditions of those tell.
+    // Of kinds that others bring and have not brought, the conditions of those tell.
     let is_told = |kind: &str| {
-        DAPR_KINDS.contains(&kind) || observed.infrastructure.missing.iter().any(|other| other.kinds.contains(&kind))
+        observed.cluster.missing_dapr_kinds().contains(&kind)
+            || observed.infrastructure.missing.iter().any(|other| other.kinds.contains(&kind))
     };
     for (hold, reason) in [(Hold::Unwatched, "KindUnwatched"), (Hold::Leaving, "BeingDeleted")] {
         let mut held = observed.applied.held.iter().filter(|held| held.hold == hold && !is_told(&held.key.kind));

@@ -53,14 +53,17 @@ fn what_nothing_else_tells_of_and_is_not_as_it_should_be_degrades() {
         ("Role", Hold::Leaving, Some("BeingDeleted")),
         ("Service", Hold::Truce, Some("OwnershipFight")),
         ("HTTPRoute", Hold::Unwatched, Some("GatewayApiMissing")),
+        ("Component", Hold::Unwatched, Some("KindUnwatched")),
+        ("Component", Hold::Leaving, Some("BeingDeleted")),
         // These have conditions of their own.
-        ("Component", Hold::Unwatched, None),
+        ("Resiliency", Hold::Unwatched, None),
         ("Kafka", Hold::Unwatched, None),
         ("Deployment", Hold::Turn, None),
     ] {
         let verdicts = of_platform(|observed| {
             observed.applied.held = vec![held(kind, hold)];
             observed.infrastructure.missing = vec![STRIMZI];
+            observed.cluster.served.remove("Resiliency");
         });
         let (status, reason, message) = find(&verdicts, condition::DEGRADED);
         assert_eq!(status, Some(expected.is_some()), "{kind}");

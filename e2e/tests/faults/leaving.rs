@@ -1,0 +1,74 @@
+//! Objects that are deleted and do not go, as somebody's finalizer is on them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::Condition};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
+    core::ApiResource,
+};
+use serde_json::json;
+use todo_crds::{dapr::Component, platform::TodoPlatform};
+use todo_e2e::{
+    faults::{Ground, Operator, SETTLED},
+    harness::until,
+};
+
+use crate::support::{beside_others, change_spec};
+
+const PUBSUB: &str = "kafka-pubsub";
+const GROUP: &str = "another-group";
+
+/// What the pods of each service are said to have read.
+async fn read(client: &Client, namespace: &str) -> anyhow::Result<BTreeMap<String, Option<String>>> {
+    let digest = |deployment: &Deployment| {
+        let template = deployment.spec.as_ref()?.template.metadata.as_ref()?;
+        template.annotations.as_ref()?.get("todoplatform.dev/config-hash").cloned()
+    };
+    let list = Api::<Deployment>::namespaced(client.clone(), namespace).list(&ListParams::default()).await?;
+    Ok(list.iter().map(|deployment| (deployment.name_any(), digest(deployment))).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_start_anew_for_a_component_only_when_it_is_written() -> anyhow::Result<()> {
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
+    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
+    let namespace = walk.namespace.as_str();
+    let platforms: Api<TodoPlatform> = Api::namespaced(client.clone(), namespace);
+    let components: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<Component>(&()));
+    let finalizers = async |finalizers: &[&str]| {
+        let patch = json!({"metadata": {"finalizers": finalizers}});
+        components.patch(PUBSUB, &PatchParams::default(), &Patch::Merge(patch)).await
+    };
+    let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;
+    Ground::make_platform(client, namespace).await?;
+    ground.created(&proxy, namespace).await?;
+    let before = read(client, namespace).await?;
+
+    finalizers(&["example.com/somebody"]).await?;
+    components.delete(PUBSUB, &DeleteParams::default()).await?;
+    change_spec(client, namespace, &json!({"kafka": {"consumerGroup": GROUP}})).await?;
+    let message = until("it is told that the component does not go", SETTLED, || async {
+        let platform = platforms.get("todo").await?;
+        let conditions = platform.status.map(|status| status.conditions).unwrap_or_default();
+        let generation = platform.metadata.generation;
+        let told = |one: &Condition| one.reason == "BeingDeleted" && one.observed_generation == generation;
+        Ok(conditions.into_iter().find(told).map(|one| one.message))
+    })
+    .await?;
+    anyhow::ensure!(message.contains(&format!("Component/{PUBSUB}")), "{message}");
+    let meanwhile = read(client, namespace).await?;
+    anyhow::ensure!(meanwhile == before, "pods were started with the old component: {before:?}, {meanwhile:?}");
+
+    finalizers(&[]).await?;
+    until("its pods are started anew", SETTLED, || async {
+        let now = read(client, namespace).await?;
+        Ok((now["backend-service"] != before["backend-service"]).then_some(()))
+    })
+    .await?;
+    let written = components.get(PUBSUB).await?.data["spec"].to_string();
+    anyhow::ensure!(written.contains(GROUP), "with the old component: {written}");
+    Ok(())
+}
