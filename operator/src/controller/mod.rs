@@ -28,7 +28,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{Stream, StreamExt, future, stream};
+use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 use kube::{Api, Client, Resource};
 use kube_runtime::{
     Config, Controller, WatchStreamExt,
@@ -237,7 +237,7 @@ fn note(result: &Passed, queue: &Queue) {
     }
 }
 
-/// Platforms that are new or changed. Not those whose status alone did: each pass would set off the next.
+/// Platforms that are new or changed.
 fn platforms(
     context: &Arc<Context>,
     scope: &Scope,
@@ -247,23 +247,41 @@ fn platforms(
     let api: Api<Guarded> =
         scope.api(|| Api::all(context.client.clone()), |namespace| Api::namespaced(context.client.clone(), namespace));
     let (context, watches) = (Arc::clone(context), Arc::clone(&context.watches));
-    relist::watch(api, scope.narrow(watcher::Config::default()), period)
+    let events = relist::watch(api, scope.narrow(watcher::Config::default()), period)
         .modify(|platform| platform.meta_mut().managed_fields = None)
-        .inspect(move |event| watches.note_platforms(event))
-        .reflect(writer)
-        .applied_objects()
-        .predicate_filter(
-            predicates::generation.combine(predicates::annotations).combine(predicates::labels),
-            PredicateConfig::default(),
-        )
-        // The controller would hold up all its streams for an error in one of them.
-        .filter_map(move |result| {
-            let platform = result.ok();
-            if let Some(platform) = &platform {
-                context.is_due(&ObjectRef::from_obj(platform));
+        .inspect(move |event| watches.note_platforms(event));
+    news(events, writer).inspect_ok(move |platform| context.is_due(&ObjectRef::from_obj(platform)))
+}
+
+/// Platforms that are new or changed, once the store of `writer` has them. Not those whose status alone did: each pass would
+/// set off the next.
+fn news(
+    events: impl Stream<Item = watcher::Result<watcher::Event<Guarded>>> + Send + 'static,
+    writer: reflector::store::Writer<Guarded>,
+) -> impl Stream<Item = watcher::Result<Guarded>> + Send + 'static {
+    let mut listed = Vec::new();
+    let stored = move |event| {
+        let stored = match event {
+            Ok(watcher::Event::Init) => {
+                // Of a list that failed nothing is stored.
+                listed.clear();
+                Vec::new()
             }
-            future::ready(platform.map(Ok))
-        })
+            Ok(watcher::Event::InitApply(platform)) => {
+                listed.push(platform);
+                Vec::new()
+            }
+            Ok(watcher::Event::InitDone) => std::mem::take(&mut listed),
+            Ok(watcher::Event::Apply(platform)) => vec![platform],
+            // The controller would hold up all its streams for an error in one of them.
+            Ok(watcher::Event::Delete(_)) | Err(_) => Vec::new(),
+        };
+        stream::iter(stored.into_iter().map(Ok))
+    };
+    events.reflect(writer).flat_map(stored).predicate_filter(
+        predicates::generation.combine(predicates::annotations).combine(predicates::labels),
+        PredicateConfig::default(),
+    )
 }
 
 fn received<T: Send + 'static>(receiver: mpsc::Receiver<T>) -> impl Stream<Item = T> + Send + 'static {
@@ -313,5 +331,30 @@ mod tests {
         let mut names: Vec<_> = passes.take(2).map(|passed| passed.unwrap().0.name).collect().await;
         names.sort();
         assert_eq!(names, ["poisoned", "well"]);
+    }
+
+    #[tokio::test]
+    async fn a_platform_that_was_made_while_nobody_watched_has_its_pass_however_long_the_list_takes() {
+        use watcher::Event::{Init, InitApply, InitDone};
+        let (store, writer) = reflector::store();
+        let before = [Init, InitApply(platform("old")), InitDone];
+        let first_pages = [Init, InitApply(platform("old")), InitApply(platform("new"))];
+        let failed = stream::iter([Err(watcher::Error::NoResourceVersion)]);
+        let last_page = stream::once(async {
+            tokio::time::sleep(10 * DEBOUNCE).await;
+            Ok(InitDone)
+        });
+        let events = stream::iter(before.map(Ok))
+            .chain(stream::iter(first_pages.clone().map(Ok)))
+            .chain(failed)
+            .chain(stream::iter(first_pages.map(Ok)))
+            .chain(last_page)
+            .chain(stream::pending());
+        let controller =
+            Controller::for_stream(news(events, writer), store).with_config(Config::default().debounce(DEBOUNCE));
+        let passes =
+            passes(controller, Arc::new(()), Queue::default(), |_, _: Arc<()>| async { Action::await_change() });
+        let names: Vec<_> = passes.take(2).map(|passed| passed.unwrap().0.name).collect().await;
+        assert_eq!(names, ["old", "new"]);
     }
 }
