@@ -1,7 +1,7 @@
 //! One watch per kind, each with its own back-off, so that one that fails delays no other.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt::Debug,
     pin::pin,
     sync::{
@@ -24,23 +24,19 @@ use kube_runtime::{WatchStreamExt, reflector::ObjectRef, watcher, watcher::Event
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+
+mod late;
 
 pub(crate) use super::kinds::{base_kinds, late_kinds};
 use super::{Guarded, Scope, cache::Cache, failing::Failing, isolation::unending, relist};
 use crate::{
     class::Class,
-    dereference::cluster::{self, Cluster, Injector},
+    dereference::cluster::Cluster,
     labels::MANAGED_BY,
     names::platform_label,
     plan::{Key, Live, ownership, slim},
     runtime::metrics,
 };
-
-/// How soon the cluster is asked again for parts that are not there yet.
-const ASK_WHILE_MISSING: Duration = Duration::from_secs(15);
-/// How soon the cluster is asked again when all parts are there.
-const ASK_WHEN_COMPLETE: Duration = Duration::from_mins(1);
 
 /// Before a watch begins anew that a mistake has ended.
 const BREATH: Duration = Duration::from_secs(1);
@@ -190,7 +186,7 @@ impl Watches {
         self.kinds.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, resource: ApiResource) {
+    fn add(&self, resource: ApiResource) -> Arc<Cache<DynamicObject>> {
         let (cache, stop) = (Arc::new(Cache::default()), self.stop.child_token());
         let api = self.seen.scope.api(
             || Api::all_with(self.client.clone(), &resource),
@@ -198,7 +194,8 @@ impl Watches {
         );
         self.spawn(api, &resource.kind, Arc::clone(&cache), |_| {}, stop.clone());
         let mut kinds = self.kinds.write().unwrap_or_else(PoisonError::into_inner);
-        kinds.insert(resource.kind.clone(), Watched { resource, cache, stop });
+        kinds.insert(resource.kind.clone(), Watched { resource, cache: Arc::clone(&cache), stop });
+        cache
     }
 
     fn spawn<K>(&self, api: Api<K>, kind: &str, cache: Arc<Cache<K>>, trim: fn(&mut K), stop: CancellationToken)
@@ -222,59 +219,6 @@ impl Watches {
                 () = stop.cancelled() => {}
             }
         });
-    }
-
-    /// A platform waits for a kind that may come late: the cluster is asked as often as if Dapr's were missing.
-    pub fn hurry(&self) {
-        self.hurry.notify_one();
-    }
-
-    async fn hurried(&self) {
-        self.hurry.notified().await;
-        tokio::time::sleep(ASK_WHILE_MISSING).await;
-    }
-
-    /// Begins to watch a kind when its CRD appears and ends when it goes.
-    async fn look_for_late_kinds(&self) {
-        loop {
-            let before = self.cluster.borrow().clone();
-            let now = tokio::select! {
-                now = cluster::read(&self.client, &self.seen.dapr_namespace, &before) => now,
-                () = self.stop.cancelled() => return,
-            };
-            self.follow(&before.served, &now.served);
-            self.asked.store(true, Ordering::Release);
-            let complete = now.missing_dapr_kinds().is_empty()
-                && matches!(now.injector, Injector::Ready { .. } | Injector::Unknown);
-            self.cluster.send_if_modified(|known| {
-                let changed = *known != now;
-                *known = now;
-                changed
-            });
-            let wait = if complete { ASK_WHEN_COMPLETE } else { ASK_WHILE_MISSING };
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = self.hurried() => {}
-                () = self.stop.cancelled() => return,
-            }
-        }
-    }
-
-    fn follow(&self, before: &BTreeSet<String>, now: &BTreeSet<String>) {
-        for resource in late_kinds().into_iter().filter(|resource| now.contains(&resource.kind)) {
-            if !self.kinds().contains_key(&resource.kind) {
-                info!(kind = %resource.kind, "the cluster has this kind now; watching it");
-                self.add(resource);
-            }
-        }
-        for kind in before.difference(now) {
-            let mut kinds = self.kinds.write().unwrap_or_else(PoisonError::into_inner);
-            if let Some(watched) = kinds.remove(kind) {
-                warn!(%kind, "the cluster has lost this kind");
-                watched.stop.cancel();
-                self.failing.works(kind);
-            }
-        }
     }
 }
 
