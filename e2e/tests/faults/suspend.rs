@@ -1,5 +1,11 @@
 //! A platform that is looked at and not touched.
 
+use k8s_openapi::api::core::v1::Service;
+use kube::{
+    Api, Client,
+    api::{DeleteParams, Patch, PatchParams},
+};
+use serde_json::json;
 use todo_crds::platform::TodoPlatform;
 use todo_e2e::{
     faults::{Ground, Operator, SETTLED},
@@ -7,37 +13,56 @@ use todo_e2e::{
     proxy::{Fault, Rule, Target},
 };
 
-use kube::Api;
-use serde_json::json;
-
 use crate::support::{beside_others, change_spec};
+
+/// Waits until the operator has said this of the spec that the platform has now.
+async fn degraded(client: &Client, namespace: &str, reason: &str) -> anyhow::Result<()> {
+    let platforms: Api<TodoPlatform> = Api::namespaced(client.clone(), namespace);
+    until(&format!("Degraded is {reason}"), SETTLED, || async {
+        let platform = platforms.get("todo").await?;
+        let generation = platform.metadata.generation;
+        let conditions = platform.status.map(|status| status.conditions).unwrap_or_default();
+        let condition = conditions.into_iter().find(|one| one.type_ == "Degraded");
+        Ok(condition.filter(|one| one.reason == reason && one.observed_generation == generation).map(|_| ()))
+    })
+    .await
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_could_not_be_written_is_no_longer_told_while_nobody_tries_it() -> anyhow::Result<()> {
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
     let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
     let namespace = walk.namespace.as_str();
-    let platforms: Api<TodoPlatform> = Api::namespaced(client.clone(), namespace);
-    let degraded = async |reason: &str| {
-        until(&format!("Degraded is {reason}"), SETTLED, || async {
-            let platform = platforms.get("todo").await?;
-            let generation = platform.metadata.generation;
-            let conditions = platform.status.map(|status| status.conditions).unwrap_or_default();
-            let condition = conditions.into_iter().find(|one| one.type_ == "Degraded");
-            Ok(condition.filter(|one| one.reason == reason && one.observed_generation == generation).map(|_| ()))
-        })
-        .await
-    };
     let services = Target { verb: "patch", resource: "services".to_owned(), ..Target::default() };
     proxy.set(vec![Rule::always(services, Fault::Refuse(403))]);
     let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;
     Ground::make_platform(client, namespace).await?;
-    degraded("Forbidden").await?;
+    degraded(client, namespace, "Forbidden").await?;
     change_spec(client, namespace, &json!({"suspend": true})).await?;
-    degraded("AsExpected").await?;
+    degraded(client, namespace, "AsExpected").await?;
     change_spec(client, namespace, &json!({"suspend": null})).await?;
-    degraded("Forbidden").await?;
+    degraded(client, namespace, "Forbidden").await?;
     proxy.set(Vec::new());
-    degraded("AsExpected").await?;
+    degraded(client, namespace, "AsExpected").await?;
     ground.created(&proxy, namespace).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_look_alone_shows_is_told_although_nobody_tries_to_write_it() -> anyhow::Result<()> {
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
+    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
+    let namespace = walk.namespace.as_str();
+    let services: Api<Service> = Api::namespaced(client.clone(), namespace);
+    let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;
+    Ground::make_platform(client, namespace).await?;
+    ground.created(&proxy, namespace).await?;
+    let of_another = json!({"metadata": {"ownerReferences": null, "labels": {"todoplatform.dev/platform": "another"}}});
+    services.patch("frontend-service", &PatchParams::default(), &Patch::Merge(of_another)).await?;
+    degraded(client, namespace, "ForeignObject").await?;
+    change_spec(client, namespace, &json!({"suspend": true})).await?;
+    degraded(client, namespace, "ForeignObject").await?;
+    services.delete("frontend-service", &DeleteParams::default()).await?;
+    degraded(client, namespace, "AsExpected").await?;
+    change_spec(client, namespace, &json!({"suspend": null})).await?;
+    until("it is made again", SETTLED, || async { Ok(services.get_opt("frontend-service").await?.map(drop)) }).await
 }

@@ -173,6 +173,13 @@ fn is_as_written(step: &Step, fights: &Fights) -> bool {
 }
 
 impl Applied {
+    /// What a look alone shows of a plan that nobody carries out.
+    pub fn without_a_try(plan: Plan) -> Self {
+        let is_seen = |held: &Held| matches!(held.hold, Hold::Unwatched | Hold::Leaving);
+        let held = plan.held.into_iter().filter(is_seen).collect();
+        Self { held, foreign: plan.foreign, ..Self::default() }
+    }
+
     /// Whether all is there that takes the place of an object that is no longer wanted. Of the two ways to the page, the old
     /// one stays until the new one is open.
     fn replaces(&self, old: &Key) -> bool {
@@ -339,6 +346,24 @@ mod tests {
             let held = vec![held(&step(wave, kind, None), Hold::Truce, "")];
             assert_eq!(unread(&held, of).is_some(), expected, "{kind} and {of:?}");
         }
+    }
+
+    #[test]
+    fn of_a_plan_that_nobody_carries_out_only_what_a_look_shows_is_told() {
+        let holds = [Hold::Turn, Hold::Unwatched, Hold::Leaving];
+        let plan = Plan {
+            steps: vec![step(Wave::Workload, "Service", None)],
+            held: holds.map(|hold| held(&step(Wave::Dapr, "Component", None), hold, "")).into(),
+            foreign: vec![Foreign {
+                key: Key { kind: "Service".to_owned(), name: "x".to_owned() },
+                wave: Wave::Workload,
+                message: String::new(),
+            }],
+            ..Plan::default()
+        };
+        let applied = Applied::without_a_try(plan);
+        let holds: Vec<_> = applied.held.iter().map(|held| held.hold).collect();
+        assert_eq!((holds, applied.foreign.len()), (vec![Hold::Unwatched, Hold::Leaving], 1));
     }
 
     #[test]

@@ -59,16 +59,17 @@ impl Context {
             return Err(Assessment::Stopped(Stop::Conflict { other }));
         }
         memory.made_secrets = false;
-        if is_suspended(platform) {
-            // What failed when it was last tried may be over, and nobody tries it now.
-            memory.applied = Applied::default();
-        }
         loop {
             let (dereferenced, unreadable) = self.dereferenced(platform, memory).await?;
             let writes = !is_suspended(platform) && unreadable.is_none();
             let mut seen = self.look(&dereferenced, memory).await;
             let infrastructure =
                 step("infrastructure").in_scope(|| self.infrastructure(platform, &dereferenced, &seen, writes, memory));
+            if is_suspended(platform) {
+                // What failed when it was last tried may be over, and nobody tries it now.
+                let plan = self.planned(platform, &dereferenced, &seen.live, &infrastructure);
+                memory.applied = Applied::without_a_try(plan);
+            }
             if writes {
                 match self.write(platform, &dereferenced, &seen.live, &infrastructure, memory).await {
                     Written::Nothing => {}

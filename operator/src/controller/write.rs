@@ -79,6 +79,19 @@ impl Context {
         if is_idle { Written::Nothing } else { Written::Something }
     }
 
+    /// What would be done, were it not for `suspend`.
+    pub(super) fn planned(
+        &self,
+        platform: &TodoPlatform,
+        dereferenced: &Dereferenced,
+        live: &Live,
+        infrastructure: &Infrastructure,
+    ) -> Plan {
+        let gates = self.gates(dereferenced, infrastructure);
+        let inputs = settled::Inputs { generation: platform.metadata.generation, dereferenced, live, gates: &gates };
+        planned(platform, &inputs, &identity(platform)).0
+    }
+
     fn gates(&self, dereferenced: &Dereferenced, infrastructure: &Infrastructure) -> Gates {
         let cluster = self.watches.cluster().borrow().clone();
         let injects = matches!(cluster.injector, Injector::Ready { .. } | Injector::Unknown);
