@@ -11,10 +11,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::Topics;
 
-/// How long topics that were there are taken to be there.
+/// How long after the beginning of a look topics that it found are taken to be there.
 const FRESH: Duration = Duration::from_mins(5);
-/// How soon it is tried again when they are not. Where Secrets are needed for it, it waits for the next time that they are
-/// read anyway, and this is short enough for none to be passed over.
+/// How soon after the beginning of a look the next one may begin when they are not. Where Secrets are needed for it, it waits
+/// for the next time that they are read anyway, and this is short enough for none to be passed over.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// What is known of one platform's topics.
@@ -79,10 +79,9 @@ impl TopicsMemory {
         if self.subject != subject {
             *self = Self { subject, ..Self::default() };
         }
-        if let Some(end) = self.look.as_ref().and_then(Look::end) {
-            let good_for = if end == Topics::Present { FRESH } else { RETRY };
-            *self =
-                Self { known: end, good_until: Some(Instant::now() + good_for), look: None, ..std::mem::take(self) };
+        if let Some((since, end)) = self.look.as_ref().and_then(|look| Some((look.since, look.end()?))) {
+            let good_until = Some(since + if end == Topics::Present { FRESH } else { RETRY });
+            *self = Self { known: end, good_until, look: None, ..std::mem::take(self) };
         }
         let is_due = self.good_until.is_none_or(|until| until <= Instant::now());
         if self.look.is_none() && is_due && (!costs_a_read || self.known == Topics::Unknown) {
@@ -151,6 +150,24 @@ mod tests {
         memory.answer("another password".to_owned(), true, || ready(Topics::Present), told());
         found.notified().await;
         assert_eq!(memory.answer("another password".to_owned(), true, pending::<Topics>, told()), Topics::Present);
+    }
+
+    #[tokio::test]
+    async fn a_silent_broker_is_asked_again_each_time_that_secrets_are_read() {
+        let (mut memory, found) = (TopicsMemory::default(), Arc::new(Notify::new()));
+        let told = || {
+            let found = Arc::clone(&found);
+            async move { found.notify_one() }
+        };
+        let silent = || ready(Topics::Unreachable("no answer within 8 s".to_owned()));
+        memory.answer(String::new(), false, silent, told());
+        found.notified().await;
+        // As if it had waited for an answer for so long.
+        memory.look.as_mut().unwrap().since -= super::super::DEADLINE;
+        memory.answer(String::new(), true, pending::<Topics>, told());
+        assert!(memory.look.is_none(), "it waits for the next read");
+        memory.answer(String::new(), false, pending::<Topics>, told());
+        assert!(memory.look.is_some(), "that comes a second later");
     }
 
     #[tokio::test]
