@@ -12,7 +12,6 @@ use todo_crds::platform::TodoPlatform;
 
 use crate::{
     build,
-    class::Class,
     plan::LiveSecret,
     resolve::{self, Found, GeneratedSecrets, Maker, Resolved, SecretKey, SecretRef, Sensitive, Settings, Violation},
 };
@@ -68,16 +67,6 @@ pub enum DereferenceError {
     /// Secrets cannot be read.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
-}
-
-impl DereferenceError {
-    /// Kind of the failure.
-    pub const fn class(&self) -> Class {
-        match self {
-            Self::Invalid(_) => Class::Invalid,
-            Self::Secrets(error) => error.class,
-        }
-    }
 }
 
 /// Reads what `platform` points at and fills in every default. `read` saves reads that would come too soon.
