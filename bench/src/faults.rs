@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use todo_e2e::faults::{self, Ground, Life, Lived};
+use todo_e2e::faults::{self, Action, Ground, Life, Lived};
 
 /// How much goes wrong.
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let life = if arguments.managed { Life::Managed } else { Life::Plain };
     let ground = Ground::start_for(life).await?;
-    let course = ground.walk(0).await?.undisturbed(life.actions()).await?;
+    let course = ground.walk(0).await?.undisturbed(&Action::ALL).await?;
     let seed = arguments.seed.unwrap_or_else(rand::random);
     let plans = if arguments.whole { faults::whole(&course) } else { faults::sample(&course, seed) };
     let begun = Instant::now();

@@ -37,11 +37,24 @@ impl Life {
         }
     }
 
-    /// What people do in it.
-    pub const fn actions(self) -> &'static [Action] {
+    /// Secrets that are there before it, with a key of each and its value: a broker's that is there, or those that the other
+    /// operators make.
+    const fn secrets(self) -> &'static [(&'static str, &'static str, &'static str)] {
         match self {
-            Self::Plain => &Action::ALL,
-            Self::Managed => &[Action::Create, Action::Update, Action::Delete],
+            Self::Plain => &[("kafka-username", "username", "todo"), ("kafka-password", "password", "one")],
+            Self::Managed => &[
+                ("kafka-client", "password", "one"),
+                ("kafka-cluster-ca-cert", "ca.crt", "certificate"),
+                ("postgres-app", "uri", "postgresql://todo:one@postgres-rw:5432/todo"),
+            ],
+        }
+    }
+
+    /// The Secret with the password of the broker.
+    const fn password(self) -> &'static str {
+        match self {
+            Self::Plain => "kafka-password",
+            Self::Managed => "kafka-client",
         }
     }
 }
@@ -49,15 +62,15 @@ impl Life {
 /// A thing that a person does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
-    /// Makes the platform, and the Secrets of a Kafka that is there.
+    /// Makes the platform, and the Secrets that it is not to make itself.
     Create,
     /// Changes what all sidecars read, and takes the ingress away.
     Update,
-    /// Wants more pods of a service, and leaves those of another to an autoscaler.
+    /// Wants more pods of a service, and leaves those of another to an autoscaler; of others, more of a database and fewer brokers.
     Scale,
     /// Changes a password, and a Service by hand so that an apply alone cannot put it right.
     Rotate,
-    /// Wants another version of the services, and the autoscaler away.
+    /// Wants another version of the services, and the autoscaler away; with others, what the first change took away.
     Upgrade,
     /// Deletes the platform.
     Delete,
@@ -83,12 +96,13 @@ impl Action {
             secrets.patch(name, &params, &Patch::Apply(body)).await
         };
         match self {
-            Self::Create if life == Life::Plain => {
-                secret("kafka-username", "username", "todo").await?;
-                secret("kafka-password", "password", "one").await?;
+            Self::Create => {
+                for (name, key, value) in life.secrets() {
+                    secret(name, key, value).await?;
+                }
             }
             Self::Rotate => {
-                secret("kafka-password", "password", "another").await?;
+                secret(life.password(), "password", "another").await?;
                 let services: Api<Service> = Api::namespaced(client.clone(), namespace);
                 let edited = json!({"spec": {"ports": [{"name": "http", "port": 81, "targetPort": "http"}]}});
                 let params = PatchParams { field_manager: Some(PERSON.to_owned()), ..PatchParams::default() };
@@ -99,7 +113,7 @@ impl Action {
                 platforms(client, namespace).delete(PLATFORM, &DeleteParams::background()).await?;
                 return Ok(());
             }
-            Self::Create | Self::Update | Self::Scale | Self::Upgrade => {}
+            Self::Update | Self::Scale | Self::Upgrade => {}
         }
         let platform = json!({
             "apiVersion": "todoplatform.dev/v1alpha1",
@@ -168,6 +182,16 @@ impl Action {
             // An Ingress takes the place of the route.
             spec["ingress"] = json!({"host": "todo.example.com"});
             spec.as_object_mut().map(|spec| spec.remove("monitoring"));
+        }
+        if self >= Self::Scale {
+            spec["kafka"]["strimzi"]["replicas"] = json!(1);
+            spec["postgres"]["cloudNativePg"]["instances"] = json!(3);
+            spec["services"] = json!({"notification": {"replicas": 2}});
+        }
+        if self >= Self::Upgrade {
+            let before = Self::Create.managed();
+            (spec["ingress"], spec["monitoring"]) = (before["ingress"].clone(), before["monitoring"].clone());
+            spec["version"] = json!("0.2.0");
         }
         spec
     }

@@ -57,7 +57,7 @@ impl Ground {
         let client = plane.client();
         Ok(Self {
             kinds: Kinds::of(&client).await?,
-            _player: Player::start(client.clone()),
+            _player: Player::start(client.clone(), life),
             client,
             plane,
             folder: tempfile::tempdir()?,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use todo_e2e::faults::{Cell, Course, Ground, Group, Life, Lived, Plan, TOGETHER, again, sample, sample_of};
+use todo_e2e::faults::{Action, Cell, Course, Ground, Group, Life, Lived, Plan, TOGETHER, again, sample, sample_of};
 
-use crate::support::{alone, seed, undisturbed};
+use crate::support::{alone, beside_others, seed, undisturbed};
 
 /// How often lives are begun for what has not happened yet, the first ones included.
 const ROUNDS: u64 = 4;
@@ -19,8 +19,12 @@ async fn a_life_in_which_requests_and_watches_fail_ends_as_one_in_which_none_doe
 #[tokio::test(flavor = "multi_thread")]
 async fn so_does_one_whose_kafka_and_postgresql_others_run() -> anyhow::Result<()> {
     let (seed, plain) = (seed()?, undisturbed().await?);
-    let (_processors, ground) = (alone().await, Ground::start_for(Life::Managed).await?);
-    let course = ground.walk(0).await?.undisturbed(Life::Managed.actions()).await?;
+    let ground = Ground::start_for(Life::Managed).await?;
+    let course = {
+        let _processors = beside_others().await;
+        ground.walk(0).await?.undisturbed(&Action::ALL).await?
+    };
+    let _processors = alone().await;
     let known = plain.resources();
     let is_new = |resource: &str| !known.contains(resource);
     all_end_well(&ground, sample_of(&course, is_new, seed), &course, course.groups(is_new), seed).await
