@@ -121,3 +121,35 @@ async fn what_is_typed_while_a_task_is_added_stays_where_it_was_typed() {
     })
     .await;
 }
+
+/// The reading that a change asks for is not put off by the end of one that was under way.
+#[tokio::test]
+async fn what_changes_while_the_page_reads_is_read_right_after_it() {
+    shared::with("reads", async |platform, user| {
+        let page = platform.page().await?;
+        let browser = Browser::open().await?;
+        let client = &browser.client;
+        client.goto(&page.url("/")).await?;
+        let wait = Duration::from_secs(20);
+        let find = async |css: &str| client.wait().at_most(wait).for_element(Locator::Css(css)).await;
+        // Each reading is answered at once, and during the first of them something changes.
+        let script = "window.reads = 0;
+            window.fetch = async (url) => {
+                if (String(url).startsWith('/api/tasks') && ++window.reads === 1) dispatchEvent(new Event('online'));
+                return new Response('{\"items\": []}');
+            };
+            window.EventSource = class { addEventListener() {} };";
+        client.execute(script, Vec::new()).await?;
+        find("#name").await?.send_keys(&user).await?;
+        find("#start").await?.click().await?;
+        // Sooner than the page asks by itself.
+        until("the page has read twice", Duration::from_secs(4), async || {
+            let reads = client.execute("return window.reads", Vec::new()).await?;
+            Ok((reads.as_u64() >= Some(2)).then_some(()))
+        })
+        .await?;
+        client.clone().close().await?;
+        Ok(())
+    })
+    .await;
+}

@@ -94,8 +94,8 @@ export class Live {
     }
     this.running = false;
     if (this.again) this.soon();
-    // A hidden page waits for its events, or until it is looked at.
-    else this.schedule(this.streaming || document.hidden ? SLOW_MS : FAST_MS);
+    // A hidden page waits for its events, or until it is looked at. What came meanwhile has its reading already before it.
+    else if (!this.settling) this.schedule(this.streaming || document.hidden ? SLOW_MS : FAST_MS);
   }
 
   private schedule(delay: number): void {
