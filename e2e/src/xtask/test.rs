@@ -136,7 +136,10 @@ async fn scenarios(cluster: &Cluster, target: &str, filter: Option<&str>, progre
         scenarios
     };
     let mut together = scenarios();
-    together.args(["--test-threads", "3"]).args(ALONE.iter().flat_map(|name| ["--skip", name])).args(filter);
+    // As many as there are processors: a platform takes one while it starts. More starve each other's pods, which are then
+    // restarted for their silence.
+    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).to_string();
+    together.args(["--test-threads", &threads]).args(ALONE.iter().flat_map(|name| ["--skip", name])).args(filter);
     let mut result = call(together).await;
     Namespace::delete_all(&client).await?;
     if target != "e2e" {
