@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use fantoccini::{Client, ClientBuilder, Locator};
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element, error::CmdError};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
-use todo_e2e::harness::until;
+use todo_e2e::harness::{http::Http, until};
 use tokio::process::{Child, Command};
 
 use crate::shared;
+
+/// How long something in the page may take.
+const WAIT: Duration = Duration::from_secs(20);
 
 /// A browser that ends with the scenario.
 pub(crate) struct Browser {
@@ -43,25 +46,35 @@ impl Browser {
         .await?;
         Ok(Self { client, _driver: driver, _profile: profile })
     }
+
+    /// One in which this person has begun, after `before` was run in the page.
+    async fn begin(page: &Http, user: &str, before: &str) -> anyhow::Result<Self> {
+        let browser = Self::open().await?;
+        browser.client.goto(&page.url("/")).await?;
+        browser.client.execute(before, Vec::new()).await?;
+        browser.find("#name").await?.send_keys(user).await?;
+        browser.find("#start").await?.click().await?;
+        Ok(browser)
+    }
+
+    async fn find(&self, css: &str) -> Result<Element, CmdError> {
+        self.client.wait().at_most(WAIT).for_element(Locator::Css(css)).await
+    }
 }
 
 #[tokio::test]
 async fn the_page_adds_a_task_and_shows_it_and_the_chat_line_adds_another() {
     shared::with("page", async |platform, user| {
         let page = platform.page().await?;
-        let browser = Browser::open().await?;
+        let browser = Browser::begin(&page, &user, "").await?;
         let client = &browser.client;
-        client.goto(&page.url("/")).await?;
-        let wait = Duration::from_secs(20);
-        let find = async |css: &str| client.wait().at_most(wait).for_element(Locator::Css(css)).await;
-        find("#name").await?.send_keys(&user).await?;
-        find("#start").await?.click().await?;
+        let find = async |css: &str| browser.find(css).await;
 
         find("#new-title").await?.send_keys("buy milk").await?;
         find("#add").await?.click().await?;
         let shows = async |text: &str| {
             let text = text.to_owned();
-            until(&format!("the page shows {text}"), wait, async || {
+            until(&format!("the page shows {text}"), WAIT, async || {
                 let list = client.find(Locator::Css("#task-list")).await?.text().await?;
                 Ok(list.contains(&text).then_some(()))
             })
@@ -90,13 +103,9 @@ async fn the_page_adds_a_task_and_shows_it_and_the_chat_line_adds_another() {
 async fn what_is_typed_while_a_task_is_added_stays_where_it_was_typed() {
     shared::with("typing", async |platform, user| {
         let page = platform.page().await?;
-        let browser = Browser::open().await?;
+        let browser = Browser::begin(&page, &user, "").await?;
         let client = &browser.client;
-        client.goto(&page.url("/")).await?;
-        let wait = Duration::from_secs(20);
-        let find = async |css: &str| client.wait().at_most(wait).for_element(Locator::Css(css)).await;
-        find("#name").await?.send_keys(&user).await?;
-        find("#start").await?.click().await?;
+        let find = async |css: &str| browser.find(css).await;
 
         // Each change waits until it is let through.
         let hold = "const real = window.fetch; const held = new Promise(go => { window.letThrough = go; });
@@ -107,7 +116,7 @@ async fn what_is_typed_while_a_task_is_added_stays_where_it_was_typed() {
         find("#new-title").await?.send_keys(" twice").await?;
         find("#chat-input").await?.send_keys("add ").await?;
         client.execute("window.letThrough();", Vec::new()).await?;
-        until("the task is shown", wait, async || {
+        until("the task is shown", WAIT, async || {
             let list = client.find(Locator::Css("#task-list")).await?.text().await?;
             let ready = client.find(Locator::Css("#add:enabled")).await.is_ok();
             Ok((ready && list.contains("walk the dog")).then_some(()))
@@ -127,11 +136,6 @@ async fn what_is_typed_while_a_task_is_added_stays_where_it_was_typed() {
 async fn what_changes_while_the_page_reads_is_read_right_after_it() {
     shared::with("reads", async |platform, user| {
         let page = platform.page().await?;
-        let browser = Browser::open().await?;
-        let client = &browser.client;
-        client.goto(&page.url("/")).await?;
-        let wait = Duration::from_secs(20);
-        let find = async |css: &str| client.wait().at_most(wait).for_element(Locator::Css(css)).await;
         // Each reading is answered at once, and during the first of them something changes.
         let script = "window.reads = 0;
             window.fetch = async (url) => {
@@ -139,9 +143,8 @@ async fn what_changes_while_the_page_reads_is_read_right_after_it() {
                 return new Response('{\"items\": []}');
             };
             window.EventSource = class { addEventListener() {} };";
-        client.execute(script, Vec::new()).await?;
-        find("#name").await?.send_keys(&user).await?;
-        find("#start").await?.click().await?;
+        let browser = Browser::begin(&page, &user, script).await?;
+        let client = &browser.client;
         // Sooner than the page asks by itself.
         until("the page has read twice", Duration::from_secs(4), async || {
             let reads = client.execute("return window.reads", Vec::new()).await?;
