@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -146,17 +146,29 @@ pub(super) async fn a_service_dies_over_a_request(platform: &Platform, page: &Ht
             }
         }
     };
+    let pods = platform.namespace.api::<Pod>();
     let kill = async {
-        for name in ready_pods(&platform.namespace.env.client, &platform.namespace.name, "backend-service").await? {
-            let pod = platform.namespace.api::<Pod>().get(&name).await?;
-            freeze::signal(&platform.namespace, &pod.uid().unwrap_or_default(), "todo-backend", "KILL").await?;
+        let names = ready_pods(&platform.namespace.env.client, &platform.namespace.name, "backend-service").await?;
+        for name in &names {
+            let uid = pods.get(name).await?.uid().unwrap_or_default();
+            freeze::signal(&platform.namespace, &uid, "todo-backend", "KILL").await?;
         }
-        anyhow::Ok(())
+        anyhow::Ok(names)
     };
     let (answer, killed) = tokio::join!(timeout(LIMIT, fails), kill);
-    killed?;
     let answer = answer.context("no request has noticed that the service died")??;
     assert_eq!(answer.headers["content-type"], "application/problem+json", "{}", answer.text);
+    for name in killed? {
+        // Until the node has noticed, pod and platform are told to be ready, and no log is one of a life before.
+        until("a service that died runs again", LIMIT, async || {
+            let statuses = pods.get(&name).await?.status.and_then(|status| status.container_statuses).unwrap_or_default();
+            let again = |container: &ContainerStatus| {
+                container.name == "backend" && container.ready && container.restart_count > 0
+            };
+            Ok(statuses.iter().any(again).then_some(()))
+        })
+        .await?;
+    }
     platform.ready().await?;
     Ok(())
 }
