@@ -1,6 +1,9 @@
-//! What a condition went through, which a look now and then would miss.
+//! What conditions went through, which a look now and then would miss.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use futures::TryStreamExt;
 use kube::{
@@ -12,20 +15,29 @@ use tokio::task::JoinSet;
 
 use super::Platform;
 
-/// The statuses of one condition of a platform, one after the other.
+/// What a watch has brought.
+#[derive(Default)]
+struct Seen {
+    statuses: BTreeMap<String, Vec<String>>,
+    /// Of the platform.
+    version: Option<String>,
+}
+
+/// The statuses of each condition of a platform, one after the other.
 pub struct Transitions {
-    seen: Arc<Mutex<Vec<String>>>,
+    seen: Arc<Mutex<Seen>>,
     _watch: JoinSet<anyhow::Result<()>>,
 }
 
 impl Transitions {
-    /// Begins with the status that it has now, and watches until this is dropped.
-    pub async fn of(platform: &Platform, kind: &'static str) -> anyhow::Result<Self> {
+    /// Begins with the statuses that they have now, and watches until this is dropped.
+    pub async fn of(platform: &Platform) -> anyhow::Result<Self> {
         let now = platform.get().await?;
-        let seen = Arc::new(Mutex::new(Vec::from_iter(status(&now, kind))));
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        note(&now, &mut lock(&seen));
         let (api, mut version) = (platform.namespace.api::<TodoPlatform>(), now.resource_version().unwrap_or_default());
         let params = WatchParams::default().fields(&format!("metadata.name={}", platform.name));
-        let statuses = Arc::clone(&seen);
+        let noted = Arc::clone(&seen);
         let mut watch = JoinSet::new();
         watch.spawn(async move {
             // The API server ends a watch after some minutes; the next one goes on where it was.
@@ -34,22 +46,35 @@ impl Transitions {
                 while let Some(event) = events.try_next().await? {
                     let (WatchEvent::Added(platform) | WatchEvent::Modified(platform)) = event else { continue };
                     version = platform.resource_version().unwrap_or_default();
-                    let mut statuses = statuses.lock().unwrap_or_else(PoisonError::into_inner);
-                    let next = status(&platform, kind).filter(|status| statuses.last() != Some(status));
-                    statuses.extend(next);
+                    note(&platform, &mut lock(&noted));
                 }
             }
         });
         Ok(Self { seen, _watch: watch })
     }
 
-    /// What it has been so far, without repetitions.
-    pub fn seen(&self) -> Vec<String> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What a condition has been so far, without repetitions.
+    pub fn seen(&self, kind: &str) -> Vec<String> {
+        lock(&self.seen).statuses.get(kind).cloned().unwrap_or_default()
+    }
+
+    /// Whether the platform has not changed since what was seen last.
+    pub async fn are_all_seen(&self, platform: &Platform) -> anyhow::Result<bool> {
+        let now = platform.get().await?.resource_version();
+        Ok(lock(&self.seen).version == now)
     }
 }
 
-fn status(platform: &TodoPlatform, kind: &str) -> Option<String> {
-    let conditions = &platform.status.as_ref()?.conditions;
-    conditions.iter().find(|condition| condition.type_ == kind).map(|condition| condition.status.clone())
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn note(platform: &TodoPlatform, seen: &mut Seen) {
+    seen.version = platform.resource_version();
+    for condition in platform.status.iter().flat_map(|status| &status.conditions) {
+        let statuses = seen.statuses.entry(condition.type_.clone()).or_default();
+        if statuses.last() != Some(&condition.status) {
+            statuses.push(condition.status.clone());
+        }
+    }
 }
