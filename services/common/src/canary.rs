@@ -40,11 +40,6 @@ pub async fn arrived_at(pool: &PgPool, task_id: Uuid) -> Result<Option<DateTime<
     Ok(row.flatten())
 }
 
-/// Removes every row of this canary.
-pub async fn purge(connection: &mut PgConnection, task_id: Uuid) -> Result<(), sqlx::Error> {
-    purge_all(connection, &[task_id]).await
-}
-
 /// Removes the rows of canaries that were sent before `before`: what a replica that died has left. Gives their number,
 /// 200 at most.
 pub async fn purge_sent_before(connection: &mut PgConnection, before: DateTime<Utc>) -> Result<usize, sqlx::Error> {
@@ -52,11 +47,12 @@ pub async fn purge_sent_before(connection: &mut PgConnection, before: DateTime<U
         .bind(before)
         .fetch_all(&mut *connection)
         .await?;
-    purge_all(connection, &old).await?;
+    purge(connection, &old).await?;
     Ok(old.len())
 }
 
-async fn purge_all(connection: &mut PgConnection, task_ids: &[Uuid]) -> Result<(), sqlx::Error> {
+/// Removes every row of these canaries.
+pub async fn purge(connection: &mut PgConnection, task_ids: &[Uuid]) -> Result<(), sqlx::Error> {
     for statement in [
         "DELETE FROM outbox WHERE partition_key = ANY (ARRAY(SELECT unnest($1::uuid[])::text))",
         "DELETE FROM tasks WHERE id = ANY ($1) AND user_id = '$canary'",

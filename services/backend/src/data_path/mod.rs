@@ -4,6 +4,7 @@
 mod report;
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -16,12 +17,10 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use report::{Observation, Report, Stage, Success};
+use report::{FRESH, Observation, Report, Stage, Success};
 
-/// Time from one canary to the next.
+/// Time from one canary to the next, whether it has arrived or not: what holds up one event need not hold up all.
 const PERIOD: Duration = Duration::from_secs(4);
-/// A canary that has not arrived after this is given up and another is sent: what holds up one event need not hold up all.
-const PATIENCE: Duration = Duration::from_secs(6);
 /// Longest time for one statement.
 const STATEMENT: Duration = Duration::from_secs(3);
 /// Pauses between looks at a canary; the last one is repeated.
@@ -42,56 +41,85 @@ impl DataPath {
 
     /// Sends canaries until `stop`.
     pub(crate) async fn run(self, database: Database, stop: CancellationToken) {
+        let mut under_way = Vec::new();
         while !stop.is_cancelled() {
             let next = Instant::now() + PERIOD;
-            stop.run_until_cancelled(Box::pin(self.round(&database))).await;
+            stop.run_until_cancelled(Box::pin(self.round(&database, &mut under_way, next))).await;
             stop.run_until_cancelled(tokio::time::sleep_until(next)).await;
         }
     }
 
-    async fn round(&self, database: &Database) {
-        let (pool, task_id) = match limited(send(database)).await {
-            Ok(sent) => sent,
-            Err(words) => return self.note(Stage::Database(words)),
-        };
-        let started = Instant::now();
-        // When this is out of patience, the stage that was noted last says where the event is.
-        if timeout(PATIENCE, self.watch(&pool, task_id)).await.is_ok() {
-            let latency = started.elapsed();
-            self.succeed(Success { at: Instant::now(), wall: Utc::now(), latency });
+    /// Sends one, and looks until all have arrived or it is time for the next.
+    async fn round(&self, database: &Database, under_way: &mut Vec<Sent>, next: Instant) {
+        let at = Instant::now();
+        match limited(send(database)).await {
+            Ok(task_id) => under_way.push(Sent { task_id, at }),
+            Err(words) => self.note(Stage::Database(words)),
         }
-        if let Err(error) = limited(purge(&pool, task_id)).await {
+        let Ok(pool) = database.pool() else { return };
+        let mut ended = self.watch(&pool, under_way, next).await;
+        let too_old = under_way.extract_if(.., |sent| sent.at.elapsed() > FRESH);
+        ended.extend(too_old.map(|sent| sent.task_id));
+        if let Err(error) = limited(purge(&pool, &ended)).await {
             tracing::warn!(error, "rows of a canary stay for a minute");
         }
     }
 
-    /// Returns when the canary has arrived.
-    async fn watch(&self, pool: &PgPool, task_id: Uuid) {
+    /// Gives those that have arrived, which are not under way any more.
+    async fn watch(&self, pool: &PgPool, under_way: &mut Vec<Sent>, next: Instant) -> Vec<Uuid> {
         let mut pauses = LOOKS.iter().chain(std::iter::repeat(&LOOKS[LOOKS.len() - 1]));
-        loop {
-            match limited(async { look(pool, task_id).await.map_err(Problem::from) }).await {
-                Ok(Some(Progress { arrived: true, .. })) => return,
-                Ok(Some(progress)) => self.note(progress.stage()),
-                // Another replica took it for a leftover; it will not arrive.
-                Ok(None) => return std::future::pending().await,
+        let mut arrived = Vec::new();
+        while !under_way.is_empty() && Instant::now() < next {
+            match limited(async { look(pool, under_way).await.map_err(Problem::from) }).await {
+                Ok(progress) => arrived.extend(self.take(under_way, progress)),
                 Err(words) => self.note(Stage::Database(words)),
             }
-            sleep(pauses.next().copied().unwrap_or(PERIOD)).await;
+            if !under_way.is_empty() {
+                sleep(pauses.next().copied().unwrap_or(PERIOD)).await;
+            }
         }
+        arrived
+    }
+
+    /// Takes what has arrived from those under way. One without a row another replica took for a leftover; it will not arrive.
+    fn take(&self, under_way: &mut Vec<Sent>, progress: Vec<Progress>) -> Vec<Uuid> {
+        let mut progress: HashMap<Uuid, Progress> = progress.into_iter().map(|one| (one.task_id, one)).collect();
+        let mut arrived = Vec::new();
+        let mut oldest = None;
+        under_way.retain(|sent| match progress.remove(&sent.task_id) {
+            Some(Progress { arrived: true, .. }) => {
+                self.succeed(sent.at);
+                arrived.push(sent.task_id);
+                false
+            }
+            Some(waiting) => {
+                oldest.get_or_insert_with(|| waiting.stage());
+                true
+            }
+            None => false,
+        });
+        self.note(oldest.unwrap_or(Stage::Idle));
+        arrived
     }
 
     fn note(&self, stage: Stage) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).stage = stage;
     }
 
-    fn succeed(&self, success: Success) {
+    fn succeed(&self, sent: Instant) {
+        let (now, latency) = (Instant::now(), sent.elapsed());
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        metrics::histogram!("data_path_latency_seconds").record(success.latency.as_secs_f64());
+        metrics::histogram!("data_path_latency_seconds").record(latency.as_secs_f64());
         metrics::gauge!("data_path_last_arrival_timestamp_seconds").set(since_epoch.as_secs_f64());
         let mut observation = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        observation.stage = Stage::Idle;
-        observation.last = Some(success);
+        observation.arrived(Success { sent, wall: Utc::now(), latency }, now);
     }
+}
+
+/// A canary that is under way.
+struct Sent {
+    task_id: Uuid,
+    at: Instant,
 }
 
 async fn show(State((path, database)): State<(DataPath, Database)>) -> Json<Report> {
@@ -99,19 +127,18 @@ async fn show(State((path, database)): State<(DataPath, Database)>) -> Json<Repo
     Json(report::report(&observation, &database.state(), Instant::now()))
 }
 
-async fn send(database: &Database) -> Result<(PgPool, Uuid), Problem> {
-    let pool = database.pool()?;
+async fn send(database: &Database) -> Result<Uuid, Problem> {
     let mut transaction = database.begin().await?;
     let task_id = canary::send(&mut transaction).await?;
     database.commit(transaction).await?;
-    Ok((pool, task_id))
+    Ok(task_id)
 }
 
-async fn purge(pool: &PgPool, task_id: Uuid) -> Result<(), Problem> {
+async fn purge(pool: &PgPool, ended: &[Uuid]) -> Result<(), Problem> {
     let mut transaction = pool.begin().await?;
     // A relay that waits for a hanging broker holds the row; the connection must not be held for as long.
     sqlx::query("SET LOCAL lock_timeout = '1s'").execute(&mut *transaction).await?;
-    canary::purge(&mut transaction, task_id).await?;
+    canary::purge(&mut transaction, ended).await?;
     canary::purge_sent_before(&mut transaction, Utc::now() - LEFTOVER).await?;
     Ok(transaction.commit().await?)
 }
@@ -119,6 +146,7 @@ async fn purge(pool: &PgPool, task_id: Uuid) -> Result<(), Problem> {
 /// Where a canary is.
 #[derive(Debug, FromRow)]
 struct Progress {
+    task_id: Uuid,
     arrived: bool,
     published: bool,
     last_error: Option<String>,
@@ -130,21 +158,21 @@ impl Progress {
     }
 }
 
-async fn look(pool: &PgPool, task_id: Uuid) -> Result<Option<Progress>, sqlx::Error> {
+async fn look(pool: &PgPool, under_way: &[Sent]) -> Result<Vec<Progress>, sqlx::Error> {
     // An event that the relay has removed was published. A broker that hangs fails the relay's call later than this canary is given
     // up, so the error may be that of an earlier event.
     sqlx::query_as(
-        "SELECT canary.arrived_at IS NOT NULL AS arrived,
+        "SELECT canary.task_id, canary.arrived_at IS NOT NULL AS arrived,
                 outbox.id IS NULL OR outbox.published_at IS NOT NULL AS published,
                 coalesce(outbox.last_error,
                     (SELECT waiting.last_error FROM outbox AS waiting
                      WHERE waiting.published_at IS NULL AND waiting.last_error IS NOT NULL ORDER BY waiting.seq LIMIT 1)
                 ) AS last_error
          FROM canary LEFT JOIN outbox ON outbox.partition_key = canary.task_id::text
-         WHERE canary.task_id = $1 LIMIT 1",
+         WHERE canary.task_id = ANY ($1)",
     )
-    .bind(task_id)
-    .fetch_optional(pool)
+    .bind(under_way.iter().map(|sent| sent.task_id).collect::<Vec<_>>())
+    .fetch_all(pool)
     .await
 }
 

@@ -7,13 +7,16 @@ use serde::Serialize;
 use todo_common::database::State;
 use tokio::time::Instant;
 
-/// An older success does not count: that is three canaries late.
-const FRESH: Duration = Duration::from_secs(12);
+/// What was sent longer ago proves nothing: that is three canaries.
+pub(super) const FRESH: Duration = Duration::from_secs(12);
+/// So many have to arrive one after the other before an outage is over: what a broker held comes at once when it is back, and
+/// then its consumers may well be sorted anew.
+const IN_A_ROW: u8 = 3;
 
 /// What the canary waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// For nothing: the last one has arrived.
+    /// For nothing: all have arrived.
     Idle,
     /// For the database, in words that say why.
     Database(String),
@@ -26,9 +29,10 @@ pub(super) enum Stage {
 /// A canary that arrived.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Success {
-    /// When, for its age: this clock is never set back.
-    pub(super) at: Instant,
-    /// When, for people.
+    /// When it was sent, for its age: this clock is never set back. When its arrival is noticed would say too much of one that is
+    /// noticed late.
+    pub(super) sent: Instant,
+    /// When it arrived, for people.
     pub(super) wall: DateTime<Utc>,
     /// How long it was under way.
     pub(super) latency: Duration,
@@ -40,25 +44,45 @@ pub(super) struct Observation {
     pub(super) started: Instant,
     pub(super) stage: Stage,
     pub(super) last: Option<Success>,
+    /// How many have to arrive until an outage is over.
+    outstanding: u8,
 }
 
 impl Default for Observation {
     fn default() -> Self {
-        Self { started: Instant::now(), stage: Stage::Idle, last: None }
+        Self { started: Instant::now(), stage: Stage::Idle, last: None, outstanding: 0 }
     }
 }
 
+impl Observation {
+    /// Takes note of one whose arrival is noticed at `now`. The very first is proof at once.
+    pub(super) fn arrived(&mut self, success: Success, now: Instant) {
+        if self.last.is_some_and(|last| !is_fresh(last, now)) {
+            self.outstanding = IN_A_ROW;
+        }
+        self.outstanding = self.outstanding.saturating_sub(1);
+        // Another partition's may overtake it.
+        if self.last.is_none_or(|last| last.sent < success.sent) {
+            self.last = Some(success);
+        }
+    }
+}
+
+fn is_fresh(success: Success, now: Instant) -> bool {
+    now.saturating_duration_since(success.sent) <= FRESH
+}
+
 /// The answer that the operator reads.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Serialize)]
 pub(super) struct Report {
-    /// Whether a canary arrived in the last 12 s.
+    /// Whether a canary of the last 12 s arrived, and three in a row after an outage.
     verified: bool,
     /// When the last one arrived.
     checked_at: Option<DateTime<Utc>>,
     /// How long the last one was under way.
     latency_ms: Option<u64>,
-    /// Seconds since the last one arrived.
-    age_seconds: Option<u64>,
+    /// Seconds since the last one that arrived was sent.
+    age_seconds: Option<f64>,
     /// One word for machines.
     reason: &'static str,
     /// Words for people.
@@ -67,8 +91,9 @@ pub(super) struct Report {
 
 /// Puts what is known at `now` into words.
 pub(super) fn report(observation: &Observation, database: &State, now: Instant) -> Report {
-    let age = observation.last.map(|last| now.saturating_duration_since(last.at));
-    let verified = age.is_some_and(|age| age <= FRESH);
+    let age = observation.last.map(|last| now.saturating_duration_since(last.sent));
+    let is_fresh = observation.last.is_some_and(|last| is_fresh(last, now));
+    let verified = is_fresh && observation.outstanding == 0;
     let (reason, message) = match (verified, database) {
         (true, _) => {
             ("Verified", "an event went from the API through Kafka to its consumer and into the database".to_owned())
@@ -76,13 +101,17 @@ pub(super) fn report(observation: &Observation, database: &State, now: Instant) 
         (false, State::InUse(by)) => ("DatabaseInUse", format!("the database belongs to the platform {by}")),
         (false, State::Starting(words)) => ("Starting", (*words).to_owned()),
         (false, State::Failed(words)) => ("DatabaseUnavailable", format!("waiting for the database: {words}")),
+        (false, State::Ready(_)) if is_fresh => (
+            "Recovering",
+            format!("events arrive again after an outage; {} more have to arrive in a row", observation.outstanding),
+        ),
         (false, State::Ready(_)) => waiting(observation, now),
     };
     Report {
         verified,
         checked_at: observation.last.map(|last| last.wall),
         latency_ms: observation.last.map(|last| whole(last.latency.as_millis())),
-        age_seconds: age.map(|age| age.as_secs()),
+        age_seconds: age.map(|age| age.as_secs_f64()),
         reason,
         message,
     }
@@ -120,8 +149,8 @@ mod tests {
     fn seen(stage: Stage, last: Option<Duration>) -> (Observation, Instant) {
         let start = Instant::now();
         let wall = DateTime::UNIX_EPOCH;
-        let last = last.map(|_| Success { at: start, wall, latency: Duration::from_millis(35) });
-        (Observation { started: start, stage, last }, start)
+        let last = last.map(|_| Success { sent: start, wall, latency: Duration::from_millis(35) });
+        (Observation { started: start, stage, last, outstanding: 0 }, start)
     }
 
     fn report_after(seconds: u64, stage: Stage, arrived: bool) -> Report {
@@ -133,8 +162,44 @@ mod tests {
     async fn an_arrival_counts_for_twelve_seconds() {
         assert!(report_after(12, Stage::Broker(None), true).verified);
         let late = report_after(13, Stage::Broker(Some("timeout".into())), true);
-        assert_eq!((late.verified, late.reason, late.age_seconds), (false, "NotPublished", Some(13)));
+        assert_eq!((late.verified, late.reason, late.age_seconds), (false, "NotPublished", Some(13.0)));
         assert!(late.message.ends_with("Kafka does not take it: timeout"));
+    }
+
+    /// What is said at `now` once these have arrived, each sent and noticed at these seconds.
+    fn report_of(arrivals: &[(u64, u64)], now: u64) -> Report {
+        let (mut observation, start) = seen(Stage::Consumer, None);
+        for (sent, noticed) in
+            arrivals.iter().map(|(sent, noticed)| (Duration::from_secs(*sent), Duration::from_secs(*noticed)))
+        {
+            let success = Success { sent: start + sent, wall: DateTime::UNIX_EPOCH, latency: noticed - sent };
+            observation.arrived(success, start + noticed);
+        }
+        report(&observation, &ready(), start + Duration::from_secs(now))
+    }
+
+    #[tokio::test]
+    async fn an_arrival_that_is_noticed_late_is_no_proof_of_now() {
+        assert!(report_of(&[(0, 0), (4, 11)], 11).verified);
+        let late = report_of(&[(0, 0), (4, 19)], 19);
+        assert_eq!((late.verified, late.reason, late.age_seconds), (false, "NotConsumed", Some(15.0)));
+    }
+
+    #[tokio::test]
+    async fn after_an_outage_three_have_to_arrive_in_a_row() {
+        let outage = [(0, 0), (20, 20), (24, 24), (28, 28)];
+        let first = report_of(&outage[..2], 20);
+        assert_eq!((first.verified, first.reason), (false, "Recovering"));
+        assert_eq!(first.message, "events arrive again after an outage; 2 more have to arrive in a row");
+        assert!(!report_of(&outage[..3], 24).verified);
+        assert!(report_of(&outage, 28).verified);
+        let broken_again = [(0, 0), (20, 20), (24, 24), (40, 40)];
+        assert_eq!(report_of(&broken_again, 40).message, first.message, "the row begins anew");
+    }
+
+    #[tokio::test]
+    async fn one_that_is_overtaken_makes_the_proof_no_older() {
+        assert_eq!(report_of(&[(4, 5), (0, 6)], 6).age_seconds, Some(2.0));
     }
 
     #[tokio::test]
@@ -164,7 +229,7 @@ mod tests {
         assert_eq!(
             report,
             json!({
-                "verified": true, "checked_at": "1970-01-01T00:00:00Z", "latency_ms": 35, "age_seconds": 2, "reason": "Verified",
+                "verified": true, "checked_at": "1970-01-01T00:00:00Z", "latency_ms": 35, "age_seconds": 2.0, "reason": "Verified",
                 "message": "an event went from the API through Kafka to its consumer and into the database",
             })
         );

@@ -60,10 +60,15 @@ async fn a_canary_is_followed_through_its_stages_and_leaves_nothing_behind() {
         until(&backend, &path, |report| says(report, "published but not consumed yet")).await;
 
         let mut consumer = backend.pool.acquire().await.unwrap();
-        let id: Uuid = sqlx::query_scalar("SELECT task_id FROM canary").fetch_one(&mut *consumer).await.unwrap();
+        // Others may have followed it by now, and what it waits for is said of the oldest.
+        let id: Uuid = sqlx::query_scalar("SELECT task_id FROM canary ORDER BY sent_at LIMIT 1")
+            .fetch_one(&mut *consumer)
+            .await
+            .unwrap();
         canary::mark_arrived(&mut consumer, &[id]).await.unwrap();
         let done = until(&backend, &path, |report| report["verified"] == true).await;
-        assert_eq!((&done["reason"], &done["age_seconds"]), (&"Verified".into(), &0.into()));
+        assert_eq!(done["reason"], "Verified");
+        assert!(done["age_seconds"].as_f64().is_some_and(|age| age < LIMIT.as_secs_f64()), "{done}");
         assert!(done["latency_ms"].is_u64() && done["checked_at"].is_string());
 
         let rows =

@@ -272,7 +272,7 @@ async fn the_canary_leaves_nothing_behind() {
         assert_eq!(canary::arrived_at(&pool, id).await.unwrap(), None);
         canary::mark_arrived(&mut c, &[id]).await.unwrap();
         assert!(canary::arrived_at(&pool, id).await.unwrap().is_some());
-        canary::purge(&mut c, id).await.unwrap();
+        canary::purge(&mut c, &[id]).await.unwrap();
         for table in ["tasks", "outbox", "canary"] {
             assert_eq!(super::count(&pool, table).await, 0, "{table}");
         }
