@@ -9,7 +9,7 @@ use super::{Ground, ground::Pace};
 use crate::harness::until;
 
 /// What a nemesis needs may be on its way back from the fault before.
-const BACK: Duration = Duration::from_secs(30);
+const BACK: Duration = Duration::from_mins(2);
 /// Kafka's programs take some seconds each to start, and many on a busy machine.
 const CHANGED: Duration = Duration::from_mins(2);
 /// Longest message that a topic takes which refuses long ones.

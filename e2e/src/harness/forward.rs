@@ -1,14 +1,22 @@
 //! Ways into pods. Pods' addresses are out of the host's reach on purpose; the API server forwards, and what it forwards
 //! arrives on the pod's loopback, so the sidecar's own API can be spoken to as the app speaks to it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, Client, ResourceExt, api::ListParams};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ListParams, Portforwarder},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
+    time::sleep,
 };
+
+/// How often a way to a pod is asked for, and the pause between.
+const TRIES: usize = 3;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A port of a pod, on loopback of this machine. It is closed when dropped.
 pub struct Forward {
@@ -56,11 +64,25 @@ impl Drop for Forward {
 
 async fn carry(api: Api<Pod>, pod: String, port: u16, mut connection: TcpStream) {
     // A pod that has just gone ends the connection, which is what its client should see.
-    let Ok(mut forwarder) = api.portforward(&pod, &[port]).await else { return };
+    let Some(mut forwarder) = way(&api, &pod, port).await else { return };
     if let Some(mut stream) = forwarder.take_stream(port) {
         let _ = tokio::io::copy_bidirectional(&mut connection, &mut stream).await;
     }
     forwarder.abort();
+}
+
+/// The API server or the node may fail to make a way to a pod that stays. Nothing has been sent on it yet.
+async fn way(api: &Api<Pod>, pod: &str, port: u16) -> Option<Portforwarder> {
+    for _ in 0..TRIES {
+        if let Ok(forwarder) = api.portforward(pod, &[port]).await {
+            return Some(forwarder);
+        }
+        if api.get(pod).await.is_ok_and(|pod| pod.metadata.deletion_timestamp.is_some()) {
+            return None;
+        }
+        sleep(PAUSE).await;
+    }
+    None
 }
 
 /// Names of the pods of an app that are ready and not about to go.

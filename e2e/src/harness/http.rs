@@ -42,22 +42,32 @@ impl Answer {
 impl Http {
     /// A client of a forwarded port.
     pub fn new(forward: Forward) -> anyhow::Result<Self> {
-        Self::build(forward.url(""), Some(forward))
+        Self::build(forward.url(""), Some(forward), Some(0))
+    }
+
+    /// A client of a forwarded port that keeps its connections, for a pod that stays: each costs the node a new way.
+    pub fn keeping(forward: Forward) -> anyhow::Result<Self> {
+        Self::build(forward.url(""), Some(forward), None)
     }
 
     /// A client of a port of this machine.
     pub fn local(port: u16) -> anyhow::Result<Self> {
-        Self::build(format!("http://127.0.0.1:{port}"), None)
+        Self::build(format!("http://127.0.0.1:{port}"), None, Some(0))
     }
 
     /// A client of what is at this URL.
     pub fn at(base: &str) -> anyhow::Result<Self> {
-        Self::build(base.to_owned(), None)
+        Self::build(base.to_owned(), None, Some(0))
     }
 
-    fn build(base: String, forward: Option<Forward>) -> anyhow::Result<Self> {
-        // A connection that an earlier request left may have ended with its pod.
-        let client = Client::builder().timeout(Duration::from_secs(30)).pool_max_idle_per_host(0).build()?;
+    /// A connection that an earlier request left may have ended with its pod, so mostly none is kept.
+    fn build(base: String, forward: Option<Forward>, kept: Option<usize>) -> anyhow::Result<Self> {
+        let client = Client::builder().timeout(Duration::from_secs(30));
+        let client = match kept {
+            Some(most) => client.pool_max_idle_per_host(most),
+            None => client,
+        }
+        .build()?;
         Ok(Self { base, _forward: forward, client })
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
     ResourceExt,
@@ -27,6 +28,9 @@ impl Platform {
     /// How long a platform may take from nothing to Ready: images are on the nodes, so most of it is Kafka and
     /// PostgreSQL making their data.
     pub const READY: Duration = Duration::from_mins(5);
+
+    /// How soon a broker or a database that hangs is told, as the documents promise.
+    pub const NOTICED: Duration = Duration::from_secs(15);
 
     /// Applies a platform of this name and spec, as `kubectl apply --server-side` does.
     pub async fn apply(namespace: &Namespace, name: &str, spec: Value) -> anyhow::Result<Self> {
@@ -65,6 +69,15 @@ impl Platform {
         self.wait("Ready", "True", Self::READY).await
     }
 
+    /// Waits until it is told not to be ready, and fails if that was later than `NOTICED` after `since`: by the condition's own
+    /// time, so that it does not count how long it takes to be seen here.
+    pub async fn unready_soon_after(&self, since: Timestamp) -> anyhow::Result<Condition> {
+        let unready = self.wait("Ready", "False", Self::NOTICED * 2).await?;
+        let after = unready.last_transition_time.0.duration_since(since);
+        anyhow::ensure!(after <= Self::NOTICED.try_into()?, "told after {after:#}: {unready:?}");
+        Ok(unready)
+    }
+
     /// Deletes it and waits until it has gone.
     pub async fn delete(&self) -> anyhow::Result<()> {
         let api = self.namespace.api::<TodoPlatform>();
@@ -83,6 +96,13 @@ impl Platform {
     /// The page and the API behind it, as a person reaches them.
     pub async fn page(&self) -> anyhow::Result<Http> {
         self.http("frontend-service", 8080).await
+    }
+
+    /// The same by connections that are kept, for many calls while the page's pod stays.
+    pub async fn busy_page(&self) -> anyhow::Result<Http> {
+        Http::keeping(
+            Forward::to_app(&self.namespace.env.client, &self.namespace.name, "frontend-service", 8080).await?,
+        )
     }
 
     /// The sidecar of one of its apps, as the app reaches it.

@@ -40,7 +40,10 @@ impl ReadyPods {
                     let (pod, is_there) = match event {
                         WatchEvent::Added(pod) | WatchEvent::Modified(pod) => (pod, true),
                         WatchEvent::Deleted(pod) => (pod, false),
-                        WatchEvent::Bookmark(_) => continue,
+                        WatchEvent::Bookmark(bookmark) => {
+                            version = bookmark.metadata.resource_version;
+                            continue;
+                        }
                         WatchEvent::Error(status) => anyhow::bail!("the watch of pods failed: {}", status.message),
                     };
                     version = pod.resource_version().unwrap_or_default();

@@ -15,7 +15,7 @@ use serde_json::Value;
 use todo_crds::platform::TodoPlatform;
 use tokio::task::JoinSet;
 
-use super::Namespace;
+use super::{Namespace, Platform};
 
 /// One version of a platform.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,14 +49,26 @@ impl Statuses {
             loop {
                 let mut events = std::pin::pin!(api.watch(&WatchParams::default(), &number).await?);
                 while let Some(event) = events.try_next().await? {
-                    let (WatchEvent::Added(platform) | WatchEvent::Modified(platform)) = event else { continue };
-                    let version = Version::of(&platform);
-                    number.clone_from(&version.number);
-                    versions.lock().unwrap_or_else(PoisonError::into_inner).push(version);
+                    match event {
+                        WatchEvent::Added(platform) | WatchEvent::Modified(platform) => {
+                            let version = Version::of(&platform);
+                            number.clone_from(&version.number);
+                            versions.lock().unwrap_or_else(PoisonError::into_inner).push(version);
+                        }
+                        WatchEvent::Bookmark(bookmark) => number = bookmark.metadata.resource_version,
+                        WatchEvent::Deleted(_) => {}
+                        WatchEvent::Error(status) => anyhow::bail!("the watch failed: {}", status.message),
+                    }
                 }
             }
         });
         Ok(Self { seen, _watch: watch })
+    }
+
+    /// Whether a platform, the only one, has not changed since what was seen last.
+    pub async fn are_all_seen(&self, platform: &Platform) -> anyhow::Result<bool> {
+        let now = platform.get().await?.resource_version();
+        Ok(self.seen().last().map(|version| &version.number) == now.as_ref())
     }
 
     /// All so far.

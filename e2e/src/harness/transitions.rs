@@ -44,9 +44,15 @@ impl Transitions {
             loop {
                 let mut events = std::pin::pin!(api.watch(&params, &version).await?);
                 while let Some(event) = events.try_next().await? {
-                    let (WatchEvent::Added(platform) | WatchEvent::Modified(platform)) = event else { continue };
-                    version = platform.resource_version().unwrap_or_default();
-                    note(&platform, &mut lock(&noted));
+                    match event {
+                        WatchEvent::Added(platform) | WatchEvent::Modified(platform) => {
+                            version = platform.resource_version().unwrap_or_default();
+                            note(&platform, &mut lock(&noted));
+                        }
+                        WatchEvent::Bookmark(bookmark) => version = bookmark.metadata.resource_version,
+                        WatchEvent::Deleted(_) => {}
+                        WatchEvent::Error(status) => anyhow::bail!("the watch failed: {}", status.message),
+                    }
                 }
             }
         });

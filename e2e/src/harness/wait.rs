@@ -29,14 +29,22 @@ where
     }
 }
 
-/// Holds that something stays so for a while, asking again and again.
+/// Holds that something stays so for a while, asking again and again. A question that fails tells nothing, two in a row do,
+/// and the last one has an answer.
 pub async fn throughout<Fut>(what: &str, time: Duration, mut ask: impl FnMut() -> Fut) -> anyhow::Result<()>
 where
     Fut: Future<Output = anyhow::Result<bool>>,
 {
-    let start = Instant::now();
-    while start.elapsed() < time {
-        anyhow::ensure!(ask().await?, "no longer so after {}ms: {what}", start.elapsed().as_millis());
+    let (start, mut has_failed) = (Instant::now(), false);
+    while start.elapsed() < time || has_failed {
+        match ask().await {
+            Ok(is_so) => {
+                anyhow::ensure!(is_so, "no longer so after {}ms: {what}", start.elapsed().as_millis());
+                has_failed = false;
+            }
+            Err(error) if has_failed => return Err(error.context(what.to_owned())),
+            Err(_) => has_failed = true,
+        }
         tokio::time::sleep(PAUSE).await;
     }
     Ok(())

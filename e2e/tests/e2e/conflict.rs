@@ -24,10 +24,12 @@ async fn a_second_platform_in_the_namespace_is_refused_and_the_first_is_untouche
         assert_eq!(refused.reason, "Conflict", "{}", refused.message);
         assert!(refused.message.contains(&first.name), "{}", refused.message);
         let untouched = async || {
-            let ready = first.condition("Ready").await?.is_some_and(|one| one.status == "True");
-            Ok(ready && templates().await? == before)
+            let conditions = first.get().await?.status.unwrap_or_default().conditions;
+            let is_told = conditions.iter().any(|one| one.reason == "Conflict" || one.message.contains("second"));
+            Ok(!is_told && templates().await? == before)
         };
         wait::throughout("the first platform is untouched", Duration::from_secs(10), untouched).await?;
+        first.ready().await?;
         second.delete().await
     })
     .await;

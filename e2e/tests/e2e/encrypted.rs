@@ -17,7 +17,6 @@ use todo_e2e::harness::{Namespace, Platform, until};
 
 use crate::shared;
 
-const STARTED: Duration = Duration::from_mins(2);
 const TOLD: Duration = Duration::from_secs(40);
 const SCRAM: u16 = 9095;
 const ANYBODY: u16 = 9096;
@@ -80,7 +79,7 @@ async fn a_broker_with_an_authority_of_its_own_is_used_once_the_right_one_is_nam
         };
         let with_password = spec(SCRAM, json!({"auth": {"scram": scram}}));
         let platform = Platform::apply(&namespace, "todo", with_password).await?;
-        until("the broker runs", STARTED, async || {
+        until("the broker runs", Platform::READY, async || {
             let pod = namespace.api::<Pod>().get("broker").await?;
             let conditions = pod.status.and_then(|status| status.conditions).unwrap_or_default();
             Ok(conditions.iter().any(|one| one.type_ == "Ready" && one.status == "True").then_some(()))
@@ -91,12 +90,12 @@ async fn a_broker_with_an_authority_of_its_own_is_used_once_the_right_one_is_nam
         is_refused_for(&platform, "with the password in Secret access key pass").await?;
 
         access(&right, PASSWORD).await?;
-        platform.wait("Ready", "True", STARTED).await?;
+        platform.wait("Ready", "True", Platform::READY).await?;
         events_go_through(&platform, "ada").await?;
 
         Platform::apply(&namespace, "todo", spec(ANYBODY, json!({}))).await?;
-        platform.wait("Progressing", "False", STARTED).await?;
-        platform.wait("Ready", "True", STARTED).await?;
+        platform.wait("Progressing", "False", Platform::READY).await?;
+        platform.wait("Ready", "True", Platform::READY).await?;
         events_go_through(&platform, "bob").await
     })
     .await;

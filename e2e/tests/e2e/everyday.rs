@@ -169,8 +169,8 @@ async fn suspended(platform: &Platform, with: &impl Fn(Value) -> Value) -> anyho
     wait::throughout("nothing is made and nothing is put back", QUIET, async || Ok(objects(platform).await? == before))
         .await?;
     assert!(!before.contains_key("Ingress/frontend-service"), "{before:?}");
-    let ready = platform.condition("Ready").await?;
-    assert_eq!(ready.map(|one| one.status).as_deref(), Some("True"), "it is looked at all the time");
+    // It is looked at all the time.
+    platform.wait("Ready", "True", SOON).await?;
     let told = diff(platform, &held).await?;
     assert_eq!(told.status.code(), Some(0), "{}", told.output);
     assert!(told.output.contains("suspended"), "{}", told.output);

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::json;
 use sqlx::Connection;
 use todo_e2e::{
@@ -16,7 +17,6 @@ const USER: &str = "ada";
 const EVENTS: usize = 8;
 /// Longer than a delivery is tried, which is about two minutes where no try is answered.
 const AWAY: Duration = Duration::from_mins(3);
-const NOTICED: Duration = Duration::from_secs(15);
 /// Reminders are looked for every quarter of a minute.
 const PUBLISHED: Duration = Duration::from_mins(1);
 const HANDLED: Duration = Duration::from_mins(2);
@@ -37,11 +37,12 @@ async fn events_that_wait_longer_for_the_database_than_they_are_tried_are_handle
             Ok((published(&platform).await? == EVENTS * 2).then_some(()))
         })
         .await?;
+        let since = Timestamp::now();
         let cut = Cut::off(&namespace, "postgres-0").await?;
         let begun = Instant::now();
         let away = async {
             hold.rollback().await?;
-            platform.wait("Ready", "False", NOTICED).await?;
+            platform.unready_soon_after(since).await?;
             given_up(&platform, begun).await?;
             let is_away = async || Ok(platform.condition("Ready").await?.is_some_and(|ready| ready.status == "False"));
             wait::throughout("the database is away", AWAY.saturating_sub(begun.elapsed()), is_away).await
@@ -65,7 +66,7 @@ async fn events_that_wait_longer_for_the_database_than_they_are_tried_are_handle
 /// Tasks to be reminded of, and recurring ones that are completed.
 async fn make_events(page: &Http) -> anyhow::Result<()> {
     for number in 0..EVENTS {
-        let now = jiff::Timestamp::now().to_string();
+        let now = Timestamp::now().to_string();
         add_task(page, json!({"user_id": USER, "title": format!("remind {number}"), "due_at": now})).await?;
         let daily = json!({"rrule": "FREQ=DAILY"});
         let task = json!({"user_id": USER, "title": "stretch", "due_at": "2030-06-01T09:00:00Z", "recurrence": daily});

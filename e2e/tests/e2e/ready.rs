@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt, api::ListParams};
 use serde_json::Value;
-use todo_e2e::harness::Forward;
+use todo_e2e::harness::{Forward, Platform};
 
 use crate::shared;
 
@@ -30,8 +30,7 @@ async fn an_empty_spec_becomes_ready_with_every_condition_saying_so() {
             "ServicesReady",
             "DataPathVerified",
         ] {
-            let condition = platform.condition(kind).await?.expect(kind);
-            assert_eq!(condition.status, "True", "{kind}: {}", condition.message);
+            platform.wait(kind, "True", Platform::READY).await?;
         }
         let status = platform.get().await?.status.unwrap();
         assert_eq!(status.services_ready.as_deref(), Some("4/4"));

@@ -23,6 +23,8 @@ const SINGLE: &str = "todo-single";
 const RELIST_SECONDS: &str = "1800";
 const INSTALLED: Duration = Duration::from_mins(4);
 const SOON: Duration = Duration::from_secs(20);
+/// A pod has half a minute to end, and a Lease that was not given back a quarter.
+const HANDED_OVER: Duration = Duration::from_mins(1);
 
 /// `helm upgrade` with what was set before and more. A value that is null is taken back; helm's `--reuse-values` would
 /// keep it.
@@ -40,6 +42,21 @@ async fn variable(env: &Env, release: &str, name: &str) -> anyhow::Result<Option
         deployment.spec.and_then(|spec| spec.template.spec).map(|spec| spec.containers).unwrap_or_default();
     let variables = containers.into_iter().flat_map(|container| container.env.unwrap_or_default());
     Ok(variables.into_iter().find(|one| one.name == name).and_then(|one| one.value))
+}
+
+/// Waits until the operator of the cluster that was there before has ended, and the new one leads. `helm` waits for the new one
+/// to be ready only, while the other ends its passes.
+async fn handed_over(env: &Env) -> anyhow::Result<()> {
+    let pods: Api<Pod> = Api::namespaced(env.client.clone(), WHOLE);
+    let leases: Api<Lease> = Api::namespaced(env.client.clone(), WHOLE);
+    until("the new operator leads and no other is there", HANDED_OVER, async || {
+        let labels = ListParams::default().labels(&format!("app.kubernetes.io/instance={WHOLE}"));
+        let pods = pods.list(&labels).await?;
+        let holder = leases.get(WHOLE).await?.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
+        let is_the_only_one = pods.items.len() == 1 && pods.iter().all(|pod| holder.contains(&pod.name_any()));
+        Ok(is_the_only_one.then_some(()))
+    })
+    .await
 }
 
 async fn pods(namespace: &Namespace) -> anyhow::Result<BTreeSet<String>> {
@@ -60,6 +77,7 @@ async fn one_namespace_can_have_an_operator_of_its_own_beside_the_one_of_the_clu
         let platform = result?;
 
         let env = &namespace.env;
+        handed_over(env).await?;
         assert_eq!(variable(env, WHOLE, "EXCLUDED_NAMESPACES").await?, None);
         assert_eq!(variable(env, WHOLE, "RELIST_SECONDS").await?, Some(RELIST_SECONDS.to_owned()));
         let before = pods(&namespace).await?;
@@ -82,6 +100,7 @@ async fn an_operator_of_its_own(namespace: &Namespace) -> anyhow::Result<Platfor
     let begun = jiff::Timestamp::now();
     let excluded = format!("excludedNamespaces={{{}}}", namespace.name);
     upgrade(cluster, WHOLE, &[&excluded, "relistSeconds=600"]).run().await?;
+    handed_over(env).await?;
     let seconds = variable(env, WHOLE, "RELIST_SECONDS").await?;
     anyhow::ensure!(seconds.as_deref() == Some("600"), "the operator has another value: {seconds:?}");
 

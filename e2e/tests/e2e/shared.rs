@@ -2,10 +2,11 @@
 //! gigabyte to run. Scenarios that break things make their own.
 
 use serde_json::{Value, json};
-use todo_e2e::harness::{Env, Namespace, Platform, dump, http::Http};
+use todo_e2e::harness::{Env, Namespace, Platform, dump, forward::ready_pods, http::Http, until};
 
 const NAMESPACE: &str = "shared";
 const NAME: &str = "todo";
+const APPS: [&str; 4] = ["backend-service", "notification-service", "recurring-task-service", "frontend-service"];
 
 /// Runs a scenario on the shared platform, with a user that nobody else has.
 pub(crate) async fn with<Fut>(scenario: &str, run: impl FnOnce(Platform, String) -> Fut)
@@ -19,6 +20,13 @@ where
         // An empty spec on purpose: this is what most users begin with.
         let platform = Platform::apply(&namespace, NAME, json!({})).await?;
         platform.ready().await?;
+        // One whose probe failed a moment ago may not be told yet.
+        for app in APPS {
+            until(&format!("a pod of {app} is ready"), Platform::READY, async || {
+                Ok(ready_pods(&env.client, NAMESPACE, app).await?.pop())
+            })
+            .await?;
+        }
         run(platform, user).await
     };
     if let Err(error) = result.await {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::{admissionregistration::v1::MutatingWebhookConfiguration, core::v1::Pod};
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 use todo_e2e::harness::{Namespace, Platform, until};
@@ -25,6 +25,10 @@ async fn a_pod_without_a_sidecar_is_named_and_replaced_as_soon_as_a_new_one_gets
         look_away(&namespace, true).await?;
         let result = async {
             let pods = namespace.api::<Pod>();
+            until("the API server does not ask the injector", TOLD, async || {
+                Ok((!is_injected(&pods).await?).then_some(()))
+            })
+            .await?;
             let [(name, _)] = &pods_of(&namespace, APP).await?[..] else { anyhow::bail!("{APP} has not one pod") };
             pods.delete(name, &DeleteParams::default().grace_period(0)).await?;
             // Until the next pod is there, none is ready, and that is told first.
@@ -61,6 +65,25 @@ async fn look_away(namespace: &Namespace, away: bool) -> anyhow::Result<()> {
     let patch = Patch::Json::<()>(serde_json::from_value(patch)?);
     webhooks.patch("dapr-sidecar-injector", &PatchParams::default(), &patch).await?;
     Ok(())
+}
+
+/// Whether a pod that is made now gets a sidecar.
+async fn is_injected(pods: &Api<Pod>) -> anyhow::Result<bool> {
+    let pod = json!({
+        "metadata": {"generateName": "probe-", "annotations": {"dapr.io/enabled": "true", "dapr.io/app-id": "probe"}},
+        "spec": {
+            "securityContext": {"runAsNonRoot": true, "runAsUser": 1, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{
+                "name": "probe",
+                "image": "probe",
+                "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+            }],
+        },
+    });
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    let made = pods.create(&dry_run, &serde_json::from_value(pod)?).await?;
+    let containers = made.spec.map(|spec| [spec.containers, spec.init_containers.unwrap_or_default()].concat());
+    Ok(containers.into_iter().flatten().any(|container| container.name == "daprd"))
 }
 
 /// Names and UIDs of the pods of an app.

@@ -17,14 +17,14 @@ async fn each_write_of_the_status_says_something_new_and_at_rest_there_is_none()
         let statuses = Statuses::of(&namespace).await?;
         let spec = |service: Value| json!({"services": {"notification": service}});
         let platform = Platform::apply(&namespace, "todo", spec(json!({"replicas": 1}))).await?;
-        settled(&platform, 1).await?;
+        settled(&platform, &statuses, 1).await?;
         let mut told = tell("made", &statuses, 0)?;
 
         tokio::time::sleep(REST).await;
         told = at_rest(&statuses, told)?;
 
         Platform::apply(&namespace, "todo", spec(json!({"replicas": 2}))).await?;
-        settled(&platform, 2).await?;
+        settled(&platform, &statuses, 2).await?;
         told = tell("one pod more", &statuses, told)?;
 
         let broken = json!({"replicas": 2, "image": "127.0.0.1:1/todo-notification:none"});
@@ -34,14 +34,14 @@ async fn each_write_of_the_status_says_something_new_and_at_rest_there_is_none()
 
         Platform::apply(&namespace, "todo", spec(json!({"replicas": 2}))).await?;
         platform.wait("Degraded", "False", STUCK).await?;
-        settled(&platform, 2).await?;
+        settled(&platform, &statuses, 2).await?;
         tell("taken back", &statuses, told).map(drop)
     })
     .await;
 }
 
 /// Waits until all is there, and as many pods of the service, and nothing is under way.
-async fn settled(platform: &Platform, pods: i32) -> anyhow::Result<()> {
+async fn settled(platform: &Platform, statuses: &Statuses, pods: i32) -> anyhow::Result<()> {
     platform.ready().await?;
     platform.wait("Progressing", "False", ROLLED).await?;
     until(&format!("all services are ready, notification-service with {pods}"), ROLLED, async || {
@@ -51,7 +51,8 @@ async fn settled(platform: &Platform, pods: i32) -> anyhow::Result<()> {
             services.iter().all(|service| service.ready == service.replicas && service.sidecars == service.ready);
         Ok((whole && has("notification-service")).then_some(()))
     })
-    .await
+    .await?;
+    until("the watch has seen it, too", ROLLED, async || Ok(statuses.are_all_seen(platform).await?.then_some(()))).await
 }
 
 /// Fails if a version since `told` says nothing that the one before it did not say, and prints them. Answers how many there are.

@@ -15,7 +15,6 @@ const LABELS: [(&str, &str); 2] =
     [("app.kubernetes.io/managed-by", "todo-operator"), ("todoplatform.dev/platform", "todo")];
 /// A pass that found a stranger looks again by itself, and what it waits for may have to be made first.
 const TOLD: Duration = Duration::from_secs(30);
-const STARTED: Duration = Duration::from_mins(2);
 const REMOVED: Duration = Duration::from_secs(20);
 
 /// A spec that asks for every kind of object that the cluster has.
@@ -132,7 +131,7 @@ async fn what_somebody_else_made_is_named_and_not_touched_and_what_another_relea
         let platform = Platform::apply(&namespace, "todo", spec()).await?;
         for (number, step) in steps.iter().enumerate() {
             // The services are made when Kafka and PostgreSQL are there.
-            let limit = if number + 1 == steps.len() { STARTED } else { TOLD };
+            let limit = if number + 1 == steps.len() { Platform::READY } else { TOLD };
             let names: Vec<_> = step.iter().map(Stranger::key).collect();
             let what = format!("one of {names:?} is named");
             let told = until(&what, limit, async || {

@@ -161,7 +161,8 @@ pub(super) async fn a_service_dies_over_a_request(platform: &Platform, page: &Ht
     for name in killed? {
         // Until the node has noticed, pod and platform are told to be ready, and no log is one of a life before.
         until("a service that died runs again", LIMIT, async || {
-            let statuses = pods.get(&name).await?.status.and_then(|status| status.container_statuses).unwrap_or_default();
+            let statuses =
+                pods.get(&name).await?.status.and_then(|status| status.container_statuses).unwrap_or_default();
             let again = |container: &ContainerStatus| {
                 container.name == "backend" && container.ready && container.restart_count > 0
             };
