@@ -95,6 +95,8 @@ pub struct ServiceObserved {
     pub image: String,
     /// How far it is.
     pub rollout: Rollout,
+    /// Pods without which it does not serve: all of a fixed number, and the fewest that an autoscaler may choose.
+    pub needed: i32,
     /// Pods with a sidecar.
     pub sidecars: i32,
     /// Pods without one.
@@ -102,9 +104,14 @@ pub struct ServiceObserved {
 }
 
 impl ServiceObserved {
+    /// Whether enough pods serve, even if more are to come.
+    pub const fn is_serving(&self) -> bool {
+        self.rollout.serves_with(self.needed)
+    }
+
     /// Whether it serves, with a sidecar in each pod.
-    pub fn is_ready(&self) -> bool {
-        self.rollout.is_serving() && self.without_sidecar.is_empty()
+    pub const fn is_ready(&self) -> bool {
+        self.is_serving() && self.without_sidecar.is_empty()
     }
 }
 
@@ -137,10 +144,12 @@ pub fn services(platform: &Resolved, live: &Live, pods: &[Arc<Pod>]) -> Vec<Serv
             let pods = pods_of(pods, app.id());
             let (with, without): (Vec<&Pod>, Vec<&Pod>) =
                 pods.iter().copied().filter(|pod| sidecar::counts(pod)).partition(|pod| sidecar::has_one(pod));
+            let service = platform.service(app);
             ServiceObserved {
                 app,
-                image: platform.service(app).image.clone(),
+                image: service.image.clone(),
                 rollout: rollout::of(live.get("Deployment", app.id()).map(|object| &**object), &pods),
+                needed: service.scale.min(),
                 sidecars: i32::try_from(with.len()).unwrap_or(i32::MAX),
                 without_sidecar: without.iter().filter_map(|pod| pod.metadata.name.clone()).collect(),
             }
@@ -187,10 +196,12 @@ pub async fn ask(
 }
 
 /// The pods of a service that people get answers from. While there are enough that are ready, one that only comes up,
-/// or cannot, takes no part yet.
+/// or cannot, takes no part yet. The Deployment tells of its pods later than they do themselves, so they are counted.
 fn serving<'a>(service: &ServiceObserved, pods: &'a [Arc<Pod>]) -> Vec<(App, &'a Pod)> {
-    let pods = pods_of(pods, service.app.id()).into_iter();
-    pods.filter(|pod| !service.rollout.is_serving() || is_ready(pod)).map(|pod| (service.app, pod)).collect()
+    let pods = pods_of(pods, service.app.id());
+    let ready = i32::try_from(pods.iter().filter(|pod| is_ready(pod)).count()).unwrap_or(i32::MAX);
+    let enough = service.is_serving() && Rollout { ready, ..service.rollout.clone() }.serves_with(service.needed);
+    pods.into_iter().filter(|pod| !enough || is_ready(pod)).map(|pod| (service.app, pod)).collect()
 }
 
 /// Whether a pod is ready.
@@ -231,13 +242,15 @@ mod tests {
             Arc::new(serde_json::from_value::<Pod>(pod).unwrap())
         };
         let pods = [pod("old", "True"), pod("new", "False")];
-        let names = |ready| {
-            let rollout = Rollout { desired: 1, ready, state: State::Progressing(String::new()) };
+        let names = |desired, ready, needed| {
+            let rollout = Rollout { desired, ready, state: State::Progressing(String::new()) };
             let (app, image, without_sidecar) = (App::Backend, String::new(), Vec::new());
-            let service = ServiceObserved { app, image, rollout, sidecars: 2, without_sidecar };
+            let service = ServiceObserved { app, image, rollout, needed, sidecars: 2, without_sidecar };
             serving(&service, &pods).into_iter().filter_map(|(_, pod)| pod.metadata.name.clone()).collect::<Vec<_>>()
         };
-        assert_eq!(names(1), ["old"]);
-        assert_eq!(names(0), ["old", "new"]);
+        assert_eq!(names(1, 1, 1), ["old"]);
+        assert_eq!(names(1, 0, 1), ["old", "new"]);
+        assert_eq!(names(2, 2, 2), ["old", "new"], "the Deployment does not know yet that one of the two is not ready");
+        assert_eq!(names(2, 1, 1), ["old"], "an autoscaler has asked for one more");
     }
 }

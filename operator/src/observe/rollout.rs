@@ -46,7 +46,13 @@ pub enum State {
 impl Rollout {
     /// Whether enough pods serve, whatever else is under way.
     pub const fn is_serving(&self) -> bool {
-        self.ready >= self.desired && self.desired > 0 && !matches!(self.state, State::Absent)
+        self.serves_with(self.desired)
+    }
+
+    /// Whether enough pods serve where fewer than all do, if there are `needed` of them.
+    pub(super) const fn serves_with(&self, needed: i32) -> bool {
+        let enough = self.ready >= self.desired || self.ready >= needed && self.ready > 0;
+        enough && self.desired > 0 && !matches!(self.state, State::Absent)
     }
 
     /// What is to be said about it, if it is not done.

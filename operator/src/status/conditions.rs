@@ -270,9 +270,9 @@ fn services(observed: &Observed) -> Verdict {
     if !without.is_empty() {
         return Verdict::no(TYPE, "SidecarMissing", words::sentences(&without));
     }
-    let not_serving: Vec<_> = observed.services.iter().filter(|service| !service.rollout.is_serving()).collect();
+    let not_serving: Vec<_> = observed.services.iter().filter(|service| !service.is_serving()).collect();
     if not_serving.is_empty() {
-        return Verdict::yes(TYPE, "Available", "every service has its pods, each with a sidecar");
+        return Verdict::yes(TYPE, "Available", "every service has the pods that it needs, each with a sidecar");
     }
     let waiting = observed.applied.held.iter().find(|held| held.key.kind == "Deployment");
     if let Some(held) = waiting {

@@ -61,7 +61,7 @@ pub fn assess(
         Assessment::Stopped(_) => TodoPlatformStatus { observed_generation: generation, conditions, ..before.clone() },
         Assessment::Observed(observed) | Assessment::Suspended(observed) => {
             let services = services(observed);
-            let ready = services.iter().filter(|service| service.replicas > 0 && service.ready >= service.replicas);
+            let ready = observed.services.iter().filter(|service| service.is_serving());
             TodoPlatformStatus {
                 observed_generation: generation,
                 url: Some(observed.url.clone()),

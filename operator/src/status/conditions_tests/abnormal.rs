@@ -30,6 +30,24 @@ fn a_stuck_rollout_while_old_pods_serve_is_degraded_and_ready() {
 }
 
 #[test]
+fn pods_that_an_autoscaler_asks_for_and_that_do_not_come_make_nothing_unready() {
+    let stuck = || State::Stuck { reason: "Unschedulable".to_owned(), message: "pod x".to_owned() };
+    let progressing = || State::Progressing("2 of 4 pods are ready".to_owned());
+    for (state, abnormal) in [(stuck(), condition::DEGRADED), (progressing(), condition::PROGRESSING)] {
+        let mut observed = working();
+        observed.services[0].rollout = Rollout { desired: 4, ready: 2, state };
+        observed.services[0].needed = 2;
+        let assessment = Assessment::Observed(Box::new(observed));
+        let verdicts = of(&assessment);
+        for type_ in [condition::SERVICES_READY, condition::READY, abnormal] {
+            assert_eq!(find(&verdicts, type_).0, Some(true), "{type_}");
+        }
+        let status = assess(&assessment, &TodoPlatformStatus::default(), Some(1), Timestamp::UNIX_EPOCH);
+        assert_eq!(status.services_ready.as_deref(), Some("4/4"));
+    }
+}
+
+#[test]
 fn a_write_that_is_refused_and_a_fight_degrade() {
     let failure =
         Failure { key: key("Role", "backend-service"), class: Class::Forbidden, message: "cannot patch".to_owned() };

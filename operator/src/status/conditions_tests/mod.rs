@@ -58,6 +58,7 @@ fn working() -> Observed {
                 app,
                 image: "image".to_owned(),
                 rollout: done(1),
+                needed: 1,
                 sidecars: 1,
                 without_sidecar: Vec::new(),
             })
@@ -181,7 +182,7 @@ fn what_is_wrong_is_named_and_makes_the_platform_not_ready() {
             |o| {
                 let message = "pod backend-1 container backend: ImagePullBackOff: not found".to_owned();
                 let state = State::Stuck { reason: "ImagePullBackOff".to_owned(), message };
-                o.services[0].rollout = Rollout { desired: 2, ready: 1, state };
+                (o.services[0].needed, o.services[0].rollout) = (2, Rollout { desired: 2, ready: 1, state });
             },
             condition::SERVICES_READY,
             "ImagePullBackOff",
