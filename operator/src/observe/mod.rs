@@ -5,6 +5,7 @@ pub mod data_path;
 mod http;
 mod last_words;
 pub mod managed;
+mod passwords;
 pub mod rollout;
 pub mod sidecar;
 

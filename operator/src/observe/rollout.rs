@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod}
 use kube::core::DynamicObject;
 use serde_json::Value;
 
+use super::passwords::without_passwords;
 use crate::class::bounded;
 
 /// Characters of a message that are kept.
@@ -207,36 +208,6 @@ pub(super) fn last_line(text: &str) -> Option<String> {
         message.as_str().map(str::to_owned)
     });
     Some(bounded(&without_passwords(&message.unwrap_or_else(|| line.to_owned())), MESSAGE))
-}
-
-/// A text in which the passwords of URLs and of connection strings are dots. Nobody should log them; this is for those
-/// who do.
-fn without_passwords(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    let mut rest = text;
-    loop {
-        let url = rest.find("://").map(|at| at + 3);
-        let setting = rest.find("password=").map(|at| at + 9);
-        let Some(begin) = url.into_iter().chain(setting).min() else { break };
-        safe.push_str(&rest[..begin]);
-        rest = &rest[begin..];
-        let end = rest.find(|c: char| c.is_whitespace() || ['"', '\'', '`', ',', ';', '&'].contains(&c));
-        let word = &rest[..end.unwrap_or(rest.len())];
-        if setting == Some(begin) {
-            safe.push('…');
-            rest = &rest[word.len()..];
-        } else if let Some((user, tail)) = word
-            .rsplit_once('@')
-            .map(|(account, _)| account)
-            .and_then(|account| account.split_once(':').map(|(user, _)| (user, account.len())))
-        {
-            safe.push_str(user);
-            safe.push_str(":…");
-            rest = &rest[tail..];
-        }
-    }
-    safe.push_str(rest);
-    safe
 }
 
 #[cfg(test)]
