@@ -12,7 +12,7 @@ use serde::Deserialize;
 use todo_crds::dapr::Component;
 
 use super::{
-    http::{CONCURRENCY, Http},
+    http::{CONCURRENCY, Look},
     rollout::last_line,
     sidecar::{DAPRD, has_one},
 };
@@ -90,7 +90,7 @@ struct Sidecar<'a> {
 
 /// What the sidecars have of each component.
 pub(super) async fn components(
-    http: &Http,
+    look: Look<'_>,
     platform: &Resolved,
     pods: &[(App, &Pod)],
     memory: &mut DaprdMemory,
@@ -114,7 +114,7 @@ pub(super) async fn components(
             if let Some((_, _, answer)) = before.filter(|(_, good_until, _)| now < *good_until) {
                 return (answer.clone(), false);
             }
-            match (ask(http, sidecar.pod).await, before) {
+            match (ask(look, sidecar.pod).await, before) {
                 (Answer::Silent(_), Some((_, _, before))) if ended(sidecar.pod).is_none() => (before.clone(), false),
                 (answer, _) => (answer, true),
             }
@@ -180,7 +180,7 @@ fn sum_up(component: &Component, sidecars: &[Sidecar<'_>], answers: &[Answer]) -
     }
 }
 
-async fn ask(http: &Http, pod: &Pod) -> Answer {
+async fn ask(look: Look<'_>, pod: &Pod) -> Answer {
     let status = pod.status.as_ref();
     let Some(address) = status.and_then(|status| status.pod_ip.as_deref()).and_then(|ip| ip.parse::<IpAddr>().ok())
     else {
@@ -190,7 +190,7 @@ async fn ask(http: &Http, pod: &Pod) -> Answer {
     if let Some(why) = ended(pod) {
         return if is_new { Answer::Starting(why) } else { Answer::Silent(why) };
     }
-    match http.get::<Metadata>(address, DAPR_PUBLIC_PORT, "/v1.0/metadata").await {
+    match look.get::<Metadata>(address, DAPR_PUBLIC_PORT, "/v1.0/metadata").await {
         Ok(metadata) => Answer::Loaded(metadata.components),
         Err(why) if is_new => Answer::Starting(format!("its sidecar starts ({why})")),
         Err(why) => Answer::Silent(format!("its sidecar {why}")),

@@ -10,7 +10,7 @@ use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
 use serde::Deserialize;
 
-use super::http::{CONCURRENCY, Http};
+use super::http::{CONCURRENCY, Look};
 use crate::{class::bounded, names::MANAGEMENT_PORT};
 
 /// Age of the last success at which the backend calls it stale, in seconds.
@@ -96,19 +96,19 @@ impl DataPathMemory {
 type Reports = Vec<(String, Result<Report, String>)>;
 
 /// Asks every backend that is ready.
-pub(super) async fn read(http: &Http, backends: &[&Pod], memory: &mut DataPathMemory, now: Instant) -> DataPath {
+pub(super) async fn read(look: Look<'_>, backends: &[&Pod], memory: &mut DataPathMemory, now: Instant) -> DataPath {
     let questions: Vec<_> = backends
         .iter()
         .filter(|pod| is_running(pod))
-        .map(|pod| async move { (pod.metadata.name.clone().unwrap_or_default(), ask(http, pod).await) })
+        .map(|pod| async move { (pod.metadata.name.clone().unwrap_or_default(), ask(look, pod).await) })
         .collect();
     sum_up(memory.complete(stream::iter(questions).buffered(CONCURRENCY).collect().await, now))
 }
 
-async fn ask(http: &Http, pod: &Pod) -> Result<Report, String> {
+async fn ask(look: Look<'_>, pod: &Pod) -> Result<Report, String> {
     let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref());
     let address: IpAddr = ip.and_then(|ip| ip.parse().ok()).ok_or_else(|| "has no address".to_owned())?;
-    http.get(address, MANAGEMENT_PORT, "/data-path").await
+    look.get(address, MANAGEMENT_PORT, "/data-path").await
 }
 
 /// A backend that only starts is no sign of trouble while another one has proof. Any other one without proof is: a part

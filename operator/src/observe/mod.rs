@@ -189,10 +189,10 @@ pub async fn ask(
 ) -> (Vec<ComponentObserved>, DataPath) {
     let serving: Vec<(App, &Pod)> = services.iter().flat_map(|service| serving(service, pods)).collect();
     let backends: Vec<&Pod> = serving.iter().filter(|(app, _)| *app == App::Backend).map(|(_, pod)| *pod).collect();
-    let now = Instant::now();
+    let (now, look) = (Instant::now(), http.look());
     tokio::join!(
-        daprd::components(http, platform, &serving, daprd_memory, now),
-        data_path::read(http, &backends, data_path_memory, now)
+        daprd::components(look, platform, &serving, daprd_memory, now),
+        data_path::read(look, &backends, data_path_memory, now)
     )
 }
 
