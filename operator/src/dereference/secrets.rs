@@ -140,12 +140,17 @@ async fn get(api: Api<Secret>, name: String) -> Result<Option<Secret>, SecretsEr
     }
 }
 
-/// Port in a connection string, which is a URL or `key=value` words.
+/// Port in a connection string, which is a URL or `key=value` words. What is said behind the question mark of a URL goes
+/// before what stands beside the host.
 fn postgres_port(text: &str) -> Option<u16> {
     let Some((_, rest)) = text.split_once("://") else {
         let port = text.split_whitespace().find_map(|word| word.strip_prefix("port="));
         return port.map_or(Some(POSTGRES_PORT), |port| port.parse().ok());
     };
+    let mut settings = rest.split_once('?').map(|(_, query)| query).unwrap_or_default().rsplit('&');
+    if let Some(port) = settings.find_map(|setting| setting.strip_prefix("port=")) {
+        return port.parse().ok();
+    }
     let authority = rest.split(['/', '?']).next()?;
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let after_host = host.rsplit_once(']').map_or(host, |(_, tail)| tail);
@@ -171,6 +176,9 @@ mod tests {
             ("host=db port=6000 user=u", Some(6000)),
             ("host=db user=u", Some(5432)),
             ("postgres://db:what/todo", None),
+            ("postgres:///todo?host=db&port=6432", Some(6432)),
+            ("postgres://u:p@db:5433/todo?port=6432&sslmode=require", Some(6432)),
+            ("postgres://db/todo?host=/run&port=what", None),
         ] {
             assert_eq!(postgres_port(text), port, "{text}");
         }
