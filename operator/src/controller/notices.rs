@@ -31,7 +31,7 @@ pub(super) fn of_conditions(before: &[Condition], after: &[Condition]) -> Vec<No
         if is_news {
             let reason = if is_good && type_ == condition::DEGRADED { "Recovered".to_owned() } else { new.reason };
             let warning = !is_good && !ON_THE_WAY.contains(&reason.as_str());
-            notices.push(Notice { warning, reason, action: "Reconcile", note: new.message });
+            notices.push(Notice { warning, reason, action: "Reconcile", about: None, note: new.message });
         }
     }
     notices
@@ -45,6 +45,7 @@ pub(super) fn of_conflicts(conflicts: &[(Key, FieldConflict)]) -> Vec<Notice> {
             warning: true,
             reason: "OwnershipConflict".to_owned(),
             action: "Apply",
+            about: Some(key.clone()),
             note: format!("{} claimed {} of {key}", conflict.manager, conflict.field),
         })
         .collect()
@@ -81,6 +82,7 @@ pub(super) fn of_takeover(
         warning: false,
         reason: "DataTakenOver".to_owned(),
         action: "Adopt",
+        about: None,
         note: format!("an earlier TodoPlatform {} left {}; they are used again", identity.name, taken.join(", ")),
     })
 }
@@ -94,6 +96,7 @@ pub(super) fn of_consumer_group(desired: &Desired, live: &Live) -> Option<Notice
         warning: true,
         reason: "EventsReplayed".to_owned(),
         action: "Apply",
+        about: None,
         note: format!(
             "the consumer group changes from {present} to {wanted}, which reads all events from the oldest on; \
                        what was handled already is recognised and not done twice"

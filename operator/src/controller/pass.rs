@@ -14,7 +14,7 @@ use crate::{
     dereference::{self, DereferenceError, Dereferenced},
     names::App,
     observe::{self, DataPath, Infrastructure, Observed},
-    plan::Live,
+    plan::{Key, Live},
     resolve::{KafkaMode, Violation},
     runtime::{events::Notice, metrics, traces::step},
     status::{Assessment, Stop},
@@ -235,6 +235,7 @@ fn repaired(app: App, pod: &str) -> Notice {
         warning: true,
         reason: "SidecarMissing".to_owned(),
         action: "DeletePod",
+        about: Some(Key { kind: "Pod".to_owned(), name: pod.to_owned() }),
         note: format!("pod {pod} of {app} had no sidecar and was deleted, so that a new one gets one"),
     }
 }

@@ -153,7 +153,13 @@ mod tests {
     #[test]
     fn nobody_is_told_of_what_was_not_written() {
         let notice = |reason: &str| {
-            Some(Notice { warning: false, reason: reason.to_owned(), action: "Apply", note: String::new() })
+            Some(Notice {
+                warning: false,
+                reason: reason.to_owned(),
+                action: "Apply",
+                about: None,
+                note: String::new(),
+            })
         };
         let told = |written: &[(&str, &str)]| {
             let key = |(kind, name): &(&str, &str)| Key { kind: (*kind).to_owned(), name: (*name).to_owned() };
