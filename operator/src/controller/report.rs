@@ -1,8 +1,10 @@
 //! Tells what a pass found: in the status, and what has changed by events, too.
 
+use std::time::Duration;
+
 use k8s_openapi::jiff::Timestamp;
-use kube::{Resource, ResourceExt};
-use todo_crds::platform::TodoPlatform;
+use kube::{Resource, ResourceExt, core::ObjectMeta};
+use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
 use tracing::{error, info, warn};
 
 use super::{
@@ -18,6 +20,9 @@ use crate::{
     status::{self, Assessment, Stop},
 };
 
+/// Before the metrics of a platform that cannot be read are set again, which would be dropped otherwise.
+const STILL_UNREADABLE: Duration = Duration::from_mins(1);
+
 impl Context {
     /// Writes the status and says what has changed.
     pub(super) async fn report(
@@ -29,9 +34,7 @@ impl Context {
         let before = memory.status(platform);
         let after = status::assess(assessment, &before, platform.metadata.generation, Timestamp::now());
         let (namespace, name) = (platform.namespace().unwrap_or_default(), platform.name_any());
-        for condition in &after.conditions {
-            metrics::condition(&namespace, &name, &condition.type_, &condition.status);
-        }
+        measure(platform.meta(), &after);
         if after == before {
             return Ok(());
         }
@@ -45,31 +48,42 @@ impl Context {
         Ok(())
     }
 
-    /// Says of a resource that cannot be read that it cannot, once for each change of it.
+    /// Says of a resource that cannot be read that it cannot: in its status once for each change of it, and in the metrics
+    /// again and again.
     pub(super) async fn tell_unreadable(&self, unreadable: &Unreadable, memory: &mut Memory) -> Action {
-        metrics::error(Class::Invalid);
         let generation = unreadable.metadata.generation;
-        if memory.told_unreadable == generation {
-            return Action::await_change();
-        }
-        error!(platform = ?unreadable.metadata.name, error = %unreadable.error, "cannot read a TodoPlatform");
         let message = format!("the resource cannot be read: {}", unreadable.error);
         let assessment = Assessment::Stopped(Stop::Invalid(message));
         let status = status::assess(&assessment, &unreadable.status, generation, Timestamp::now());
+        measure(&unreadable.metadata, &status);
+        if memory.told_unreadable == generation {
+            return Action::requeue(STILL_UNREADABLE);
+        }
+        metrics::error(Class::Invalid);
+        error!(platform = ?unreadable.metadata.name, error = %unreadable.error, "cannot read a TodoPlatform");
         if status == unreadable.status {
             // By the operator before this one.
             memory.told_unreadable = generation;
-            return Action::await_change();
+            return Action::requeue(STILL_UNREADABLE);
         }
         match status::write::replace(&self.client, &unreadable.metadata, &status, &self.leadership).await {
             Ok(()) => {
                 memory.told_unreadable = generation;
-                Action::await_change()
+                Action::requeue(STILL_UNREADABLE)
             }
             Err(error) => {
                 warn!(platform = ?unreadable.metadata.name, %error, "cannot write the status");
                 Action::requeue(pace::FOR_A_PERSON)
             }
         }
+    }
+}
+
+/// Sets the gauges of a platform's conditions.
+fn measure(platform: &ObjectMeta, status: &TodoPlatformStatus) {
+    let name = |name: &Option<String>| name.clone().unwrap_or_default();
+    let (namespace, name) = (name(&platform.namespace), name(&platform.name));
+    for condition in &status.conditions {
+        metrics::condition(&namespace, &name, &condition.type_, &condition.status);
     }
 }
