@@ -170,8 +170,13 @@ pub(super) fn settings_of(operator: &Deployment) -> Settings {
 
 #[cfg(test)]
 mod tests {
+    use clap::Args;
+
     use super::*;
-    use crate::resolve::{Maker, SecretKey};
+    use crate::{
+        cli::run::SettingsArgs,
+        resolve::{Maker, SecretKey},
+    };
 
     fn entry(what: What) -> Entry {
         Entry { key: "Deployment/a".to_owned(), what }
@@ -241,6 +246,23 @@ mod tests {
         };
         let (text, _) = report(&[missing(&MissingSecret { secret, exists: false })], Paint::PLAIN);
         assert_eq!(text, "… Secret/ai: key k is missing, and needed by backend-service\n");
+    }
+
+    #[test]
+    fn the_chart_says_every_setting_and_each_is_read_of_a_deployment() {
+        let chart = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/helm/todo-operator/templates/deployment.yaml");
+        let chart = std::fs::read_to_string(chart).unwrap();
+        let command = SettingsArgs::augment_args(clap::Command::new("run"));
+        let names: Vec<&str> = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str()).collect();
+        assert!(names.len() > 5, "{names:?}");
+        for name in names {
+            assert!(chart.contains(&format!("- {{name: {name}, value: ")), "{name}");
+            let env = json!([{"name": name, "value": "10.0.0.0/8"}]);
+            let containers = json!([{"name": "operator", "env": env}]);
+            let pod = json!({"spec": {"containers": containers}});
+            let operator = serde_json::from_value(json!({"spec": {"selector": {}, "template": pod}})).unwrap();
+            assert_ne!(settings_of(&operator), Settings::default(), "{name}");
+        }
     }
 
     #[test]
