@@ -1,15 +1,16 @@
-//! Carries out a plan: wave after wave, within a wave several writes at a time. Removals come last and only when every
-//! write worked that others need.
+//! Carries out a plan: wave after wave, within a wave several writes at a time. Removals come last, and but for autoscalers
+//! only when every write worked that others need.
 
 pub mod fights;
 mod lanes;
 mod order;
+mod removals;
 mod settle;
 pub mod ssa;
 mod tls;
 pub mod topics;
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use kube::core::DynamicObject;
 use tracing::{Instrument, debug, warn};
@@ -17,7 +18,7 @@ use tracing::{Instrument, debug, warn};
 use crate::{
     class::{Class, bounded, is_namespace_leaving},
     plan::{
-        Action, Foreign, Held, Hold, Identity, Key, Plan, Removal, Standing, Step,
+        Action, Foreign, Held, Hold, Identity, Key, Plan, Standing, Step,
         diff::{applied_hash, in_order},
         gate::unread,
         ownership::{FieldConflict, field_conflicts, standing},
@@ -79,17 +80,26 @@ enum Outcome {
     /// It is left as it is, for the reason in words.
     Held(Hold, String),
     Failed(WriteError),
+    /// It failed before, and it is too soon for another try.
+    TooSoon(Failure),
     /// Others claim fields of what was to be applied.
     Conflict(Vec<FieldConflict>, Box<DynamicObject>),
 }
 
-/// Carries out `plan`.
-pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mut Fights) -> Applied {
+/// Carries out `plan`, but for what is among `failed` before: that is not tried again yet.
+pub async fn apply(
+    writer: &Writer,
+    identity: &Identity,
+    plan: Plan,
+    failed: &[Failure],
+    fights: &mut Fights,
+) -> Applied {
     let mut applied = Applied { held: plan.held, foreign: plan.foreign, ..Applied::default() };
     applied.secrets_changed = applied.held.iter().any(|held| held.key.kind == "Secret");
     let (mut steps, mut onward) = (plan.steps, Onward::All);
     steps.retain(|step| !is_as_written(step, fights));
     steps.sort_by_key(turn);
+    let mut unwritten: BTreeSet<Key> = steps.iter().map(|step| step.key.clone()).collect();
     for wave in steps.chunk_by(|one, other| turn(one) == turn(other)) {
         if applied.foreign.iter().any(|foreign| foreign.wave < wave[0].wave) {
             onward = Onward::Nothing;
@@ -107,6 +117,9 @@ pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mu
         }
         let (now, truces) = (Instant::now(), &*fights);
         let calls = due.into_iter().map(|step| async move {
+            if let Some(failure) = failed.iter().find(|failure| failure.key == step.key) {
+                return (step, Outcome::TooSoon(failure.clone()));
+            }
             if truces.is_truce(&step.key, now) {
                 return (step, Outcome::Held(Hold::Truce, TRUCE.to_owned()));
             }
@@ -134,32 +147,19 @@ pub async fn apply(writer: &Writer, identity: &Identity, plan: Plan, fights: &mu
                 fights.met(&step.key, message, now);
             }
             onward = onward.max(after(step, &outcome));
+            if matches!(outcome, Outcome::Written(_) | Outcome::InOrder) {
+                unwritten.remove(&step.key);
+            }
             applied.note(step, outcome);
         }
     }
-    if onward < Onward::Nothing {
-        remove(writer, &plan.removals, &mut applied).await;
-    }
+    let due = plan.removals.iter().filter(|removal| removals::is_due(&removal.key, onward, &unwritten)).collect();
+    removals::remove(writer, due, failed, &mut applied).await;
     applied
 }
 
 fn held(step: &Step, hold: Hold, reason: &str) -> Held {
     Held { key: step.key.clone(), wave: step.wave, hold, reason: reason.to_owned() }
-}
-
-/// Removes what is no longer wanted, as far as its replacement is there.
-async fn remove(writer: &Writer, removals: &[Removal], applied: &mut Applied) {
-    let due: Vec<_> = removals.iter().filter(|removal| applied.replaces(&removal.key)).collect();
-    for removal in due {
-        match writer.delete(&removal.resource, &removal.key.name, &removal.uid).await {
-            Ok(is_gone) => {
-                debug!(object = %removal.key, is_gone, "removed");
-                applied.gone.extend(is_gone.then(|| (removal.key.clone(), removal.uid.clone())));
-                applied.removed.push(removal.key.clone());
-            }
-            Err(error) => applied.fail(&removal.key, &error),
-        }
-    }
 }
 
 /// Whether another write of the same would change nothing.
@@ -180,15 +180,6 @@ impl Applied {
         Self { held, foreign: plan.foreign, ..Self::default() }
     }
 
-    /// Whether all is there that takes the place of an object that is no longer wanted. Of the two ways to the page, the old
-    /// one stays until the new one is open.
-    fn replaces(&self, old: &Key) -> bool {
-        const WAYS: [&str; 2] = ["Ingress", "HTTPRoute"];
-        let is_way = |key: &Key| WAYS.contains(&key.kind.as_str());
-        let missing = self.held.iter().map(|held| &held.key).chain(self.foreign.iter().map(|foreign| &foreign.key));
-        !(is_way(old) && missing.into_iter().any(is_way))
-    }
-
     fn note(&mut self, step: &Step, outcome: Outcome) {
         match outcome {
             Outcome::Written(_) => {
@@ -204,6 +195,7 @@ impl Applied {
                 self.held.push(held(step, Hold::Turn, "the namespace is being deleted"));
             }
             Outcome::Failed(error) => self.fail(&step.key, &error),
+            Outcome::TooSoon(failure) => self.failures.push(failure),
             // The latter was settled before.
             Outcome::InOrder | Outcome::Conflict(..) => {}
         }
@@ -309,80 +301,4 @@ async fn overwrite(writer: &Writer, step: &Step, body: &DynamicObject, refused: 
 }
 
 #[cfg(test)]
-mod tests {
-    use kube::core::ApiResource;
-
-    use super::*;
-    use crate::build::Wave;
-
-    pub(super) fn step(wave: Wave, kind: &str, uid: Option<&str>) -> Step {
-        let resource = ApiResource {
-            group: String::new(),
-            version: "v1".to_owned(),
-            api_version: "v1".to_owned(),
-            kind: kind.to_owned(),
-            plural: String::new(),
-        };
-        let body = Box::new(DynamicObject::new("x", &resource));
-        let action = Action::Apply {
-            body,
-            uid: uid.map(str::to_owned),
-            version: None,
-            hand_over: None,
-            takes_over: false,
-            reads_anew: false,
-        };
-        Step { wave, key: Key { kind: kind.to_owned(), name: "x".to_owned() }, resource, action }
-    }
-
-    #[test]
-    fn pods_read_what_comes_before_them_and_of_that_only_some() {
-        for (wave, kind, of, expected) in [
-            (Wave::Dapr, "Component", Wave::Workload, true),
-            (Wave::Identity, "ConfigMap", Wave::Infrastructure, true),
-            (Wave::Dapr, "Component", Wave::Dapr, false),
-            (Wave::Identity, "Role", Wave::Workload, false),
-        ] {
-            let held = vec![held(&step(wave, kind, None), Hold::Truce, "")];
-            assert_eq!(unread(&held, of).is_some(), expected, "{kind} and {of:?}");
-        }
-    }
-
-    #[test]
-    fn of_a_plan_that_nobody_carries_out_only_what_a_look_shows_is_told() {
-        let holds = [Hold::Turn, Hold::Unwatched, Hold::Leaving];
-        let plan = Plan {
-            steps: vec![step(Wave::Workload, "Service", None)],
-            held: holds.map(|hold| held(&step(Wave::Dapr, "Component", None), hold, "")).into(),
-            foreign: vec![Foreign {
-                key: Key { kind: "Service".to_owned(), name: "x".to_owned() },
-                wave: Wave::Workload,
-                message: String::new(),
-            }],
-            ..Plan::default()
-        };
-        let applied = Applied::without_a_try(plan);
-        let holds: Vec<_> = applied.held.iter().map(|held| held.hold).collect();
-        assert_eq!((holds, applied.foreign.len()), (vec![Hold::Unwatched, Hold::Leaving], 1));
-    }
-
-    #[test]
-    fn the_old_way_to_the_page_stays_until_the_new_one_is_open() {
-        let key = |kind: &str| Key { kind: kind.to_owned(), name: "x".to_owned() };
-        let held = |kind| Applied {
-            held: vec![held(&step(Wave::Workload, kind, None), Hold::Unwatched, "")],
-            ..Applied::default()
-        };
-        let foreign = Foreign { key: key("Ingress"), wave: Wave::Workload, message: String::new() };
-        let foreign = Applied { foreign: vec![foreign], ..Applied::default() };
-        for (applied, old, expected) in [
-            (Applied::default(), "Ingress", true),
-            (held("HTTPRoute"), "Ingress", false),
-            (held("HTTPRoute"), "HorizontalPodAutoscaler", true),
-            (held("PodMonitor"), "Ingress", true),
-            (foreign, "HTTPRoute", false),
-        ] {
-            assert_eq!(applied.replaces(&key(old)), expected, "{old} with {applied:?}");
-        }
-    }
-}
+mod tests;

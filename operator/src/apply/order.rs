@@ -40,10 +40,12 @@ pub(super) fn after(step: &Step, outcome: &Outcome) -> Onward {
         // A volume serves as it is, even if it cannot grow, and so does a Secret with the labels that it has. All else has to
         // be as later waves expect it: a pod that started with an old setting would bear the hash of the new one, and never
         // be restarted for it.
-        Outcome::Failed(_) if matches!(step.key.kind.as_str(), "PersistentVolumeClaim" | "Secret") && exists(step) => {
+        Outcome::Failed(_) | Outcome::TooSoon(_)
+            if matches!(step.key.kind.as_str(), "PersistentVolumeClaim" | "Secret") && exists(step) =>
+        {
             Onward::All
         }
-        Outcome::Failed(_) => Onward::Nothing,
+        Outcome::Failed(_) | Outcome::TooSoon(_) => Onward::Nothing,
         Outcome::Held(..) if bounds(step.wave, &step.key.kind) && !exists(step) => Onward::Changes,
         Outcome::Held(..) | Outcome::Written(_) | Outcome::InOrder | Outcome::Foreign(_) | Outcome::Conflict(..) => {
             Onward::All

@@ -11,7 +11,7 @@ use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
 
 use super::{backoff::Backoff, settled::Settled, unseen::Unseen};
 use crate::{
-    apply::{Applied, Fights, fights, topics::TopicsMemory},
+    apply::{Applied, Failure, Fights, fights, topics::TopicsMemory},
     dereference::SecretsRead,
     observe::{DaprdMemory, DataPathMemory, LastWords, sidecar::Repairs},
 };
@@ -33,8 +33,10 @@ pub(super) struct Memory {
     pub(super) last_words: LastWords,
     /// Pods deleted for want of a sidecar.
     pub(super) repairs: Repairs,
-    /// Failures in a row.
+    /// Passes in a row that failed.
     pub(super) backoff: Backoff,
+    /// Passes in a row that could not write all.
+    pub(super) retries: Backoff,
     /// What became of the last plan.
     pub(super) applied: Applied,
     /// What was looked at when nothing was to be done.
@@ -60,6 +62,12 @@ impl Memory {
     pub(super) fn forget_seen(&mut self, platform: &TodoPlatform) {
         let seen = version(platform.metadata.resource_version.as_deref());
         self.written.take_if(|(_, version)| *version <= seen);
+    }
+
+    /// What could not be written lately, and is not to be tried again yet.
+    pub(super) fn too_soon(&self, generation: Option<i64>, now: Instant) -> Vec<Failure> {
+        let waits = self.retries.is_waiting(generation, now);
+        if waits { self.applied.failures.clone() } else { Vec::new() }
     }
 
     /// Notes what became of a plan, which may have made Secrets.
@@ -108,12 +116,26 @@ impl Memories {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{class::Class, plan::Key};
 
     #[test]
     fn platforms_that_are_gone_are_forgotten() {
         let memories = Memories::default();
         let (old, _) = (memories.of("old", HashSet::new), memories.of("new", || HashSet::from(["new".to_owned()])));
         assert!(!Arc::ptr_eq(&old, &memories.of("old", HashSet::new)));
+    }
+
+    #[test]
+    fn what_could_not_be_written_waits_longer_with_each_try_and_not_for_another_spec() {
+        let key = Key { kind: "Service".to_owned(), name: "x".to_owned() };
+        let failure = Failure { key, class: Class::Forbidden, message: String::new() };
+        let applied = Applied { failures: vec![failure.clone()], ..Applied::default() };
+        let (mut memory, now) = (Memory { applied, ..Memory::default() }, Instant::now());
+        assert_eq!(memory.too_soon(Some(1), now), [], "the first time");
+        let wait = memory.retries.fail(Some(1), now);
+        assert_eq!(memory.too_soon(Some(1), now), [failure]);
+        assert_eq!(memory.too_soon(Some(2), now), []);
+        assert_eq!(memory.too_soon(Some(1), now + wait), []);
     }
 
     #[test]

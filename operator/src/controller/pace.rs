@@ -101,10 +101,15 @@ pub(super) fn next(assessment: &Assessment, memory: &mut Memory, generation: Opt
     let now = Instant::now();
     match assessment {
         Assessment::Observed(observed) => {
-            if observed.applied.failures.is_empty() && observed.secrets_unreadable.is_none() {
+            if observed.secrets_unreadable.is_none() {
                 memory.backoff.succeed();
             } else {
                 memory.backoff.fail(generation, now);
+            }
+            if observed.applied.failures.is_empty() {
+                memory.retries.succeed();
+            } else {
+                memory.retries.fail(generation, now);
             }
             let settled = observed.applied.held.is_empty() && observed.services.iter().all(ServiceObserved::is_ready);
             let usual = match (memory.made_secrets, settled) {

@@ -76,6 +76,7 @@ async fn pass_over(platform: &TodoPlatform, context: &Context, memory: &mut Memo
     if let Some(wait) = pace::tell_later(&assessment, memory, was_told(platform)) {
         memory.untold = memory.untold.saturating_add(u8::from(memory.made_secrets));
         memory.backoff.succeed();
+        memory.retries.succeed();
         return Action::requeue(wait);
     }
     (memory.untold, memory.has_told) = (0, true);

@@ -38,7 +38,8 @@ struct News {
 }
 
 impl Context {
-    /// Builds, plans and applies, unless the last try failed only just now.
+    /// Builds, plans and applies, unless the last pass failed only just now. What could not be written then waits for itself
+    /// alone.
     pub(super) async fn write(
         &self,
         platform: &TodoPlatform,
@@ -67,7 +68,9 @@ impl Context {
         let (is_idle, makes_secrets) = (plan.is_empty(), pace::makes_secrets(&plan));
         memory.settled.note(&inputs, is_idle && plan.in_order.is_empty());
         let (writer, plan) = (self.writer(&identity.namespace), pace::secrets_first(plan));
-        let applied = apply::apply(&writer, &identity, plan, &mut memory.fights).instrument(step("apply")).await;
+        let failed = memory.too_soon(platform.metadata.generation, Instant::now());
+        let applied =
+            apply::apply(&writer, &identity, plan, &failed, &mut memory.fights).instrument(step("apply")).await;
         for (key, uid) in &applied.gone {
             self.watches.forget(&identity.namespace, key, uid);
         }

@@ -41,6 +41,12 @@ const REQUEST: Duration = Duration::from_secs(4);
 pub struct Leadership(watch::Receiver<Option<Instant>>);
 
 impl Leadership {
+    /// One that nobody disputes.
+    #[cfg(test)]
+    pub(crate) fn for_an_hour() -> Self {
+        Self(watch::channel(Some(Instant::now() + Duration::from_hours(1))).1)
+    }
+
     /// Whether this process leads at this moment.
     pub fn is_leader(&self) -> bool {
         self.0.borrow().is_some_and(|until| Instant::now() < until)
