@@ -15,7 +15,7 @@ pub struct TodoPlatformStatus {
     #[schemars(length(max = 512))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Services that are ready and all there are, embedded ones included, for example `6/6`.
+    /// Services that are ready and all there are, for example `4/4`. What is embedded is told by `InfrastructureReady`.
     #[schemars(length(max = 16))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub services_ready: Option<String>,
@@ -69,7 +69,7 @@ pub struct ComponentStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceStatus {
-    /// Its Dapr app id, which is also the name of its Deployment; or the name of the StatefulSet of an embedded one.
+    /// Its Dapr app id, which is also the name of its Deployment.
     #[schemars(length(max = 253))]
     pub name: String,
     /// Image that it is to run.
