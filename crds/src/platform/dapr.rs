@@ -31,7 +31,7 @@ pub struct DaprSpec {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TracingSpec {
-    /// URL of an OpenTelemetry collector: OTLP over HTTP on port 4318, over gRPC on any other. Sidecars send their spans to
+    /// URL of an OpenTelemetry collector, with its port and without a path: OTLP over HTTP on port 4318, over gRPC on any other. Sidecars send their spans to
     /// either, services theirs to `http://` and port 4318 only.
     #[schemars(length(max = 512))]
     #[x_kube(validation = rules::http_url("http://otel-collector.observability:4318"))]

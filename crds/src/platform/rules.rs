@@ -69,8 +69,14 @@ pub(super) fn schedule() -> Rule {
 pub(super) fn keys() -> Rule {
     const PREFIX: &str = "[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?";
     const NAME: &str = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?";
+    // A prefix is a host name, so no part of it is empty, nor begins or ends with a dash.
+    const NO_PREFIX: &str = "^[^/]*([.][-.]|-[.])[^/]*/";
     rule(
-        &format!("self.all(key, key.matches({}))", literal(&format!("^({PREFIX}/)?{NAME}$"))),
+        &format!(
+            "self.all(key, key.matches({}) && !key.matches({}))",
+            literal(&format!("^({PREFIX}/)?{NAME}$")),
+            literal(NO_PREFIX)
+        ),
         "write keys of at most 63 letters, digits, -, _ and ., for example team or example.com/team",
     )
 }

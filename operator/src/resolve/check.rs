@@ -1,7 +1,8 @@
 //! Small checks of texts. Each says what is wrong and what to write.
 
-use std::time::Duration as StdDuration;
+use std::{net::IpAddr, time::Duration as StdDuration};
 
+use k8s_openapi::api::core::v1::Toleration;
 use kube::core::Duration;
 use todo_crds::platform::{RESERVED_ENV, RESERVED_ENV_LATER};
 
@@ -35,6 +36,19 @@ pub(super) fn http_url(text: &str) -> Result<(), String> {
             Ok(())
         }
         _ => Err(format!("{text:?} is no http:// or https:// URL")),
+    }
+}
+
+/// URL of a collector. Dapr is told its host and port, and knows none by itself.
+pub(super) fn collector(text: &str) -> Result<(), String> {
+    http_url(text)?;
+    let address = text.split_once("://").map_or(text, |(_, rest)| rest.trim_end_matches('/'));
+    if broker(address).is_ok() && !address.contains(['/', '?', '#', '@']) {
+        Ok(())
+    } else {
+        Err(format!(
+            "{text:?} is not a scheme, a host and a port alone; write for example http://otel-collector.observability:4318"
+        ))
     }
 }
 
@@ -72,6 +86,41 @@ pub(super) fn key(text: &str) -> Result<(), String> {
     } else {
         Err(format!("{text:?} is no key; write at most 63 letters, digits, -, _ and ., for example example.com/team"))
     }
+}
+
+/// Name of a resource that a container may have.
+pub(super) fn resource_name(text: &str) -> Result<(), String> {
+    let is_native = ["cpu", "memory", "ephemeral-storage"].contains(&text) || text.starts_with("hugepages-");
+    if is_native || text.contains('/') && key(text).is_ok() {
+        Ok(())
+    } else {
+        Err("is no resource of a container; write cpu, memory, ephemeral-storage or a name such as nvidia.com/gpu"
+            .to_owned())
+    }
+}
+
+/// A toleration, as a pod may have it.
+pub(super) fn toleration(toleration: &Toleration) -> Result<(), String> {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    let (name, operator, effect) = (text(&toleration.key), text(&toleration.operator), text(&toleration.effect));
+    if !["", "Exists", "Equal"].contains(&operator.as_str()) {
+        return Err(format!("has the operator {operator:?}; write Exists or Equal"));
+    }
+    if !["", "NoSchedule", "PreferNoSchedule", "NoExecute"].contains(&effect.as_str()) {
+        return Err(format!("has the effect {effect:?}; write NoSchedule, PreferNoSchedule or NoExecute"));
+    }
+    match (name.as_str(), operator.as_str()) {
+        ("", "Exists") => {}
+        ("", _) => return Err("has no key; write one, or operator: Exists for all taints".to_owned()),
+        (name, _) => key(name)?,
+    }
+    if operator == "Exists" && !text(&toleration.value).is_empty() {
+        return Err("has a value, which is compared with operator Equal only; leave it out".to_owned());
+    }
+    if toleration.toleration_seconds.is_some() && effect != "NoExecute" {
+        return Err("has tolerationSeconds, which is for the effect NoExecute only; leave it out".to_owned());
+    }
+    Ok(())
 }
 
 /// Annotation of a pod that is a user's to set.
@@ -127,13 +176,7 @@ pub(super) fn volume_size(text: &str) -> Result<(), String> {
 
 /// Name of an object in Kubernetes.
 pub(super) fn object_name(text: &str) -> Result<(), String> {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
-    if !text.is_empty()
-        && text.len() <= 253
-        && text.chars().all(inner)
-        && !text.starts_with(['-', '.'])
-        && !text.ends_with(['-', '.'])
-    {
+    if text.len() <= 253 && text.split('.').all(is_label) {
         Ok(())
     } else {
         Err(format!("{text:?} is no name of an object; write small letters, digits, - and ."))
@@ -152,18 +195,22 @@ pub(super) fn secret_key(text: &str) -> Result<(), String> {
 
 /// Host name for the page.
 pub(super) fn host(text: &str) -> Result<(), String> {
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if text.len() <= 253 && text.split('.').all(label) {
+    if text.parse::<IpAddr>().is_ok() {
+        return Err(format!(
+            "{text:?} is an address, which no route takes; write a name, for example todo.example.com"
+        ));
+    }
+    if text.len() <= 253 && text.split('.').all(|label| label.len() <= 63 && is_label(label)) {
         Ok(())
     } else {
         Err(format!("{text:?} is no host name in small letters; write for example todo.example.com"))
     }
+}
+
+/// What stands between the dots of a name.
+fn is_label(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !text.is_empty() && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 /// Full reference of an image.

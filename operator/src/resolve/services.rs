@@ -103,6 +103,9 @@ fn service(checks: &mut Checks, app: App, spec: api::ServiceSpec, settings: &Set
     for key in spec.node_selector.keys() {
         checks.test(&format!("{path}.nodeSelector"), check::key(key));
     }
+    for (index, toleration) in spec.tolerations.iter().enumerate() {
+        checks.test(&format!("{path}.tolerations[{index}]"), check::toleration(toleration));
+    }
     let resources =
         resources(checks, &format!("{path}.resources"), spec.resources.as_ref(), defaults::service_resources(app));
     let scale = scale(checks, &path, app, &spec);
@@ -184,8 +187,23 @@ fn environment(checks: &mut Checks, path: &str, env: Vec<api::EnvVar>) -> BTreeM
     env.into_iter().map(|variable| (variable.name, variable.value)).collect()
 }
 
-/// What is given takes the place of the whole default; nothing given leaves it.
+/// Resources of a container: what is given takes the place of the whole default; nothing given leaves it.
 pub(super) fn resources(
+    checks: &mut Checks,
+    path: &str,
+    spec: Option<&api::Resources>,
+    default: ResourceRequirements,
+) -> ResourceRequirements {
+    for (field, list) in spec.into_iter().flat_map(|spec| [("requests", &spec.requests), ("limits", &spec.limits)]) {
+        for name in list.keys() {
+            checks.test(&format!("{path}.{field}.{name}"), check::resource_name(name));
+        }
+    }
+    amounts(checks, path, spec, default)
+}
+
+/// As [`resources`], whatever their names.
+pub(super) fn amounts(
     checks: &mut Checks,
     path: &str,
     spec: Option<&api::Resources>,

@@ -126,7 +126,7 @@ fn dapr(checks: &mut Checks, spec: Option<&api::DaprSpec>) -> Dapr {
     let spec = spec.cloned().unwrap_or_default();
     let path = "spec.dapr.sidecarResources";
     let sidecar_resources =
-        services::resources(checks, path, spec.sidecar_resources.as_ref(), defaults::sidecar_resources());
+        services::amounts(checks, path, spec.sidecar_resources.as_ref(), defaults::sidecar_resources());
     for name in sidecar_resources.requests.iter().chain(&sidecar_resources.limits).flat_map(BTreeMap::keys) {
         if !["cpu", "memory"].contains(&name.as_str()) {
             checks.refuse(path, format!("has {name}; write cpu and memory only, Dapr sets nothing else on a sidecar"));
@@ -142,7 +142,7 @@ fn dapr(checks: &mut Checks, spec: Option<&api::DaprSpec>) -> Dapr {
 
 fn tracing(checks: &mut Checks, spec: &api::TracingSpec) -> Tracing {
     let sampling_rate = spec.sampling_rate.clone().unwrap_or_else(|| defaults::SAMPLING_RATE.to_owned());
-    checks.test("spec.dapr.tracing.endpoint", check::http_url(&spec.endpoint));
+    checks.test("spec.dapr.tracing.endpoint", check::collector(&spec.endpoint));
     checks.test("spec.dapr.tracing.samplingRate", check::sampling_rate(&sampling_rate));
     Tracing { endpoint: spec.endpoint.clone(), sampling_rate }
 }

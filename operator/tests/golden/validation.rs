@@ -101,12 +101,20 @@ const WRONG: &[(&str, &str, &str)] = &[
         "spec.dapr.tracing.samplingRate",
         "is not between 0 and 1",
     ),
+    ("{dapr: {tracing: {endpoint: 'http://c:4318/v1/traces'}}}", "spec.dapr.tracing.endpoint", "a port alone"),
+    ("{dapr: {tracing: {endpoint: 'http://u:p@c:4317'}}}", "spec.dapr.tracing.endpoint", "a port alone"),
+    (
+        "{dapr: {tracing: {endpoint: 'https://collector'}}}",
+        "spec.dapr.tracing.endpoint",
+        "write for example http://otel",
+    ),
     ("{dapr: {sidecarResources: {limits: {gpu: 1}}}}", "spec.dapr.sidecarResources", "write cpu and memory only"),
     (
         "{services: {frontend: {podAnnotations: {'a b': x}}}}",
         "spec.services.frontend.podAnnotations",
         "\"a b\" is no key; write at most 63 letters",
     ),
+    ("{services: {frontend: {podAnnotations: {a..b/c: x}}}}", "spec.services.frontend.podAnnotations", "is no key"),
     ("{services: {frontend: {nodeSelector: {/disk: ssd}}}}", "spec.services.frontend.nodeSelector", "is no key"),
     ("{ingress: {host: a.example.com, annotations: {a/b/c: x}}}", "spec.ingress.annotations", "is no key"),
     ("{services: {frontend: {replicas: 0}}}", "spec.services.frontend.replicas", "must be between 1 and 100"),
@@ -136,6 +144,41 @@ const WRONG: &[(&str, &str, &str)] = &[
         "is no quantity",
     ),
     (
+        "{services: {backend: {resources: {limits: {gpu: 1}}}}}",
+        "spec.services.backend.resources.limits.gpu",
+        "write cpu, memory, ephemeral-storage or a name such as nvidia.com/gpu",
+    ),
+    (
+        "{kafka: {embedded: {resources: {requests: {a..b/gpu: 1}}}}}",
+        "spec.kafka.embedded.resources.requests.a..b/gpu",
+        "is no resource of a container",
+    ),
+    (
+        "{services: {backend: {tolerations: [{key: a, operator: exists}]}}}",
+        "spec.services.backend.tolerations[0]",
+        "write Exists or Equal",
+    ),
+    (
+        "{services: {backend: {tolerations: [{key: a, operator: Exists}, {key: a, effect: NoRun}]}}}",
+        "spec.services.backend.tolerations[1]",
+        "write NoSchedule, PreferNoSchedule or NoExecute",
+    ),
+    (
+        "{services: {backend: {tolerations: [{value: a}]}}}",
+        "spec.services.backend.tolerations[0]",
+        "has no key; write one",
+    ),
+    (
+        "{services: {backend: {tolerations: [{key: a, operator: Exists, value: b}]}}}",
+        "spec.services.backend.tolerations[0]",
+        "has a value",
+    ),
+    (
+        "{services: {backend: {tolerations: [{key: a, effect: NoSchedule, tolerationSeconds: 5}]}}}",
+        "spec.services.backend.tolerations[0]",
+        "has tolerationSeconds",
+    ),
+    (
         "{services: {recurringTask: {env: [{name: PORT, value: '1'}]}}}",
         "spec.services.recurringTask.env[0].name",
         "PORT is set by the operator",
@@ -163,6 +206,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ),
     ("{services: {backend: {image: ''}}}", "spec.services.backend.image", "is no image"),
     ("{imagePullSecrets: [{name: 'A B'}]}", "spec.imagePullSecrets[0].name", "is no name of an object"),
+    ("{ingress: {host: 10.0.0.1}}", "spec.ingress.host", "is an address"),
     ("{ingress: {host: 'todo..example'}}", "spec.ingress.host", "write for example todo.example.com"),
     (
         "{ingress: {host: todo.example.com, className: nginx, gateway: {name: main}}}",
