@@ -238,6 +238,35 @@ async fn both_parts_of_a_list_from_the_last_due_time_on_are_read_in_the_order_of
 }
 
 #[tokio::test]
+async fn what_is_completed_is_not_read_for_what_is_open_and_the_last_completed_are_found_at_once() {
+    with_database(|pool| async move {
+        let many = "INSERT INTO tasks (id, user_id, title, due_sort, created_at, updated_at, completed_at)
+            SELECT gen_random_uuid(), 'ada', 'a', now() + n * interval '1 s', now() + n * interval '1 s', now() + n * interval '1 s',
+                CASE WHEN n <= 20000 THEN now() END
+            FROM generate_series(1, 20050) AS n";
+        sqlx::query(many).execute(&pool).await.unwrap();
+        sqlx::query("ANALYZE tasks").execute(&pool).await.unwrap();
+        for (done, order) in [
+            ("IS NULL", "due_sort, id"),
+            ("IS NULL", "created_at, id"),
+            ("IS NULL", "created_at DESC, id DESC"),
+            ("IS NOT NULL", "updated_at DESC, id DESC"),
+        ] {
+            let explain = format!(
+                "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT * FROM tasks
+                 WHERE user_id = 'ada' AND deleted_at IS NULL AND completed_at {done} ORDER BY {order} LIMIT 51"
+            );
+            let plan: serde_json::Value =
+                sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_one(&pool).await.unwrap();
+            let pages = |key: &str| plan[0]["Plan"][key].as_i64().unwrap();
+            let pages = pages("Shared Hit Blocks") + pages("Shared Read Blocks");
+            assert!(pages < 100, "{order}: {pages} pages");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_cursor_of_another_order_is_a_wrong_value() {
     with_database(|pool| async move {
         create(&pool, "a", |_| {}).await;
