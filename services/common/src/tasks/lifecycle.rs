@@ -64,7 +64,10 @@ pub async fn restore(c: &mut PgConnection, user: &UserId, id: Uuid) -> Result<Ta
     } else {
         row.update(&mut *c).await?;
     }
-    tell_of_return(c, &row.task, EventType::Updated).await?;
+    if row.task.completed_at.is_none() {
+        reminders::schedule(&mut *c, &row.task, Some(row.task.updated_at)).await?;
+    }
+    event::record(c, EventType::Updated, &row.task).await?;
     Ok(row.task)
 }
 
@@ -85,14 +88,9 @@ pub(super) async fn create_again(c: &mut PgConnection, row: &mut Row) -> Result<
     row.task.created_at = row.task.updated_at;
     let is_free = row.update_if_free(&mut *c).await?;
     if is_free {
-        tell_of_return(c, &row.task, EventType::Created).await?;
+        // What was told of it before is still there.
+        reminders::schedule(&mut *c, &row.task, None).await?;
+        event::record(c, EventType::Created, &row.task).await?;
     }
     Ok(is_free)
-}
-
-async fn tell_of_return(c: &mut PgConnection, task: &Task, told_as: EventType) -> Result<(), sqlx::Error> {
-    if task.completed_at.is_none() {
-        reminders::schedule(&mut *c, task, Some(task.updated_at)).await?;
-    }
-    event::record(c, told_as, task).await
 }

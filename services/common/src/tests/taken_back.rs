@@ -9,7 +9,7 @@ use super::{
     occurrences::{completed, created, daily, follow, open},
 };
 use crate::{
-    tasks::{self, NewTask, Recurrence, Successor, Task, TaskPatch},
+    tasks::{self, NewTask, Recurrence, Reminder, Successor, Task, TaskPatch},
     testing::with_database,
 };
 
@@ -39,6 +39,38 @@ async fn reopening_takes_the_successor_back_and_completing_again_brings_it() {
         tasks::reopen(&mut c, &ada(), task.id, None).await.unwrap();
         let left: Vec<_> = open(&mut c).await.into_iter().map(|task| task.id).collect();
         assert_eq!(left, [task.id], "what came back and was not touched goes again");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_taken_back_and_comes_again_is_reminded_of_as_if_it_came_first() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        // Two days before what is due tomorrow.
+        let reminders = vec![Reminder::BeforeMinutes(2 * 24 * 60)];
+        let task = completed(&mut c, NewTask { reminders, ..daily() }).await;
+        for round in 0..2 {
+            let next = created(&mut c, task.id).await;
+            let waits: Vec<bool> =
+                sqlx::query_scalar("SELECT claimed_at IS NULL FROM task_reminders WHERE task_id = $1")
+                    .bind(next.id)
+                    .fetch_all(&mut *c)
+                    .await
+                    .unwrap();
+            assert_eq!(waits, [true], "{round}");
+            tasks::reopen(&mut c, &ada(), task.id, None).await.unwrap();
+            tasks::complete(&mut c, &ada(), task.id, None).await.unwrap();
+        }
+        let next = created(&mut c, task.id).await;
+        let told = "UPDATE task_reminders SET claimed_at = now() WHERE task_id = $1";
+        sqlx::query(told).bind(next.id).execute(&mut *c).await.unwrap();
+        tasks::reopen(&mut c, &ada(), task.id, None).await.unwrap();
+        tasks::complete(&mut c, &ada(), task.id, None).await.unwrap();
+        created(&mut c, task.id).await;
+        let waiting = "SELECT count(*) FROM task_reminders WHERE task_id = $1 AND claimed_at IS NULL";
+        let waiting: i64 = sqlx::query_scalar(waiting).bind(next.id).fetch_one(&mut *c).await.unwrap();
+        assert_eq!(waiting, 0, "what was told is not told again");
     })
     .await;
 }
