@@ -53,8 +53,10 @@ async fn start(pool: &PgPool, senders: &Senders, under_way: &mut JoinSet<()>) ->
     if room == 0 {
         return Ok(());
     }
-    let mut connection = pool.acquire().await?;
-    for claimed in claim::claim(&mut connection, i64::try_from(room).unwrap_or_default()).await? {
+    let mut transaction = pool.begin_with(claim::BEGIN).await?;
+    let all = claim::claim(&mut transaction, i64::try_from(room).unwrap_or_default()).await?;
+    transaction.commit().await?;
+    for claimed in all {
         let (pool, senders) = (pool.clone(), senders.clone());
         under_way.spawn(async move { attempt::run(&pool, &senders, claimed).await });
     }
