@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(18);
 enum Outcome {
     Sent,
     Cancelled(String),
-    Retry { wait: Duration, words: String },
+    Retry { wait: Duration, patience: Duration, words: String },
     Failed { words: String, gone: bool },
 }
 
@@ -74,7 +74,9 @@ pub(super) async fn run(pool: &PgPool, senders: &Senders, claimed: Claimed) {
         match &outcome {
             Outcome::Sent => claim::end(&mut transaction, key, State::Sent, None).await?,
             Outcome::Cancelled(why) => claim::end(&mut transaction, key, State::Cancelled, Some(why)).await?,
-            Outcome::Retry { wait, words } => claim::retry(&mut transaction, key, *wait, words).await?,
+            Outcome::Retry { wait, patience, words } => {
+                claim::retry(&mut transaction, key, *wait, *patience, words).await?;
+            }
             Outcome::Failed { words, gone } => {
                 claim::end(&mut transaction, key, State::Failed, Some(words)).await?;
                 if *gone {
@@ -96,7 +98,7 @@ fn judge(sent: Result<(), Failure>, attempt: i32, chance: f64) -> Outcome {
         Verdict::Gone => Outcome::Failed { words, gone: true },
         Verdict::Never => Outcome::Failed { words, gone: false },
         Verdict::Again => match backoff::wait(attempt, chance, failure.patience) {
-            Some(wait) => Outcome::Retry { wait, words },
+            Some(wait) => Outcome::Retry { wait, patience: failure.patience.unwrap_or_default(), words },
             None => Outcome::Failed { words, gone: false },
         },
     }

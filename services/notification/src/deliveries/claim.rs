@@ -13,7 +13,8 @@ use crate::{
 
 /// Longer than any attempt may take. Who is gone without a word loses its claim after this.
 const CLAIM: Duration = Duration::from_mins(1);
-/// Longest time that the others of a channel wait for one that is to be tried again: it may be refused for what is in it.
+/// Longest time that the others of a channel wait for one that is to be tried again, unless its target has asked for more: it may
+/// be refused for what is in it.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// A delivery that this process may send.
@@ -157,11 +158,13 @@ pub(super) async fn end(
 }
 
 /// Puts it back for a later attempt. What waits behind it in its channel is put behind it there, too, in the same order: else a
-/// receiver that hangs would be tried with the next one at once, before what is due to others since then.
+/// receiver that hangs would be tried with the next one at once, before what is due to others since then, and one that has asked
+/// for `patience` would have it from one of them only.
 pub(super) async fn retry(
     connection: &mut PgConnection,
     (id, attempt): (Uuid, i32),
     wait: Duration,
+    patience: Duration,
     error: &str,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
@@ -180,7 +183,7 @@ pub(super) async fn retry(
     .bind(attempt)
     .bind(wait)
     .bind(error)
-    .bind(wait.min(LONGEST_PAUSE))
+    .bind(wait.min(LONGEST_PAUSE.max(patience)))
     .execute(connection)
     .await
     .map(drop)

@@ -127,6 +127,24 @@ async fn receivers_that_take_nothing_hold_up_what_is_for_others_once_and_not_wit
 }
 
 #[tokio::test]
+async fn a_receiver_that_asks_for_patience_has_it_from_all_that_waits_for_it() {
+    with_database(|pool| async move {
+        let receiver = Receiver::start().await;
+        let service = Service::with_webhooks(&pool, &receiver);
+        service.add_webhook(&receiver.url("/429")).await;
+        service.notify("push").await;
+        service.notify("push").await;
+        service.deliver().await;
+        assert_eq!(receiver.ids().len(), 1);
+        for delivery in service.deliveries().await {
+            let next: chrono::DateTime<Utc> = delivery["next_attempt_at"].as_str().unwrap().parse().unwrap();
+            assert!(next > minutes(29) && next < minutes(31), "{delivery}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_target_that_is_gone_switches_its_channel_off() {
     with_database(|pool| async move {
         let receiver = Receiver::start().await;

@@ -10,7 +10,7 @@ use axum::{
     body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode, Uri},
-    response::IntoResponse,
+    response::{AppendHeaders, IntoResponse},
 };
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -59,7 +59,8 @@ async fn take(State(received): State<Received>, uri: Uri, headers: HeaderMap, bo
     let id = headers.get("webhook-id").map(|id| id.to_str().unwrap().to_owned()).unwrap_or_default();
     received.lock().unwrap().push((uri.path().to_owned(), id, serde_json::from_slice(&body).unwrap_or_default()));
     let status = uri.path().rsplit('/').next().and_then(|last| last.parse().ok()).unwrap_or(200);
-    (StatusCode::from_u16(status).unwrap(), [("location", "/redirected")])
+    let patience = (status == 429).then_some(("retry-after", "1800"));
+    (StatusCode::from_u16(status).unwrap(), AppendHeaders([("location", "/redirected")].into_iter().chain(patience)))
 }
 
 /// A service whose users may point at this machine.
