@@ -45,16 +45,16 @@ pub(crate) async fn run(app: App) {
     app.stop.run_until_cancelled(plan).await;
 }
 
-/// The moment of the next reminder that a claim would take. What is overdue is not waited for.
+/// What is overdue is not waited for. The first one in order, and no minimum: that would be one of all that wait.
+const NEXT: &str = "
+    SELECT reminder.remind_at FROM task_reminders AS reminder JOIN tasks AS task ON task.id = reminder.task_id
+    WHERE reminder.claimed_at IS NULL AND reminder.remind_at > now()
+      AND task.completed_at IS NULL AND task.deleted_at IS NULL AND task.user_id NOT LIKE '$%'
+    ORDER BY reminder.remind_at LIMIT 1";
+
+/// The moment of the next reminder that a claim would take.
 async fn next(pool: &PgPool) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT min(reminder.remind_at)
-         FROM task_reminders AS reminder JOIN tasks AS task ON task.id = reminder.task_id
-         WHERE reminder.claimed_at IS NULL AND reminder.remind_at > clock_timestamp()
-           AND task.completed_at IS NULL AND task.deleted_at IS NULL AND task.user_id NOT LIKE '$%'",
-    )
-    .fetch_one(pool)
-    .await
+    sqlx::query_scalar(NEXT).fetch_optional(pool).await
 }
 
 /// Gives the moment that it is set to. Without a next reminder the job stays as it is: to be called once more does no harm.
@@ -65,5 +65,33 @@ async fn set_job(app: &App, next: Option<DateTime<Utc>>) -> Option<DateTime<Utc>
             tracing::warn!(error = error.outline(), "no job is set for the next reminder; ticks will find it");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::with_backend;
+
+    #[tokio::test]
+    async fn the_next_reminder_is_found_without_a_look_at_the_others() {
+        with_backend(async |backend| {
+            for statement in [
+                "INSERT INTO tasks (id, user_id, title, due_sort, created_at, updated_at)
+                 SELECT gen_random_uuid(), 'ada', 'a', now(), now(), now() FROM generate_series(1, 20000)",
+                "INSERT INTO task_reminders SELECT gen_random_uuid(), id, now() + random() * interval '9 days' FROM tasks",
+                "ANALYZE tasks",
+                "ANALYZE task_reminders",
+            ] {
+                sqlx::query(statement).execute(&backend.pool).await.unwrap();
+            }
+            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {NEXT}"));
+            let plan: Value = sqlx::query_scalar(explain).fetch_one(&backend.pool).await.unwrap();
+            let pages = |key: &str| plan[0]["Plan"][key].as_i64().unwrap();
+            let pages = pages("Shared Hit Blocks") + pages("Shared Read Blocks");
+            assert!(pages < 50, "{pages} pages");
+            assert!(next(&backend.pool).await.unwrap().is_some());
+        })
+        .await;
     }
 }

@@ -28,9 +28,9 @@ pub(super) const TOKEN: &str = "token-of-the-tests";
 
 /// A backend under test.
 #[derive(Clone)]
-pub(super) struct Backend {
+pub(crate) struct Backend {
     pub(super) app: App,
-    pub(super) pool: PgPool,
+    pub(crate) pool: PgPool,
     pub(super) sidecar: Sidecar,
     router: Router,
 }
@@ -44,7 +44,7 @@ pub(super) struct Answer {
 }
 
 /// Runs `test` with a backend whose database is dropped afterwards, also after a failure.
-pub(super) async fn with_backend<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(Backend) -> F) {
+pub(crate) async fn with_backend<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(Backend) -> F) {
     let url = env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL is not set: run `cargo xtask test unit`");
     let name = format!("todo_backend_{}", Uuid::new_v4().simple());
     let mut server = PgConnection::connect(&url).await.unwrap();

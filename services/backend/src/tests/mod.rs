@@ -12,3 +12,5 @@ mod sidecar;
 mod streams;
 mod tasks;
 mod transfer;
+
+pub(crate) use fixture::with_backend;
