@@ -17,7 +17,7 @@ const AT_ONCE: u64 = 1000;
 /// A table, and how [`AT_ONCE`] rows of it go at most.
 type Old = (&'static str, &'static str);
 
-const OLD: [Old; 4] = [
+const OLD: [Old; 5] = [
     // Older than any redelivery: the broker keeps events for seven days.
     (
         "inbox",
@@ -47,6 +47,12 @@ const OLD: [Old; 4] = [
         "confirmation_codes",
         "DELETE FROM confirmation_codes WHERE id IN
          (SELECT id FROM confirmation_codes WHERE sent_at < now() - interval '24 hours'
+          ORDER BY sent_at LIMIT 1000 FOR UPDATE SKIP LOCKED)",
+    ),
+    (
+        "channel_tests",
+        "DELETE FROM channel_tests WHERE id IN
+         (SELECT id FROM channel_tests WHERE sent_at < now() - interval '24 hours'
           ORDER BY sent_at LIMIT 1000 FOR UPDATE SKIP LOCKED)",
     ),
 ];
@@ -144,6 +150,9 @@ mod tests {
                 "INSERT INTO confirmation_codes SELECT gen_random_uuid(), 'ada', 'ada@example.org', now() - interval '25 hours'
                  FROM generate_series(1, 1500) AS n",
                 "INSERT INTO confirmation_codes VALUES (gen_random_uuid(), 'ada', 'ada@example.org', now() - interval '23 hours')",
+                "INSERT INTO channel_tests SELECT gen_random_uuid(), 'ada', 'topic', NULL, now() - interval '25 hours'
+                 FROM generate_series(1, 1500) AS n",
+                "INSERT INTO channel_tests VALUES (gen_random_uuid(), 'ada', 'topic', NULL, now() - interval '23 hours')",
             ] {
                 sqlx::query(rows).execute(&pool).await.unwrap();
             }

@@ -12,7 +12,7 @@ use todo_common::{
 };
 use uuid::Uuid;
 
-use crate::{deliveries, notification::New};
+use crate::{channels, deliveries, notification::New};
 
 const TITLE: usize = 200;
 const MESSAGE: usize = 4000;
@@ -25,6 +25,9 @@ pub(crate) struct Request {
     title: Option<String>,
     task_id: Option<Uuid>,
     method: Option<String>,
+    /// It shows whether the channels work, and counts as a test of each.
+    #[serde(default)]
+    test: bool,
 }
 
 /// Stores the notification and answers it.
@@ -32,9 +35,14 @@ pub(crate) async fn send(
     State(database): State<Database>,
     Keyed(once, Json(request)): Keyed<Json<Request>>,
 ) -> Result<Response, Problem> {
+    let is_test = request.test;
     let new = check(request).map_err(Problem::invalid)?;
     let user = new.user_id.clone();
     idempotency::write(&database, &user, once.as_ref(), async |connection| {
+        if is_test {
+            let channels = channels::of_method(&mut *connection, &user, &new.method).await?;
+            channels::tries::count(&mut *connection, &user, &channels).await?;
+        }
         // Only a reminder can be there already, and this is none.
         let stored = new.store(&mut *connection).await?.ok_or_else(Problem::internal)?;
         deliveries::plan(connection, std::slice::from_ref(&stored)).await?;

@@ -20,7 +20,7 @@ use todo_common::{
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Changes, Channel, Confirmation, Kind, codes, input};
+use super::{Changes, Channel, Confirmation, Kind, codes, input, tries};
 use crate::{
     deliveries::{self, Delivery},
     notification,
@@ -265,7 +265,8 @@ pub(crate) async fn confirm(
     }
 }
 
-/// Sends a notification by this channel alone. Answers its delivery, which goes on by itself.
+/// Sends a notification by this channel alone. Answers its delivery, which goes on by itself. In ten minutes at most five go to one
+/// target, whoever asks.
 #[utoipa::path(
     post,
     path = "/api/notifications/channels/{id}/test",
@@ -275,6 +276,9 @@ pub(crate) async fn confirm(
         (status = 202, description = "The delivery", body = Delivery),
         (status = 404, description = "This user has no such channel"),
         (status = 409, description = "The channel is not confirmed or switched off"),
+        (status = 429, description = "Too many tests were sent, to this target, to its host or for this user; or the user has too many idempotency keys", headers(
+            ("retry-after" = u64, description = "Seconds until another one may be sent"),
+        )),
     )
 )]
 pub(crate) async fn test(
@@ -293,6 +297,7 @@ pub(crate) async fn test(
         if !channel.enabled {
             return Err(Problem::conflict("the channel is switched off; switch it on first"));
         }
+        tries::count(&mut *connection, &user, std::slice::from_ref(&channel)).await?;
         let test = notification::New::test(&channel);
         // Only a reminder can be there already, and this is none.
         let stored = test.store(&mut *connection).await?.ok_or_else(Problem::internal)?;

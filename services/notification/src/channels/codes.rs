@@ -3,15 +3,17 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use sqlx::PgConnection;
 use todo_common::{problem::Problem, tasks::UserId};
 use uuid::Uuid;
 
-/// Codes in a day that one user has sent to addresses.
-const MOST_OF_USER: i64 = 10;
-/// Codes in a day that come to one address, whoever asks for them.
-const MOST_TO_ADDRESS: i64 = 3;
+use super::limits::{Exceeded, Limit};
+
+const DAY: Duration = Duration::from_hours(24);
+/// Codes that one user has sent to addresses.
+const OF_USER: Limit = Limit { table: "confirmation_codes", column: "user_id", most: 10, within: DAY };
+/// Codes that come to one address, whoever asks for them.
+const TO_ADDRESS: Limit = Limit { table: "confirmation_codes", column: "address", most: 3, within: DAY };
 
 /// Counts a code that is to be sent to this address, in the transaction that plans to send it.
 ///
@@ -20,25 +22,16 @@ const MOST_TO_ADDRESS: i64 = 3;
 pub(super) async fn count(connection: &mut PgConnection, user: &UserId, address: &str) -> Result<(), Problem> {
     let mailbox = mailbox(address);
     super::one_at_a_time(&mut *connection, &format!("codes/{mailbox}")).await?;
-    let (of_user, to_address, seconds): (i64, i64, f64) = sqlx::query_as(
-        "SELECT count(*) FILTER (WHERE user_id = $1), count(*) FILTER (WHERE address = $2),
-             coalesce(extract(epoch FROM min(sent_at) + interval '24 hours' - now()), 0)::float8
-         FROM confirmation_codes WHERE (user_id = $1 OR address = $2) AND sent_at > now() - interval '24 hours'",
-    )
-    .bind(user)
-    .bind(&mailbox)
-    .fetch_one(&mut *connection)
-    .await?;
-    if of_user >= MOST_OF_USER || to_address >= MOST_TO_ADDRESS {
-        let detail = format!(
-            "in 24 hours at most {MOST_OF_USER} codes are sent for a user, and {MOST_TO_ADDRESS} to an address"
-        );
+    let too_many = |exceeded: Exceeded| {
         let title = "There were too many codes to confirm addresses";
-        let wait = Duration::from_secs_f64(seconds.max(1.0));
-        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-codes", title)
-            .detail(detail)
-            .retry_after(wait));
-    }
+        let detail = format!(
+            "in 24 hours at most {} codes are sent for a user, and {} to an address",
+            OF_USER.most, TO_ADDRESS.most
+        );
+        exceeded.problem("too-many-codes", title, detail)
+    };
+    OF_USER.check(&mut *connection, user.as_str(), 1).await.map_err(too_many)?;
+    TO_ADDRESS.check(&mut *connection, &mailbox, 1).await.map_err(too_many)?;
     sqlx::query("INSERT INTO confirmation_codes (id, user_id, address) VALUES ($1, $2, $3)")
         .bind(Uuid::now_v7())
         .bind(user)
@@ -49,7 +42,7 @@ pub(super) async fn count(connection: &mut PgConnection, user: &UserId, address:
 }
 
 /// Where mail to this address arrives, as most servers have it: letters are small, and what stands after a plus is a label.
-fn mailbox(address: &str) -> String {
+pub(super) fn mailbox(address: &str) -> String {
     let address = address.to_lowercase();
     match address.rsplit_once('@') {
         Some((name, host)) => format!("{}@{host}", name.split('+').next().unwrap_or(name)),

@@ -3,7 +3,9 @@
 pub(crate) mod api;
 mod codes;
 mod input;
+mod limits;
 mod routes;
+pub(crate) mod tries;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -77,6 +79,19 @@ pub(crate) struct Channel {
 pub(crate) async fn list(connection: &mut PgConnection, user: &UserId) -> Result<Vec<Channel>, sqlx::Error> {
     sqlx::query_as("SELECT * FROM channels WHERE user_id = $1 ORDER BY created_at, id")
         .bind(user)
+        .fetch_all(connection)
+        .await
+}
+
+/// Those of a user that a notification of this method goes to.
+pub(crate) async fn of_method(
+    connection: &mut PgConnection,
+    user: &UserId,
+    method: &str,
+) -> Result<Vec<Channel>, sqlx::Error> {
+    sqlx::query_as("SELECT * FROM channels WHERE user_id = $1 AND kind = ANY ($2) AND enabled AND confirmed")
+        .bind(user)
+        .bind(Kind::of_method(method))
         .fetch_all(connection)
         .await
 }

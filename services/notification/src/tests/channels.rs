@@ -1,7 +1,9 @@
 //! What users do with channels.
 
+use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
 use todo_common::testing::with_database;
+use tower::ServiceExt;
 
 use super::{
     call,
@@ -240,6 +242,110 @@ async fn mail_to_strangers_has_a_limit_for_each_user_and_each_address() {
             .await
             .unwrap();
         assert_eq!(add("ada", "ada@example.org").await, 201);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_code_may_be_sent_again_when_the_limit_that_was_hit_allows_it() {
+    with_database(|pool| async move {
+        let service = Service::new(&pool, everything());
+        for hours in [20, 2, 1] {
+            let codes =
+                "INSERT INTO confirmation_codes VALUES (gen_random_uuid(), $2, $3, now() - make_interval(hours => $1))";
+            let (user, address) = if hours == 20 { ("carl", "x@example.org") } else { ("bob", "eve@example.org") };
+            sqlx::query(codes).bind(hours).bind(user).bind(address).execute(&pool).await.unwrap();
+        }
+        let body = json!({"kind": "email", "address": "eve@example.org"});
+        assert_eq!(call_for_wait(&service.app, CHANNELS, "k1", body.clone()).await, (201, 0));
+        let path = "/api/notifications/channels?user_id=carl";
+        let (status, wait) = call_for_wait(&service.app, path, "k2", body).await;
+        assert_eq!((status, wait.div_ceil(3600)), (429, 22), "of the oldest one to this address");
+    })
+    .await;
+}
+
+/// Sends it with a key; gives the status and the seconds that are to be waited.
+async fn call_for_wait(app: &axum::Router, path: &str, key: &str, body: Value) -> (u16, u64) {
+    let request = Request::post(path).header("content-type", "application/json").header("idempotency-key", key);
+    let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+    let answer = app.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+    let wait = answer.headers().get("retry-after").map_or(0, |wait| wait.to_str().unwrap().parse().unwrap());
+    (answer.status().as_u16(), wait)
+}
+
+#[tokio::test]
+async fn tests_have_a_limit_for_each_target_whoever_asks_and_a_replay_does_not_count() {
+    with_database(|pool| async move {
+        let service = Service::new(&pool, everything());
+        let webhook = json!({"kind": "webhook", "url": "https://example.com/hook"});
+        let mut channel = service.add(webhook.clone()).await;
+        for _ in 0..7 {
+            assert_eq!(call_for_wait(&service.app, &path(&channel, "/test"), "once", Value::Null).await, (202, 0));
+        }
+        for _ in 0..4 {
+            assert_eq!(call(&service.app, "POST", &path(&channel, "/test"), Value::Null).await.0, 202);
+        }
+        let (status, wait) = call_for_wait(&service.app, &path(&channel, "/test"), "k", Value::Null).await;
+        assert!(status == 429 && (590..=600).contains(&wait), "{status} {wait}");
+
+        call(&service.app, "DELETE", &path(&channel, ""), Value::Null).await;
+        channel = service.add(webhook.clone()).await;
+        let (status, problem) = call(&service.app, "POST", &path(&channel, "/test"), Value::Null).await;
+        assert_eq!((status.as_u16(), &problem["type"]), (429, &json!("urn:todoplatform:problem:too-many-tests")));
+
+        let (_, of_bob) = call(&service.app, "POST", "/api/notifications/channels?user_id=bob", webhook).await;
+        let of_bob = format!("/api/notifications/channels/{}/test?user_id=bob", of_bob["id"].as_str().unwrap());
+        assert_eq!(call(&service.app, "POST", &of_bob, Value::Null).await.0, 429);
+        let later = "UPDATE channel_tests SET sent_at = sent_at - interval '10 minutes'";
+        sqlx::query(later).execute(&pool).await.unwrap();
+        assert_eq!(call(&service.app, "POST", &of_bob, Value::Null).await.0, 202);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tests_have_a_limit_for_each_user_and_each_host_of_webhooks() {
+    with_database(|pool| async move {
+        let service = Service::new(&pool, everything());
+        let before = "INSERT INTO channel_tests (id, user_id, target, host, sent_at)
+            SELECT gen_random_uuid(), $1, 'x' || n, $2, now() - interval '50 minutes' FROM generate_series(1, $3) AS n";
+        let before = async |user: &str, host: Option<&str>, count: i32| {
+            sqlx::query(before).bind(user).bind(host).bind(count).execute(&pool).await.unwrap();
+        };
+        let test = async |channel: &Value| call_for_wait(&service.app, &path(channel, "/test"), "k", Value::Null).await;
+        let topic = service.add(json!({"kind": "ntfy", "topic": "t"})).await;
+        let webhook = service.add(json!({"kind": "webhook", "url": "https://Example.com/hook"})).await;
+        before("bob", Some("example.com"), 60).await;
+        let (status, wait) = test(&webhook).await;
+        assert!(status == 429 && (590..=600).contains(&wait), "{status} {wait}");
+        before("ada", None, 29).await;
+        assert_eq!(test(&topic).await, (202, 0));
+        let (status, wait) = call_for_wait(&service.app, &path(&topic, "/test"), "k2", Value::Null).await;
+        assert!(status == 429 && (590..=600).contains(&wait), "{status} {wait}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_test_of_all_channels_counts_for_each_and_is_sent_to_none_where_one_has_too_many() {
+    with_database(|pool| async move {
+        let service = Service::new(&pool, everything());
+        for topic in ["a", "b"] {
+            service.add(json!({"kind": "ntfy", "topic": topic})).await;
+        }
+        let send = async |test: bool| {
+            let body = json!({"user_id": "ada", "message": "This is a test.", "test": test});
+            call(&service.app, "POST", "/send-notification", body).await.0.as_u16()
+        };
+        for _ in 0..5 {
+            assert_eq!(send(true).await, 200);
+        }
+        assert_eq!(send(true).await, 429);
+        assert_eq!(service.deliveries().await.len(), 10);
+        assert_eq!(send(false).await, 200);
+        let counted: i64 = sqlx::query_scalar("SELECT count(*) FROM channel_tests").fetch_one(&pool).await.unwrap();
+        assert_eq!(counted, 10);
     })
     .await;
 }
