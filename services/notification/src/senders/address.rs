@@ -16,13 +16,21 @@ use url::Url;
 /// Longest URL that is taken.
 const URL_LENGTH: usize = 1024;
 
+/// Where clouds keep credentials beside link-local addresses: Amazon's and Google's by IPv6, and Alibaba's. All are in private
+/// networks.
+const CREDENTIALS: [IpAddr; 3] = [
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+];
+
 /// Which addresses may be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// Of the public internet only.
     Public,
-    /// Private networks too, but neither this pod, whose sidecar is on loopback, nor link-local addresses, where clouds
-    /// keep credentials.
+    /// Private networks too, but neither this pod, whose sidecar is on loopback, nor link-local and other addresses where
+    /// clouds keep credentials.
     Private,
     /// This machine as well: for a laptop. The operator never sets it.
     Loopback,
@@ -45,6 +53,9 @@ impl Reach {
     /// Whether this address may be reached.
     pub(crate) fn allows(self, address: IpAddr) -> bool {
         let address = address.to_canonical();
+        if CREDENTIALS.contains(&address) {
+            return false;
+        }
         match self {
             Self::Public => is_public(address),
             Self::Private => is_public(address) || is_private(address),
@@ -218,6 +229,11 @@ mod tests {
         }
         for other in ["127.0.0.1", "::1", "::ffff:127.0.0.1", "169.254.169.254", "fe80::1", "0.0.0.0"] {
             assert!(!Reach::Private.allows(other.parse().unwrap()), "{other}");
+        }
+        for of_a_cloud in ["100.100.100.200", "::ffff:100.100.100.200", "fd00:ec2::254", "fd20:ce::254"] {
+            for reach in [Reach::Private, Reach::Loopback] {
+                assert!(!reach.allows(of_a_cloud.parse().unwrap()), "{of_a_cloud}");
+            }
         }
     }
 
