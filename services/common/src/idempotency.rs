@@ -172,6 +172,18 @@ pub async fn write<T: IntoResponse>(
     first.map(|(First::Changed(answer) | First::Unchanged(answer))| answer)
 }
 
+/// The answer that was given before to a request, for those who have to know it before their transaction.
+///
+/// # Errors
+/// As of [`write`].
+pub async fn kept(database: &Database, user: &UserId, once: &Once) -> Result<Option<Response>, Problem> {
+    let mut transaction = database.begin().await?;
+    let answer = find(&mut transaction, user, once).await;
+    // Now, and not some time after it is dropped: until then the key is under way.
+    let _ = transaction.rollback().await;
+    answer
+}
+
 /// What became of a request that is to be done once.
 enum First {
     /// It was done now.

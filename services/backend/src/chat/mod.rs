@@ -29,6 +29,7 @@ use crate::{
     app::App,
     conversation::{self, ConversationId, Exchange},
 };
+use command::Command;
 use turn::{ToolCall, Turn};
 use when::Clock;
 
@@ -102,11 +103,20 @@ async fn chat(
     let shown = stored.as_ref().map(|(conversation, _)| conversation.shown.clone()).unwrap_or_default();
     // A sentence that is said again because there was no answer tells the person once.
     let id_of_part = once.as_ref().map_or_else(Uuid::new_v4, Once::request_id_of_part);
+    let command = command::parse(&request.message, &clock);
+    let mut notified = None;
+    if matches!(command, Command::Notify) {
+        if let Some(once) = &once
+            && let Some(answer) = idempotency::kept(&app.database, &user, once).await?
+        {
+            return Ok(answer);
+        }
+        notified = Some(turn::notify(&app.dapr, &user, id_of_part).await?);
+    }
     let mut exchange = None;
     let take_turn = async |connection: &mut PgConnection| {
-        let (dapr, user) = (&app.dapr, &user);
-        let mut turn = Turn { connection, dapr, user, clock, id_of_part, shown, shows: None, calls: Vec::new() };
-        let response = turn.run(command::parse(&request.message, &clock)).await?;
+        let mut turn = Turn { connection, user: &user, clock, notified, shown, shows: None, calls: Vec::new() };
+        let response = turn.run(command).await?;
         let Turn { shows, calls, .. } = turn;
         exchange = Some(Exchange { message: request.message, response: response.clone(), shows, at: clock.now });
         Answer { conversation_id: id.clone(), response, tool_calls: calls, engine: "commands" }.respond()

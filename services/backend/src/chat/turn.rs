@@ -54,20 +54,40 @@ impl ToolCall {
 pub(crate) struct Turn<'a> {
     /// Transaction of everything that it changes.
     pub(crate) connection: &'a mut PgConnection,
-    /// The way to the other services.
-    pub(crate) dapr: &'a dapr::Client,
     /// Who speaks.
     pub(crate) user: &'a UserId,
     /// When, and in which zone.
     pub(crate) clock: Clock,
-    /// Of the request that it sends to another service, if it sends one.
-    pub(crate) id_of_part: Uuid,
+    /// What became of a test notification, if one was wanted.
+    pub(crate) notified: Option<Notified>,
     /// The tasks of the list that was shown last, which numbers count.
     pub(crate) shown: Vec<Uuid>,
     /// Those of a list that it shows itself.
     pub(crate) shows: Option<Vec<Uuid>>,
     /// The tools called so far.
     pub(crate) calls: Vec<ToolCall>,
+}
+
+/// What another service has done for a turn, before its transaction.
+pub(crate) struct Notified {
+    words: String,
+    call: ToolCall,
+}
+
+/// Has the person sent a test notification, once for this `id`. The other service needs a connection, too: none may be held while
+/// waiting for it.
+///
+/// # Errors
+/// The problem of a service that could not be called. What it refuses is said in its words.
+pub(crate) async fn notify(dapr: &dapr::Client, user: &UserId, id: Uuid) -> Result<Notified, Problem> {
+    const MESSAGE: &str = "This is a test notification.";
+    let (result, words) = match peers::test_channels(dapr, user, id, MESSAGE).await {
+        Ok(result) => (result, "Sent you a test notification.".to_owned()),
+        Err(peers::Error::Refused(_, words)) => (json!({"error": words}), format!("That does not work: {words}")),
+        Err(error) => return Err(error.into()),
+    };
+    let arguments = fields(&[("user_id", json!(user.as_str())), ("message", json!(MESSAGE))]);
+    Ok(Notified { words, call: ToolCall { name: "send_notification", arguments, result } })
 }
 
 /// Why a turn ends early.
@@ -119,7 +139,7 @@ impl Turn<'_> {
                 let title = self.change(Tool::UpdateTask, task, fields(&[("priority", json!(priority))])).await?;
                 Ok(format!("\"{title}\" now has priority {priority}."))
             }
-            Command::Notify => self.notify().await,
+            Command::Notify => self.tell_notified(),
             Command::Help => Ok(HELP.to_owned()),
             Command::Ask(question) => Ok(question.to_owned()),
             Command::Unknown => Ok(UNKNOWN.to_owned()),
@@ -198,15 +218,10 @@ impl Turn<'_> {
         Ok(result["title"].as_str().unwrap_or_default().to_owned())
     }
 
-    async fn notify(&mut self) -> Result<String, Stop> {
-        const MESSAGE: &str = "This is a test notification.";
-        let result = peers::notify(self.dapr, self.user, self.id_of_part, MESSAGE).await.map_err(Stop::Fail)?;
-        self.calls.push(ToolCall {
-            name: "send_notification",
-            arguments: fields(&[("user_id", json!(self.user.as_str())), ("message", json!(MESSAGE))]),
-            result,
-        });
-        Ok("Sent you a test notification.".to_owned())
+    fn tell_notified(&mut self) -> Result<String, Stop> {
+        let Notified { words, call } = self.notified.take().ok_or_else(|| Stop::Fail(Problem::internal()))?;
+        self.calls.push(call);
+        Ok(words)
     }
 
     async fn call(&mut self, tool: Tool, arguments: Fields) -> Result<Value, Stop> {

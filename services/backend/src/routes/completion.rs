@@ -41,5 +41,5 @@ async fn process_completion(
     if task.status != Status::Completed {
         return Err(Problem::conflict("the task is not completed"));
     }
-    peers::process_completion(&app.dapr, &task).await.map(Json)
+    Ok(Json(peers::process_completion(&app.dapr, &task).await?))
 }

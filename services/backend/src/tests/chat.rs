@@ -1,5 +1,7 @@
 //! `/api/chat` and `/api/conversations`.
 
+use std::time::Duration;
+
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -87,6 +89,63 @@ async fn a_test_notification_is_asked_of_the_notification_service() {
         assert_eq!(tools(&answer), ["send_notification"]);
         let (app, body) = backend.sidecar.calls().remove(0);
         assert_eq!((app.as_str(), &body["user_id"]), ("notification-service/send-notification", &json!("ada")));
+        assert_eq!(body["test"], true, "it is counted as one");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_notification_service_refuses_is_told_in_its_words_and_what_the_sidecar_does_is_not() {
+    with_backend(async |backend| {
+        let many = json!({"type": "urn:todoplatform:problem:too-many-tests", "title": "There were too many tests",
+            "status": 429, "detail": "at most 5 in 10 minutes"});
+        backend.sidecar.refuse_next_invocation(StatusCode::TOO_MANY_REQUESTS, many);
+        let answer = say(&backend, &Value::Null, "send me a test notification").await;
+        assert_eq!(answer["response"], "That does not work: at most 5 in 10 minutes");
+        assert_eq!(answer["tool_calls"][0]["result"]["error"], "at most 5 in 10 minutes");
+
+        let denied = json!({"errorCode": "ERR_DIRECT_INVOKE", "message": "access control policy has denied access"});
+        backend.sidecar.refuse_next_invocation(StatusCode::FORBIDDEN, denied);
+        let body = json!({"user_id": "ada", "message": "send me a test notification"});
+        assert_eq!(backend.post("/api/chat", body).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sentences_that_wait_for_another_service_hold_no_connection() {
+    with_backend(async |backend| {
+        backend.sidecar.hang_invocations();
+        let sentence = || json!({"user_id": "ada", "message": "send me a test notification"});
+        let waiting: Vec<_> = (0..20)
+            .map(|_| {
+                let backend = backend.clone();
+                tokio::spawn(async move { backend.post("/api/chat", sentence()).await })
+            })
+            .collect();
+        while backend.sidecar.calls().len() < 8 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let write = backend.create(json!({"user_id": "ada", "title": "a"}));
+        tokio::time::timeout(Duration::from_secs(4), write).await.unwrap();
+        for sentence in waiting {
+            sentence.abort();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_test_notification_with_a_key_is_asked_for_once_in_a_day() {
+    with_backend(async |backend| {
+        let sentence = json!({"user_id": "ada", "conversation_id": "c1", "message": "send me a test notification"});
+        let say =
+            async || backend.send_with(Method::POST, "/api/chat", &[("idempotency-key", "k1")], sentence.clone()).await;
+        let first = say().await;
+        assert_eq!((first.status, backend.sidecar.calls().len()), (StatusCode::OK, 1));
+        let again = say().await;
+        assert_eq!((again.header("idempotency-replayed"), &again.body), ("true", &first.body));
+        assert_eq!(backend.sidecar.calls().len(), 1);
     })
     .await;
 }

@@ -1,5 +1,7 @@
 //! `/mcp`, as clients of both protocol versions speak it: JSON-RPC in a POST each, without a session.
 
+use std::time::Duration;
+
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -84,6 +86,17 @@ async fn tools_create_list_complete_and_delete_as_the_specification_says() {
         let update = json!({"user_id": "ada", "task_id": id, "title": "c", "due_date": "2030-01-01"});
         assert_eq!(call(&backend, "update_task", update).await["structuredContent"]["title"], "c");
         assert_eq!(call(&backend, "delete_task", one).await["structuredContent"]["status"], "deleted");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_does_not_keep_a_tool_from_answering() {
+    with_backend(async |backend| {
+        backend.sidecar.hang_state();
+        let created = call(&backend, "create_task", json!({"user_id": "ada", "title": "a"}));
+        let created = tokio::time::timeout(Duration::from_secs(4), created).await.unwrap();
+        assert_eq!(created["structuredContent"]["status"], "created");
     })
     .await;
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    future::pending,
     mem,
     sync::{Arc, Mutex},
 };
@@ -30,6 +31,9 @@ struct Seen {
     before_next_save: Option<(String, Value)>,
     next_save_fails: bool,
     jobs: Vec<(String, Value)>,
+    invocations_hang: bool,
+    state_hangs: bool,
+    next_invocation: Option<(StatusCode, Value)>,
 }
 
 impl Sidecar {
@@ -76,6 +80,21 @@ impl Sidecar {
     pub(super) fn fail_next_save(&self) {
         self.seen.lock().unwrap().next_save_fails = true;
     }
+
+    /// Calls of other services are not answered any more.
+    pub(super) fn hang_invocations(&self) {
+        self.seen.lock().unwrap().invocations_hang = true;
+    }
+
+    /// The store does not answer any more.
+    pub(super) fn hang_state(&self) {
+        self.seen.lock().unwrap().state_hangs = true;
+    }
+
+    /// The next call of another service is answered so.
+    pub(super) fn refuse_next_invocation(&self, status: StatusCode, body: Value) {
+        self.seen.lock().unwrap().next_invocation = Some((status, body));
+    }
 }
 
 type Shared = State<Arc<Mutex<Seen>>>;
@@ -111,6 +130,10 @@ async fn save(State(seen): Shared, Json(items): Json<Vec<Value>>) -> Response {
 }
 
 async fn read(State(seen): Shared, Path(key): Path<String>) -> Response {
+    let hangs = seen.lock().unwrap().state_hangs;
+    if hangs {
+        return pending().await;
+    }
     match seen.lock().unwrap().state.get(&key) {
         Some((version, value)) => ([(ETAG, version.to_string())], Json(value.clone())).into_response(),
         None => StatusCode::NO_CONTENT.into_response(),
@@ -133,11 +156,20 @@ async fn invoke(
     Path((app, method)): Path<(String, String)>,
     headers: HeaderMap,
     Json(body): Json<Value>,
-) -> Json<Value> {
-    let mut seen = seen.lock().unwrap();
-    seen.calls.push((format!("{app}/{method}"), body));
-    seen.call_ids.push(headers["todo-request-id"].to_str().unwrap().to_owned());
-    Json(json!({"status": "done"}))
+) -> Response {
+    let (hangs, refused) = {
+        let mut seen = seen.lock().unwrap();
+        seen.calls.push((format!("{app}/{method}"), body));
+        seen.call_ids.push(headers["todo-request-id"].to_str().unwrap().to_owned());
+        (seen.invocations_hang, seen.next_invocation.take())
+    };
+    if hangs {
+        return pending().await;
+    }
+    refused.map_or_else(
+        || Json(json!({"status": "done"})).into_response(),
+        |(status, body)| (status, Json(body)).into_response(),
+    )
 }
 
 async fn set_job(State(seen): State<Arc<Mutex<Seen>>>, Path(name): Path<String>, Json(job): Json<Value>) -> StatusCode {

@@ -22,9 +22,9 @@ pub enum Error {
         operation: &'static str,
         /// HTTP status.
         status: StatusCode,
-        /// Dapr's error code, or nothing.
+        /// Dapr's error code, or nothing where another app has answered.
         code: String,
-        /// Dapr's words, cut.
+        /// Dapr's words, or those of another app's problem; cut.
         message: String,
     },
     /// State was changed by somebody else since it was read.
@@ -43,12 +43,14 @@ pub enum Error {
     Endpoint,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Body {
     #[serde(rename = "errorCode", default)]
     code: String,
-    #[serde(default)]
-    message: String,
+    message: Option<String>,
+    /// Of problem details (RFC 9457).
+    detail: Option<String>,
+    title: Option<String>,
 }
 
 impl Error {
@@ -86,9 +88,10 @@ impl Error {
     }
 
     pub(super) fn from_body(operation: &'static str, status: StatusCode, text: &str) -> Self {
-        let Body { code, message } =
-            serde_json::from_str(text).unwrap_or_else(|_| Body { code: String::new(), message: text.to_owned() });
-        Self::Refused { operation, status, code, message: message.chars().take(MESSAGE_LIMIT).collect() }
+        let body: Body = serde_json::from_str(text).unwrap_or_default();
+        let said = body.message.or(body.detail).or(body.title);
+        let message = said.as_deref().unwrap_or(text).chars().take(MESSAGE_LIMIT).collect();
+        Self::Refused { operation, status, code: body.code, message }
     }
 }
 
@@ -101,5 +104,18 @@ mod tests {
         let body = r#"{"errorCode": "ERR_STATE_GET", "message": "fail to get conversation-user-ada"}"#;
         let error = Error::from_body("state", StatusCode::INTERNAL_SERVER_ERROR, body);
         assert_eq!(error.outline(), "state: the sidecar answered 500 Internal Server Error ERR_STATE_GET");
+    }
+
+    #[test]
+    fn another_apps_problem_is_told_in_its_words() {
+        for (body, words) in [
+            (r#"{"type": "urn:x", "title": "Too many", "detail": "at most 5"}"#, "at most 5"),
+            (r#"{"type": "urn:x", "title": "Too many"}"#, "Too many"),
+            (r#"{"errorCode": "ERR", "message": "no app"}"#, "no app"),
+            ("not JSON", "not JSON"),
+        ] {
+            let error = Error::from_body("calling", StatusCode::TOO_MANY_REQUESTS, body);
+            assert!(matches!(&error, Error::Refused { message, .. } if message == words), "{error}");
+        }
     }
 }
