@@ -93,12 +93,11 @@ async fn add(
 ) -> Result<Response, Problem> {
     let expected = expected_version(&headers)?;
     let add = async |connection: &mut PgConnection| {
-        let task = tasks::get(connection, &caller.user, id).await?;
-        let expected = expected.unwrap_or(task.version);
-        let mut reminders = task.reminders;
-        reminders.push(reminder);
-        let patch = TaskPatch { reminders: Some(reminders), ..TaskPatch::default() };
-        tasks::update(connection, &caller.user, id, Some(expected), patch).await?;
+        tasks::update_with(connection, &caller.user, id, expected, |task| {
+            let reminders = task.reminders.iter().copied().chain([reminder]).collect();
+            TaskPatch { reminders: Some(reminders), ..TaskPatch::default() }
+        })
+        .await?;
         Ok((StatusCode::CREATED, planned(connection, id).await?))
     };
     caller.write(&app, add).await

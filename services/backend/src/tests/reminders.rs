@@ -108,6 +108,32 @@ async fn reminders_are_shown_added_and_replaced() {
 }
 
 #[tokio::test]
+async fn reminders_that_are_added_at_once_are_all_added() {
+    with_backend(async |backend| {
+        let id = backend.create(due_in(60)).await;
+        let path = format!("/api/tasks/{id}/reminders");
+        let mut somebody = backend.pool.begin().await.unwrap();
+        let lock = "SELECT FROM tasks WHERE id = $1 FOR UPDATE";
+        sqlx::query(lock).bind(id.parse::<Uuid>().unwrap()).execute(&mut *somebody).await.unwrap();
+        let add = async |minutes: u32| backend.post(&path, json!({"user_id": "ada", "before_minutes": minutes})).await;
+        let both_wait = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            somebody.rollback().await.unwrap();
+        };
+        let (one, two, ()) = tokio::join!(add(10), add(20), both_wait);
+        assert_eq!((one.status, two.status), (StatusCode::CREATED, StatusCode::CREATED));
+        let listed = backend.get(&format!("{path}?user_id=ada")).await.body;
+        assert_eq!(listed["items"].as_array().unwrap().len(), 2);
+
+        let old = [("if-match", "\"1\"")];
+        let body = json!({"user_id": "ada", "before_minutes": 30});
+        let stale = backend.send_with(Method::POST, &path, &old, body).await;
+        assert_eq!(stale.status, StatusCode::PRECONDITION_FAILED);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_job_claims_what_is_due_for_the_sidecar_alone() {
     with_backend(async |backend| {
         let task = backend.create(due_in(3)).await;

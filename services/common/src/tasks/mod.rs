@@ -30,4 +30,4 @@ pub use list::{Page, Sort, StatusFilter, TaskFilter, list};
 pub use model::{Priority, Recurrence, Reminder, Status, Task};
 pub use occurrence::{Successor, create_successor, create_successors};
 pub use user_id::UserId;
-pub use write::{create, get, update};
+pub use write::{create, get, update, update_with};

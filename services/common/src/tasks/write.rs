@@ -45,9 +45,20 @@ pub async fn update(
     expected: Option<i64>,
     patch: TaskPatch,
 ) -> Result<Task, TaskError> {
+    update_with(connection, user, id, expected, |_| patch).await
+}
+
+/// The same by a change that depends on the task, which nobody else changes meanwhile.
+pub async fn update_with(
+    connection: &mut PgConnection,
+    user: &UserId,
+    id: Uuid,
+    expected: Option<i64>,
+    change: impl FnOnce(&Task) -> TaskPatch,
+) -> Result<Task, TaskError> {
     let mut row = lock_live(&mut *connection, user, id, expected).await?;
     let before = Draft::of(&row.task);
-    let after = before.clone().patched(patch)?;
+    let after = before.clone().patched(change(&row.task))?;
     if before == after {
         return Ok(row.task);
     }
