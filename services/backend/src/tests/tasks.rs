@@ -9,6 +9,25 @@ use serde_json::{Value, json};
 use super::fixture::with_backend;
 
 #[tokio::test]
+async fn null_removes_what_can_be_absent_and_is_no_title() {
+    with_backend(async |backend| {
+        let task = json!({"user_id": "ada", "title": "a", "due_at": "2030-01-01T09:00:00Z", "time_zone": "Europe/Berlin",
+            "priority": "high", "tags": ["b"], "reminders": [{"before_minutes": 10}]});
+        let path = format!("/api/tasks/{}?user_id=ada", backend.create(task).await);
+        let nothing = json!({"priority": null, "tags": null, "reminders": null, "time_zone": null});
+        let changed = backend.send(Method::PATCH, &path, nothing).await;
+        assert_eq!(changed.status, StatusCode::OK, "{changed:?}");
+        let default = json!({"priority": "none", "tags": [], "reminders": [], "time_zone": "UTC"});
+        for (field, value) in default.as_object().unwrap() {
+            assert_eq!(changed.body[field], *value, "{field}");
+        }
+        let untitled = backend.send(Method::PATCH, &path, json!({"title": null})).await;
+        assert_eq!(untitled.status, StatusCode::UNPROCESSABLE_ENTITY);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_created_task_has_a_location_and_an_etag_and_is_listed() {
     with_backend(async |backend| {
         let answer = backend.post("/api/tasks", json!({"user_id": "ada", "title": "buy milk", "tags": ["home"]})).await;

@@ -49,22 +49,22 @@ impl NewTask {
     }
 }
 
-/// A change. What is absent stays as it is; `null` removes.
+/// A change. What is absent stays as it is; `null` removes, but no title.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
 pub struct TaskPatch {
     /// New title.
-    #[serde(default)]
-    #[schema(min_length = 1, max_length = 200)]
+    #[serde(default, deserialize_with = "some")]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 200)]
     pub title: Option<String>,
     /// New notes, or none.
     #[serde(default, alias = "description", deserialize_with = "given")]
     #[schema(value_type = Option<String>, max_length = 10_000)]
     pub notes: Option<Option<String>>,
-    /// New priority.
-    #[serde(default)]
+    /// New priority, or none.
+    #[serde(default, deserialize_with = "or_default")]
     pub priority: Option<Priority>,
     /// All the tags.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     #[schema(max_items = 20)]
     pub tags: Option<Vec<String>>,
     /// New due time, or none. A due time replaces a due day.
@@ -75,8 +75,8 @@ pub struct TaskPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<NaiveDate>)]
     pub due_date: Option<Option<NaiveDate>>,
-    /// New time zone.
-    #[serde(default)]
+    /// New time zone; `null` is UTC.
+    #[serde(default, deserialize_with = "or_utc")]
     #[schema(format = "time-zone")]
     pub time_zone: Option<String>,
     /// New recurrence, or none.
@@ -84,7 +84,7 @@ pub struct TaskPatch {
     #[schema(value_type = Option<Recurrence>)]
     pub recurrence: Option<Option<Recurrence>>,
     /// All the reminders.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     #[schema(max_items = 10)]
     pub reminders: Option<Vec<Reminder>>,
 }
@@ -93,6 +93,22 @@ pub struct TaskPatch {
 #[expect(clippy::option_option, reason = "three cases: absent, null and a value")]
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
+}
+
+/// Of what is always there: `null` is a mistake.
+fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// Of what has a default: `null` is that.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    Option::deserialize(deserializer).map(|value: Option<T>| Some(value.unwrap_or_default()))
+}
+
+fn or_utc<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(deserializer).map(|zone: Option<String>| Some(zone.unwrap_or_else(|| "UTC".to_owned())))
 }
 
 #[cfg(test)]
@@ -114,6 +130,16 @@ mod tests {
         assert_eq!(patch.notes, Some(None));
         assert!(matches!(patch.due_at, Some(Some(_))));
         assert_eq!(patch.recurrence, None);
+    }
+
+    #[test]
+    fn null_is_the_default_of_what_cannot_be_absent_and_no_title() {
+        let all = json!({"priority": null, "tags": null, "reminders": null, "time_zone": null});
+        let patch: TaskPatch = serde_json::from_value(all).unwrap();
+        assert_eq!((patch.priority, patch.time_zone.as_deref()), (Some(Priority::None), Some("UTC")));
+        assert_eq!((patch.tags, patch.reminders), (Some(vec![]), Some(vec![])));
+        assert_eq!(serde_json::from_value::<TaskPatch>(json!({})).unwrap(), TaskPatch::default());
+        assert!(serde_json::from_value::<TaskPatch>(json!({"title": null})).is_err());
     }
 
     #[test]
