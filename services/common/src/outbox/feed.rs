@@ -1,7 +1,6 @@
 //! Everything that was committed to the outbox, and notifications when they are to be seen, for live views of this replica.
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -137,7 +136,7 @@ pub(crate) struct Reader {
 impl Reader {
     /// Tells of changes since the last call, and of notifications as often as the timer goes, however much is committed.
     async fn read(&mut self, pool: &PgPool, tell: impl Fn(Told)) -> Result<(), sqlx::Error> {
-        let begins = self.changes.horizon.is_none();
+        let begins = self.changes.seen.is_none();
         // What fails is not tried again at once.
         let is_behind = std::mem::take(&mut self.notifications.is_behind);
         self.changes.is_behind = false;
@@ -162,24 +161,34 @@ impl Reader {
     }
 }
 
-/// Finds each committed row once. Numbers are taken before commits, so rows do not become visible in their order; but
-/// everything of transactions before the snapshot's oldest running one is visible, and the rest is remembered.
+/// Finds each committed row once. Numbers are taken before commits, so rows do not become visible in their order; but what a
+/// snapshot of the database has not seen is what comes after it. What is kept does not grow with what was told, however long a
+/// transaction stays open.
 #[derive(Default)]
 pub(crate) struct Tail {
-    /// Transactions before this one are done with; absent before the first look.
-    horizon: Option<i64>,
-    /// What was told of later ones, with its transaction.
-    told: HashMap<Uuid, i64>,
+    /// The snapshot of which everything was told; absent before the first look.
+    seen: Option<String>,
+    /// The snapshot that is being told in parts, and the row up to which it was.
+    part: Option<(String, i64)>,
     /// Whether the last read may have left something.
     is_behind: bool,
 }
 
+/// Rows that the snapshot `$1` has not seen and `$2` has, or else the present one, after the row `$3`. The snapshot is on each row,
+/// and on one row without an event if there is none. What `$1` has not seen is what was under way then and what began later.
+const READ: &str = "
+    SELECT snapshot::text, id, seq, payload ->> 'user_id' = '$canary' AS is_canary, topic, payload
+    FROM (SELECT coalesce($2::text::pg_snapshot, pg_current_snapshot()) AS snapshot) AS read
+    LEFT JOIN outbox
+        ON (xid >= pg_snapshot_xmax($1::text::pg_snapshot) OR xid = ANY (ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot))))
+       AND pg_visible_in_snapshot(xid, snapshot) AND seq > $3
+    ORDER BY seq LIMIT $4";
+
 #[derive(sqlx::FromRow)]
 struct Found {
-    /// Of this snapshot; on each row, and on one row without an event if there is none.
-    horizon: i64,
+    snapshot: String,
     id: Option<Uuid>,
-    transaction: Option<i64>,
+    seq: Option<i64>,
     is_canary: Option<bool>,
     topic: Option<String>,
     payload: Option<Value>,
@@ -188,40 +197,42 @@ struct Found {
 impl Tail {
     /// What was committed since the last call, up to [`BATCH`]; nothing at the first.
     pub(crate) async fn read(&mut self, pool: &PgPool) -> Result<Vec<Change>, sqlx::Error> {
-        let told: Vec<Uuid> = self.told.keys().copied().collect();
-        let found: Vec<Found> = sqlx::query_as(
-            "SELECT horizon::text::bigint, id, xid::text::bigint AS transaction, payload ->> 'user_id' = '$canary' AS is_canary,
-                    topic, payload
-             FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS horizon) AS snapshot
-             LEFT JOIN outbox ON xid >= coalesce($1::bigint::text::xid8, horizon) AND id <> ALL ($2)
-             ORDER BY seq LIMIT $3",
-        )
-        .bind(self.horizon)
-        .bind(told)
-        .bind(i64::try_from(BATCH).unwrap_or(i64::MAX))
-        .fetch_all(pool)
-        .await?;
+        let Some(seen) = &self.seen else {
+            self.seen = Some(sqlx::query_scalar("SELECT pg_current_snapshot()::text").fetch_one(pool).await?);
+            return Ok(Vec::new());
+        };
+        let (snapshot, told) = self.part.clone().unzip();
+        let found: Vec<Found> = sqlx::query_as(READ)
+            .bind(seen)
+            .bind(snapshot)
+            .bind(told.unwrap_or(0))
+            .bind(i64::try_from(BATCH).unwrap_or(i64::MAX))
+            .fetch_all(pool)
+            .await?;
         self.is_behind = found.len() == BATCH;
-        let is_first = self.horizon.is_none();
-        if let Some(row) = found.first()
-            && (is_first || !self.is_behind)
-        {
-            self.horizon = Some(row.horizon);
-        }
-        let mut changes = Vec::new();
-        for row in found {
-            let (Some(id), Some(transaction), Some(topic), Some(payload)) =
-                (row.id, row.transaction, row.topic, row.payload)
-            else {
-                continue;
-            };
-            self.told.insert(id, transaction);
-            if !is_first && row.is_canary != Some(true) {
-                changes.push(Change { id, topic, payload });
+        if let Some(Found { snapshot, seq, .. }) = found.last() {
+            if self.is_behind {
+                self.part = Some((snapshot.clone(), seq.unwrap_or_default()));
+            } else {
+                (self.seen, self.part) = (Some(snapshot.clone()), None);
             }
         }
-        // What is older is not found again.
-        self.told.retain(|_, transaction| self.horizon.is_some_and(|horizon| *transaction >= horizon));
-        Ok(changes)
+        let change = |row: Found| {
+            let is_told = row.is_canary != Some(true);
+            Some(Change { id: row.id?, topic: row.topic?, payload: row.payload? }).filter(|_| is_told)
+        };
+        Ok(found.into_iter().filter_map(change).collect())
+    }
+
+    /// Pages that a read of nothing new takes.
+    #[cfg(test)]
+    pub(crate) async fn pages(&self, pool: &PgPool) -> i64 {
+        let seen = self.seen.as_ref().unwrap();
+        let read =
+            READ.replace("$1", &format!("'{seen}'")).replace("$2", "NULL").replace("$3", "0").replace("$4", "1000");
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {read}"));
+        let plan: Value = sqlx::query_scalar(explain).fetch_one(pool).await.unwrap();
+        let pages = |key: &str| plan[0]["Plan"][key].as_i64().unwrap();
+        pages("Shared Hit Blocks") + pages("Shared Read Blocks")
     }
 }

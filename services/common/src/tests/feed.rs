@@ -77,6 +77,45 @@ async fn a_feed_tells_a_crowd_in_parts_and_each_once() {
     .await;
 }
 
+#[tokio::test]
+async fn while_a_transaction_stays_open_nothing_that_was_there_is_news_and_what_was_told_is_not_read_again() {
+    with_database(|pool| async move {
+        let crowd = async || {
+            // As they come: of many transactions.
+            let crowd = "DO $$ BEGIN FOR part IN 1..1000 LOOP
+                INSERT INTO outbox (id, topic, partition_key, payload)
+                SELECT gen_random_uuid(), 'task-events', n::text, '{}' FROM generate_series(1, 20) AS n;
+                COMMIT; SET LOCAL synchronous_commit = off; END LOOP; END $$";
+            sqlx::raw_sql(crowd).execute(&pool).await.unwrap();
+            sqlx::query("ANALYZE outbox").execute(&pool).await.unwrap();
+        };
+        let mut early = pool.begin().await.unwrap();
+        outbox::enqueue(&mut early, "task-events", "a", None, &json!({})).await.unwrap();
+        crowd().await;
+        let mut tail = Tail::default();
+        assert!(tail.read(&pool).await.unwrap().is_empty());
+        assert!(tail.read(&pool).await.unwrap().is_empty(), "what was there before is not news");
+        crowd().await;
+        let mut told = std::collections::HashSet::new();
+        loop {
+            let part = tail.read(&pool).await.unwrap();
+            if part.is_empty() {
+                break;
+            }
+            let count = told.len() + part.len();
+            told.extend(part.into_iter().map(|change| change.id));
+            assert_eq!(told.len(), count, "each once");
+        }
+        assert_eq!(told.len(), 20_000);
+        let pages = tail.pages(&pool).await;
+        assert!(pages < 30, "{pages} pages for nothing");
+        early.commit().await.unwrap();
+        assert_eq!(tail.read(&pool).await.unwrap().len(), 1);
+        assert!(tail.read(&pool).await.unwrap().is_empty());
+    })
+    .await;
+}
+
 /// A notification that is to be seen so many seconds from now.
 async fn notify(pool: &PgPool, id: u128, seconds: f64) {
     sqlx::query(
