@@ -27,7 +27,7 @@ pub(crate) struct New {
 }
 
 impl New {
-    /// What shows that a channel works.
+    /// What shows whether a channel works.
     pub(crate) fn test(channel: &Channel) -> Self {
         Self {
             id: Uuid::now_v7(),
@@ -35,7 +35,7 @@ impl New {
             task_id: None,
             reminder_id: None,
             title: "Test".to_owned(),
-            message: format!("The channel {} works.", channel.name),
+            message: format!("A test of the channel {}.", channel.name),
             method: channel.kind.as_str().to_owned(),
             show_at: Utc::now(),
         }

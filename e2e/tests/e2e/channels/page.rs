@@ -62,10 +62,25 @@ pub(super) async fn lists_and_adds_channels(page: &Http, sink: &ChannelSink) -> 
         Ok(received.iter().any(|one| one["name"] == "from-the-page" && one["message"]["title"] == "Test").then_some(()))
     })
     .await?;
+    // The newest is the first; that it was on its way is not the last that the page says.
+    holds(client, "document.querySelector('#delivery-list li')?.textContent.includes('accepted') ?? false").await?;
+    keeps_a_secret_until_it_is_dismissed(client, &sink.url("/hook/from-the-page")).await?;
     let active = "return navigator.serviceWorker.ready.then((registration) => registration.active !== null)";
     assert_eq!(client.execute(active, Vec::new()).await?, json!(true));
     client.clone().close().await?;
     Ok(())
+}
+
+async fn keeps_a_secret_until_it_is_dismissed(client: &Client, url: &str) -> anyhow::Result<()> {
+    add(client, "webhook", url).await?;
+    let is_shown = "document.getElementById('channel-secrets').textContent.includes('whsec_')";
+    holds(client, is_shown).await?;
+    find(client, "button[aria-label='Switch off: ntfy: from-the-page']").await?.click().await?;
+    find(client, "button[aria-label='Switch on: ntfy: from-the-page']").await?;
+    find(client, &format!("button[aria-label='Copy: secret of {url}']")).await?.click().await?;
+    holds(client, is_shown).await?;
+    find(client, &format!("button[aria-label='Dismiss: secret of {url}']")).await?.click().await?;
+    holds(client, &format!("!{is_shown}")).await
 }
 
 /// Who uses the keyboard goes on nearby when a control is gone, and what is half typed stays.

@@ -11,6 +11,9 @@ const TARGETS: Record<Exclude<Kind, "web_push">, { label: string; type: string }
   email: { label: "Address", type: "email" },
   ntfy: { label: "Topic", type: "text" },
 };
+/** Until deliveries that wait are looked at again: at first, and at most. */
+const FIRST_PAUSE_MS = 1_000;
+const LAST_PAUSE_MS = 30_000;
 const STATES: Record<Delivery["state"], string> = { waiting: "on its way", sent: "accepted", failed: "failed", cancelled: "not needed any more" };
 
 export class Channels {
@@ -20,6 +23,10 @@ export class Channels {
   private readonly kind = byId<HTMLSelectElement>("channel-kind");
   private readonly target = byId<HTMLInputElement>("channel-target");
   private readonly said = byId("channel-said");
+  private readonly secrets = byId("channel-secrets");
+  private timer: number | undefined;
+  private pause = FIRST_PAUSE_MS;
+  private turn = 0;
 
   constructor(
     private readonly api: Api,
@@ -117,11 +124,30 @@ export class Channels {
     const added = await this.api.addChannel(request[this.kind.value]!);
     this.form.reset();
     this.kind.dispatchEvent(new Event("change"));
-    if (added.secret) this.say(`Keep this secret, by which the receiver checks signatures; it is not shown again: ${added.secret}`);
-    else if (added.secret_was_shown) this.say("It was added, but its secret did not arrive here: remove it and add it again.");
+    if (added.secret) {
+      this.showSecret(added.target, added.secret);
+      this.say("Added. Its secret is below.");
+    } else if (added.secret_was_shown) this.say("It was added, but its secret did not arrive here: remove it and add it again.");
     else if (!added.confirmed) this.say("A code was sent to this address. Write it below.");
     else this.say("Added.");
     await this.refresh();
+  }
+
+  /** It is told once: it stays until the person has put it elsewhere. */
+  private showSecret(target: string, secret: string): void {
+    const text = element("code", { textContent: secret });
+    const copy = element("button", { type: "button", textContent: "Copy" });
+    const dismiss = element("button", { type: "button", textContent: "Dismiss" });
+    for (const button of [copy, dismiss]) button.setAttribute("aria-label", `${button.textContent}: secret of ${target}`);
+    const words = `Keep this secret of ${target}, by which the receiver checks signatures. It is not shown again.`;
+    const card = element("div", { className: "card" }, element("p", { className: "note", textContent: words }), text);
+    card.append(element("div", { className: "buttons" }, copy, dismiss));
+    copy.addEventListener("click", () => void copyFrom(text).then((done) => this.say(done ? "Copied." : "Copy what is selected.")));
+    dismiss.addEventListener("click", () => {
+      card.remove();
+      this.target.focus();
+    });
+    this.secrets.append(card);
   }
 
   private async refresh(): Promise<void> {
@@ -131,9 +157,21 @@ export class Channels {
     await this.showDeliveries();
   }
 
-  private async showDeliveries(): Promise<void> {
+  /** Reads the deliveries again and shows them, if somebody looks. While one waits it goes on, less and less often. */
+  async showDeliveries(): Promise<void> {
+    clearTimeout(this.timer);
     if (!byId<HTMLDetailsElement>("deliveries").open) return;
+    const turn = ++this.turn;
     const { items } = await this.api.deliveries();
+    if (turn !== this.turn) return;
+    clearTimeout(this.timer);
+    if (items.some((one) => one.state === "waiting")) {
+      // When the platform cannot be reached, the tasks say so.
+      this.timer = setTimeout(() => void this.showDeliveries().catch(() => undefined), this.pause);
+      this.pause = Math.min(2 * this.pause, LAST_PAUSE_MS);
+    } else {
+      this.pause = FIRST_PAUSE_MS;
+    }
     byId("delivery-empty").hidden = items.length > 0;
     this.deliveries.replaceChildren(
       ...items.map((one) => {
@@ -187,7 +225,8 @@ export class Channels {
   private async test(channel: Channel): Promise<void> {
     await this.api.testChannel(channel.id);
     byId<HTMLDetailsElement>("deliveries").open = true;
-    this.say("A test is on its way. Its delivery is listed below.");
+    this.say("A test is on its way. What becomes of it is listed below.");
+    this.pause = FIRST_PAUSE_MS;
     await this.showDeliveries();
   }
 
@@ -199,5 +238,16 @@ export class Channels {
 
   private say(text: string): void {
     this.said.textContent = text;
+  }
+}
+
+/** Puts a text where it can be pasted from; where a browser does not allow that, the text is selected. */
+async function copyFrom(text: HTMLElement): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text.textContent ?? "");
+    return true;
+  } catch {
+    getSelection()?.selectAllChildren(text);
+    return false;
   }
 }

@@ -44,12 +44,12 @@ function start(user: string): void {
   const report = new Report();
   const tasks = new Tasks(api, report);
   const notifications = new Notifications(api, report);
+  const channels = new Channels(api, report, new OwnPush(user));
   const live = new Live(api.eventsUrl(), async () => {
-    const results = await Promise.allSettled([tasks.refresh(), notifications.refresh()]);
+    const results = await Promise.allSettled([tasks.refresh(), notifications.refresh(), channels.showDeliveries()]);
     // Tasks decide whether there is a connection; notifications come from another service.
     if (results[0].status === "rejected") throw results[0].reason;
   });
-  new Channels(api, report, new OwnPush(user));
   new Chat(api, () => live.soon());
 }
 
