@@ -4,6 +4,7 @@
 mod answer;
 mod forward;
 mod headers;
+mod origin;
 mod page;
 mod path;
 mod router;

@@ -16,6 +16,7 @@ use todo_common::{auth, config::Settings};
 
 use crate::{
     forward::{Forwarder, Target},
+    origin,
     page::Page,
 };
 
@@ -34,7 +35,8 @@ pub(crate) fn build(settings: &Settings, page: Page, forwarder: Forwarder) -> Ro
         .route("/mcp", any(|state, request| forward(state, Target::Backend, request)))
         .route("/api/notifications", any(|state, request| forward(state, Target::Notification, request)))
         .route("/api/notifications/{*path}", any(|state, request| forward(state, Target::Notification, request)))
-        .with_state(forwarder);
+        .with_state(forwarder)
+        .layer(middleware::from_fn(origin::own_only));
     let sidecar = Router::new()
         .route("/dapr/subscribe", get(|| async { Json(json!([])) }))
         .route("/dapr/config", get(|| async { Json::<Value>(json!({})) }));

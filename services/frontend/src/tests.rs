@@ -140,6 +140,34 @@ async fn every_path_goes_to_its_service() {
 }
 
 #[tokio::test]
+async fn what_another_page_has_a_browser_send_changes_nothing() {
+    let app = frontend("1.16.0", echo()).await;
+    for (method, path, host, origin, expected) in [
+        (Method::POST, "/mcp", "todo.example", "https://todo.example", 200),
+        (Method::POST, "/mcp", "todo.example", "https://evil.example", 403),
+        (Method::GET, "/mcp", "todo.example", "https://evil.example", 403),
+        (Method::POST, "/api/tasks", "localhost:8080", "http://localhost:8080", 200),
+        (Method::POST, "/api/tasks", "Todo.Example", "https://todo.example", 200),
+        (Method::POST, "/api/tasks", "localhost:8080", "http://localhost:3000", 403),
+        (Method::POST, "/api/tasks", "todo.example", "null", 403),
+        (Method::POST, "/api/tasks", "todo.example", "https://todo.example.evil.example", 403),
+        (Method::DELETE, "/api/notifications/channels/7", "todo.example", "https://evil.example", 403),
+        (Method::PATCH, "/api/tasks/7", "todo.example", "https://evil.example", 403),
+        // What only reads is refused by browsers themselves: no answer allows other origins.
+        (Method::GET, "/api/tasks", "todo.example", "https://evil.example", 200),
+    ] {
+        let headers = [("host", host), ("origin", origin)];
+        let answer = app.clone().oneshot(request(method.clone(), path, &headers, Body::empty())).await.unwrap();
+        assert_eq!(answer.status().as_u16(), expected, "{method} {path} of {host} from {origin}");
+        if expected == 403 {
+            assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/problem+json");
+        }
+    }
+    let of_no_page = request(Method::POST, "/mcp", &[("host", "todo.example")], Body::empty());
+    assert_eq!(app.oneshot(of_no_page).await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_request_arrives_with_its_method_body_and_trace_and_without_words_to_the_sidecar() {
     let app = frontend("1.16.0", echo()).await;
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
