@@ -178,11 +178,10 @@ mod tests {
     /// What is said at `now` once these have arrived, each sent and noticed at these seconds.
     fn report_of(arrivals: &[(u64, u64)], now: u64) -> Report {
         let (mut observation, start) = seen(Stage::Consumer, None);
-        for (sent, noticed) in
-            arrivals.iter().map(|(sent, noticed)| (Duration::from_secs(*sent), Duration::from_secs(*noticed)))
-        {
-            let success = Success { sent: start + sent, wall: DateTime::UNIX_EPOCH, latency: noticed - sent };
-            observation.arrived(success, start + noticed);
+        for (sent, noticed) in arrivals {
+            let at = |seconds: &u64| start + Duration::from_secs(*seconds);
+            let latency = Duration::from_secs(noticed - sent);
+            observation.arrived(Success { sent: at(sent), wall: DateTime::UNIX_EPOCH, latency }, at(noticed));
         }
         report(&observation, &ready(), start + Duration::from_secs(now))
     }
