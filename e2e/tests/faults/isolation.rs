@@ -3,12 +3,12 @@
 use std::{collections::HashSet, time::Duration};
 
 use todo_e2e::{
-    faults::{APPS, Action, Ground, Operator, SETTLED, Snapshot, Walk},
+    faults::{APPS, Action, Ground, Operator, Options, SETTLED, Snapshot, Walk},
     harness::until,
     proxy::{Fault, Rule, Target},
 };
 
-use crate::support::beside_others;
+use crate::support::{beside_others, free_port};
 
 /// Longer than anything else takes.
 const STUCK: Duration = Duration::from_mins(10);
@@ -85,7 +85,9 @@ async fn a_platform_that_cannot_be_read_is_told_so_once_and_delays_no_other() ->
     let mut proxy = ground.proxy().await?;
     // One that is in the first list, and one that comes later.
     Action::Create.perform(&ground.client, &before.namespace).await?;
-    let _operator = Operator::start(&mut proxy, ground.folder.path(), None, "operator")?;
+    let port = free_port()?;
+    let options = Options { management: Some(port), ..Options::default() };
+    let _operator = Operator::start_with(&mut proxy, ground.folder.path(), None, "operator", options)?;
     ground.created(&proxy, &before.namespace).await?;
     Action::Create.perform(&ground.client, &after.namespace).await?;
     ground.created(&proxy, &after.namespace).await?;
@@ -98,5 +100,12 @@ async fn a_platform_that_cannot_be_read_is_told_so_once_and_delays_no_other() ->
     let ledger = proxy.ledger();
     let asked = ledger.all().filter(|entry| entry.target.namespace == poisoned.namespace).count();
     anyhow::ensure!(asked == 1, "{asked} requests because of it:\n{ledger}");
+    let metrics = reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await?.text().await?;
+    let is_gauge = |line: &&str| {
+        let labels = [format!("namespace=\"{}\"", poisoned.namespace), "type=\"Ready\"".to_owned()];
+        line.starts_with("todo_operator_condition{") && labels.iter().all(|label| line.contains(label))
+    };
+    let told = metrics.lines().find(is_gauge);
+    anyhow::ensure!(told.is_some_and(|line| line.ends_with(" 0")), "its metric says {told:?}");
     Ok(())
 }
