@@ -1,6 +1,9 @@
 //! Objects that are deleted and do not go, as somebody's finalizer is on them.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
@@ -11,14 +14,17 @@ use kube::{
 use serde_json::json;
 use todo_crds::{dapr::Component, platform::TodoPlatform};
 use todo_e2e::{
-    faults::{Ground, Operator, SETTLED},
+    faults::{Ground, Operator, Options, SETTLED},
     harness::until,
+    proxy::{Fault, Rule, Target},
 };
 
-use crate::support::{beside_others, change_spec};
+use crate::support::{beside_others, change_spec, watch_for};
 
 const PUBSUB: &str = "kafka-pubsub";
 const GROUP: &str = "another-group";
+/// Longer than from one pass to the next, and than what Secrets were read is remembered.
+const LOOKED: Duration = Duration::from_secs(20);
 
 /// What the pods of each service are said to have read.
 async fn read(client: &Client, namespace: &str) -> anyhow::Result<BTreeMap<String, Option<String>>> {
@@ -71,4 +77,42 @@ async fn pods_start_anew_for_a_component_only_when_it_is_written() -> anyhow::Re
     let written = components.get(PUBSUB).await?.data["spec"].to_string();
     anyhow::ensure!(written.contains(GROUP), "with the old component: {written}");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_collected_of_a_platform_whose_end_cannot_be_seen_is_not_made_again() -> anyhow::Result<()> {
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
+    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
+    let (namespace, folder) = (walk.namespace.as_str(), ground.folder.path());
+    let options = Options { relist: Some(5), ..Options::default() };
+    let _operator = Operator::start_with(&mut proxy, folder, Some(namespace), "operator", options)?;
+    Ground::make_platform(client, namespace).await?;
+    ground.created(&proxy, namespace).await?;
+
+    let platforms = |verb| Target { verb, resource: "todoplatforms".to_owned(), ..Target::default() };
+    proxy.set(["list", "watch"].map(|verb| Rule::always(platforms(verb), Fault::Refuse(500))).to_vec());
+    until("platforms cannot be watched", SETTLED, || async { Ok((!proxy.happened().is_empty()).then_some(())) })
+        .await?;
+    let begun = Instant::now();
+    Ground::platforms(client, namespace).delete("todo", &DeleteParams::background()).await?;
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    until("its services are collected", SETTLED, || async {
+        Ok(deployments.list(&ListParams::default()).await?.items.is_empty().then_some(()))
+    })
+    .await?;
+    watch_for(LOOKED, &proxy).await;
+    let ledger = proxy.ledger().since(begun);
+    let made: Vec<_> = ledger.work().map(|entry| &entry.target).filter(|one| one.resource != "todoplatforms").collect();
+    anyhow::ensure!(made.is_empty(), "{made:?}");
+    let looked = ledger.all().any(|entry| entry.target.resource == "secrets");
+    anyhow::ensure!(looked, "there was no pass:\n{ledger}");
+
+    proxy.set(Vec::new());
+    let kept = json!({"secretKeyRef": {"name": "postgres-connection", "key": "connection-string"}});
+    let spec = json!({
+        "kafka": {"external": {"brokers": ["127.0.0.1:9"]}},
+        "postgres": {"external": {"connectionString": kept}},
+    });
+    Ground::make_platform_of(client, namespace, &spec).await?;
+    ground.created(&proxy, namespace).await.map(drop)
 }

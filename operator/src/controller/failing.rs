@@ -46,6 +46,11 @@ impl Failing {
         self.lock().insert(kind.to_owned(), message);
     }
 
+    /// Whether the watch of this kind fails now.
+    pub(super) fn has(&self, kind: &str) -> bool {
+        self.lock().contains_key(kind)
+    }
+
     /// All that fail now, by kind.
     pub(super) fn all(&self) -> BTreeMap<String, String> {
         self.lock().clone()

@@ -61,7 +61,7 @@ impl Context {
         memory.made_secrets = false;
         loop {
             let (dereferenced, unreadable) = self.dereferenced(platform, memory).await?;
-            let writes = !is_suspended(platform) && unreadable.is_none();
+            let writes = !is_suspended(platform) && unreadable.is_none() && self.watches.platforms_are_known();
             let mut seen = self.look(&dereferenced, memory).await;
             let infrastructure =
                 step("infrastructure").in_scope(|| self.infrastructure(platform, &dereferenced, &seen, writes, memory));

@@ -38,6 +38,8 @@ use crate::{
     runtime::metrics,
 };
 
+/// The kind that says what there is to do.
+const PLATFORM: &str = "TodoPlatform";
 /// Before a watch begins anew that a mistake has ended.
 const BREATH: Duration = Duration::from_secs(1);
 
@@ -137,12 +139,18 @@ impl Watches {
         self.failing.all()
     }
 
+    /// Whether it is known which platforms there are. While their watch fails, one that is still known may be gone, and what the
+    /// garbage collector takes away of it would be made again.
+    pub fn platforms_are_known(&self) -> bool {
+        !self.failing.has(PLATFORM)
+    }
+
     /// Notes what came of the watch of platforms, which runs elsewhere.
     pub fn note_platforms<K>(&self, event: &watcher::Result<Event<K>>) {
         if matches!(event, Ok(Event::InitDone)) {
             self.platforms_listed.store(true, Ordering::Release);
         }
-        self.failing.note("TodoPlatform", event);
+        self.failing.note(PLATFORM, event);
     }
 
     /// The objects of a namespace. A kind whose first list is not complete is left out, as if it did not exist yet.
