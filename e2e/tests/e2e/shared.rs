@@ -2,11 +2,13 @@
 //! gigabyte to run. Scenarios that break things make their own.
 
 use serde_json::{Value, json};
-use todo_e2e::harness::{Env, Namespace, Platform, dump, forward::ready_pods, http::Http, until};
+use todo_e2e::{
+    faults::APPS,
+    harness::{Env, Namespace, Platform, dump, forward::ready_pods, http::Http, until},
+};
 
 const NAMESPACE: &str = "shared";
 const NAME: &str = "todo";
-const APPS: [&str; 4] = ["backend-service", "notification-service", "recurring-task-service", "frontend-service"];
 
 /// Runs a scenario on the shared platform, with a user that nobody else has.
 pub(crate) async fn with<Fut>(scenario: &str, run: impl FnOnce(Platform, String) -> Fut)

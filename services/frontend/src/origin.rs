@@ -19,7 +19,10 @@ const MCP: &str = "/mcp";
 pub(crate) async fn own_only(request: Request, next: Next) -> Response {
     let matters = !request.method().is_safe() || request.uri().path() == MCP;
     if matters && !is_own(&request) {
-        return Problem::forbidden("the request comes from a page of another origin").into_response();
+        return Problem::forbidden(
+            "the request comes from a page of another origin; a proxy in front has to pass `host` on as it is",
+        )
+        .into_response();
     }
     next.run(request).await
 }
