@@ -130,6 +130,7 @@ fn tell(report: &chaos::Report) -> anyhow::Result<()> {
         println!("- {violation}");
     }
     anyhow::ensure!(violations.is_empty(), "{} violations", violations.len());
+    report.is_evidence()?;
     println!("nothing lost, nothing twice, all in order");
     Ok(())
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::harness::{ChannelSink, until};
 
-const TOPICS: [&str; 2] = ["task-events", "reminders"];
+pub(super) const TOPICS: [&str; 2] = ["task-events", "reminders"];
 /// Users whose data are looked at; the platform's own test events are not.
 const USERS: &str = "chaos-%";
 
@@ -63,6 +63,8 @@ pub struct StoredTask {
     pub deleted: bool,
     /// Whether it was deleted because the completion that made it was taken back.
     pub undone: bool,
+    /// Whether it is as an update makes it.
+    pub updated: bool,
     /// Whose completion made it.
     pub spawned_by: Option<Uuid>,
 }
@@ -165,7 +167,8 @@ pub async fn waiting(ground: &Ground, foreign: &Foreign) -> anyhow::Result<i64> 
 /// Reads all of it. `outbox` is what earlier looks have shown.
 pub async fn read(ground: &Ground, sink: &ChannelSink, mut outbox: Outbox) -> anyhow::Result<Facts> {
     const TASKS: &str = "SELECT id, title, version, completed_at IS NOT NULL AS completed,
-            deleted_at IS NOT NULL AS deleted, undone, spawned_by
+            deleted_at IS NOT NULL AS deleted, undone,
+            priority = 3 AND notes IS NULL AS updated, spawned_by
         FROM tasks WHERE user_id LIKE $1";
     const NOTIFICATIONS: &str = "SELECT task_id, count(*) FROM notifications
         WHERE user_id LIKE $1 AND task_id IS NOT NULL GROUP BY task_id";

@@ -2,9 +2,11 @@
 //!
 //! Clients write down what they asked for and what they were told ([`history`]); nemeses break things meanwhile
 //! ([`nemesis`]); when all is calm again, what the database and the broker hold ([`facts`]) is judged by that
-//! ([`verdict`]). The judge is pure, and has its own tests with histories that must not pass.
+//! ([`verdict`]), and so is whether there was enough to judge by ([`evidence`]). The judge is pure, and has its own tests with
+//! histories that must not pass.
 
 pub mod clients;
+pub mod evidence;
 pub mod facts;
 pub mod ground;
 pub mod history;
@@ -48,6 +50,13 @@ impl Report {
     /// All that is wrong.
     pub fn violations(&self) -> Vec<Violation> {
         verdict::violations(&self.history, &self.facts)
+    }
+
+    /// An error if something did not happen at all, so that nothing was shown of it.
+    pub fn is_evidence(&self) -> anyhow::Result<()> {
+        let missing = evidence::missing(&self.history, &self.facts);
+        anyhow::ensure!(missing.is_empty(), "this run shows too little: never {}", missing.join(", never "));
+        Ok(())
     }
 }
 

@@ -105,7 +105,11 @@ fn changes(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
                 (titles.contains(title.as_str()), format!("task {title}"))
             }
             Request::Update { task, version } | Request::Move { task, version } => {
-                let stored = by_id.get(task).is_some_and(|row| version.is_none_or(|version| row.version >= version));
+                let is_update = matches!(operation.request, Request::Update { .. });
+                let stored = by_id.get(task).is_some_and(|row| {
+                    // The version alone would do for what nothing follows: a completion after a lost update makes one, too.
+                    version.is_none_or(|version| row.version >= version) && (!is_update || row.updated)
+                });
                 // A refused update leaves no trace of its own to look for.
                 if operation.outcome == Outcome::Refused {
                     continue;

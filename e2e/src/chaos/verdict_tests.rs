@@ -25,7 +25,7 @@ const SENT_FOR_OTHERS: Uuid = Uuid::from_u128(21);
 
 fn task(id: Uuid, title: &str, version: i64, spawned_by: Option<Uuid>) -> StoredTask {
     let title = title.to_owned();
-    StoredTask { id, title, version, completed: version > 1, deleted: false, undone: false, spawned_by }
+    StoredTask { id, title, version, completed: version > 1, deleted: false, undone: false, updated: false, spawned_by }
 }
 
 fn event(id: Uuid, sequence: i64, task: Uuid) -> StoredEvent {
@@ -113,6 +113,14 @@ fn what_has_not_been_acknowledged_to_the_broker_may_still_be_handled() {
 }
 
 #[test]
+fn an_update_that_is_stored_is_found_whatever_came_after_it() {
+    let (mut history, mut facts) = right();
+    history.note(Request::Update { task: TASK, version: Some(1) }, Outcome::Acknowledged);
+    facts.tasks[0].updated = true;
+    assert_eq!(violations(&history, &facts), []);
+}
+
+#[test]
 fn a_task_that_was_moved_may_have_been_reminded_of_before() {
     let (mut history, mut facts) = right();
     history.note(Request::Move { task: REMINDER, version: None }, Outcome::Acknowledged);
@@ -126,7 +134,7 @@ type Wrong = (&'static str, fn(&mut History, &mut Facts), fn(&Violation) -> bool
 
 #[test]
 fn each_way_to_go_wrong_is_found() {
-    let wrong: [Wrong; 12] = [
+    let wrong: [Wrong; 13] = [
         (
             "acknowledged before the commit",
             |_, facts| facts.tasks.retain(|task| task.id != REMINDER),
@@ -139,7 +147,15 @@ fn each_way_to_go_wrong_is_found() {
         ),
         (
             "an update acknowledged before the commit",
-            |history, _| history.note(Request::Update { task: NEXT, version: Some(2) }, Outcome::Acknowledged),
+            |history, facts| {
+                history.note(Request::Update { task: NEXT, version: Some(2) }, Outcome::Acknowledged);
+                facts.tasks[1].updated = true;
+            },
+            |found| matches!(found, Violation::Lost(_)),
+        ),
+        (
+            "an update that was lost, and whose version a later change has made",
+            |history, _| history.note(Request::Update { task: TASK, version: Some(2) }, Outcome::Acknowledged),
             |found| matches!(found, Violation::Lost(_)),
         ),
         (

@@ -47,6 +47,8 @@ impl Kinds {
 pub struct Snapshot {
     objects: BTreeMap<String, Value>,
     uids: BTreeMap<String, String>,
+    /// Hashes of what the namespace's name is a part of, by object and annotation.
+    hashes: BTreeMap<String, Value>,
 }
 
 impl Snapshot {
@@ -67,6 +69,7 @@ impl Snapshot {
             }
             snapshot.uids.insert(key.clone(), object.metadata.uid.clone().unwrap_or_default());
             let mut value = serde_json::to_value(&object)?;
+            snapshot.hashes.extend(take_hashes(&mut value).map(|(path, hash)| (format!("{key}{path}"), hash)));
             normalise(&kind, &mut value);
             snapshot.objects.insert(key, value);
         }
@@ -111,6 +114,12 @@ impl Snapshot {
         self.uids.keys().filter(other).cloned().collect()
     }
 
+    /// Hashes that are others than before, in the same namespace: pods of theirs are replaced.
+    pub fn changed_hashes(&self, before: &Self) -> Vec<String> {
+        let other = |(key, hash): &(&String, &Value)| before.hashes.get(*key).is_some_and(|before| before != *hash);
+        self.hashes.iter().filter(other).map(|(key, _)| format!("{key} is another than before")).collect()
+    }
+
     /// What is different from `expected`, a line for each field.
     pub fn differences(&self, expected: &Self) -> Vec<String> {
         let mut lines = Vec::new();
@@ -149,6 +158,19 @@ fn forget_generations(value: &mut Value) {
     }
 }
 
+/// Takes the values of annotations that are hashes, by their paths.
+fn take_hashes(object: &mut Value) -> impl Iterator<Item = (String, Value)> + use<> {
+    let mut taken = Vec::new();
+    for annotations in ["/metadata/annotations", "/spec/template/metadata/annotations"] {
+        for (name, value) in object.pointer_mut(annotations).and_then(Value::as_object_mut).into_iter().flatten() {
+            if name.ends_with("-hash") {
+                taken.push((format!("{annotations}/{name}"), std::mem::replace(value, json!("…"))));
+            }
+        }
+    }
+    taken.into_iter()
+}
+
 fn normalise(kind: &str, object: &mut Value) {
     if let Some(metadata) = object["metadata"].as_object_mut() {
         for field in METADATA {
@@ -156,14 +178,6 @@ fn normalise(kind: &str, object: &mut Value) {
         }
         for owner in metadata.get_mut("ownerReferences").and_then(Value::as_array_mut).into_iter().flatten() {
             owner["uid"] = json!("…");
-        }
-    }
-    // What the namespace's name is a part of, in them or in what they are made of.
-    for annotations in ["/metadata/annotations", "/spec/template/metadata/annotations"] {
-        for (name, value) in object.pointer_mut(annotations).and_then(Value::as_object_mut).into_iter().flatten() {
-            if name.ends_with("-hash") {
-                *value = json!("…");
-            }
         }
     }
     if matches!(kind, "Deployment" | "StatefulSet") {

@@ -24,7 +24,7 @@ pub struct Request {
     pub refused: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Entry {
     verb: String,
@@ -35,12 +35,12 @@ struct Entry {
     uri: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct User {
     username: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Object {
     resource: Option<String>,
@@ -50,7 +50,7 @@ struct Object {
     name: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 struct Status {
     #[serde(default)]
     code: u16,
@@ -59,15 +59,28 @@ struct Status {
 
 /// What an account asked for, each once.
 pub(super) fn requests(log: &str, account: Release<'_>) -> anyhow::Result<BTreeSet<Request>> {
+    Ok(entries(log, account)?.into_iter().flat_map(of_entry).collect())
+}
+
+/// How often an account did this in a namespace, whether or not something was changed by it.
+pub(super) fn count(log: &str, account: Release<'_>, right: &Right, namespace: &str) -> anyhow::Result<usize> {
+    let is_done =
+        |entry: &Entry| entry.response_status.as_ref().is_some_and(|status| (200..300).contains(&status.code));
+    let is_it = |request: &Request| request.right == *right && request.namespace.as_deref() == Some(namespace);
+    let done = entries(log, account)?.into_iter().filter(is_done);
+    Ok(done.filter(|entry| of_entry(entry.clone()).iter().any(is_it)).count())
+}
+
+fn entries(log: &str, account: Release<'_>) -> anyhow::Result<Vec<Entry>> {
     let account = format!("system:serviceaccount:{}:{}", account.namespace, account.name);
-    let mut all = BTreeSet::new();
+    let mut entries = Vec::new();
     for line in log.lines().filter(|line| line.contains(&account)) {
         let entry: Entry = serde_json::from_str(line).with_context(|| format!("no line of an audit log: {line}"))?;
         if entry.user.username == account {
-            all.extend(of_entry(entry));
+            entries.push(entry);
         }
     }
-    Ok(all)
+    Ok(entries)
 }
 
 fn of_entry(entry: Entry) -> Vec<Request> {

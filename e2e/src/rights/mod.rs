@@ -110,6 +110,20 @@ pub fn check_elsewhere(manifest: &str, log: &str, release: Release<'_>, resource
     Ok(expected.len())
 }
 
+/// How often a release's account has written the status of a platform in a namespace.
+pub async fn status_writes(cluster: &Cluster, release: Release<'_>, namespace: &str) -> anyhow::Result<usize> {
+    let log = select_lines(cluster, &format!("'index($0, \"\\\"namespace\\\":\\\"{namespace}\\\"\")'")).await?;
+    let right = Right::new("todoplatform.dev", "todoplatforms", Some("status"), "patch");
+    audit::count(&log, release, &right, namespace)
+}
+
+/// Lines of the audit log that a program of awk selects.
+async fn select_lines(cluster: &Cluster, program: &str) -> anyhow::Result<String> {
+    let docker = cluster.docker().context("the nodes are no containers of this machine")?;
+    let (node, select) = (format!("{CLUSTER}-control-plane"), format!("awk {program} {LOGS}"));
+    Ok(docker.command().args(["exec", &node, "sh", "-c", &select]).limit(LIMIT).run().await?)
+}
+
 /// Compares what a release's account asked for since a moment with what the release grants it, and says in one line what
 /// it found to be in order. All that is granted has to be used if `whole` says that the whole suite has run since.
 ///
@@ -118,15 +132,11 @@ pub fn check_elsewhere(manifest: &str, log: &str, release: Release<'_>, resource
 pub async fn check(cluster: &Cluster, release: Release<'_>, since: Timestamp, whole: bool) -> anyhow::Result<String> {
     let manifest = cluster.helm().args(["get", "manifest", release.name, "--namespace", release.namespace]).run();
     let granted = granted::of_manifest(&manifest.await?, release)?;
-    let docker = cluster.docker().context("the nodes are no containers of this machine")?;
     // The log of a long suite is long, and of most lines the moment says that they are of no interest.
     let begin = format!("{since:.6}");
-    let select = format!(
-        "awk -F '\"requestReceivedTimestamp\":\"' -v begin={begin} 'substr($2, 1, {}) >= begin' {LOGS}",
-        begin.len()
-    );
-    let node = format!("{CLUSTER}-control-plane");
-    let log = docker.command().args(["exec", &node, "sh", "-c", &select]).limit(LIMIT).run().await?;
+    let select =
+        format!("-F '\"requestReceivedTimestamp\":\"' -v begin={begin} 'substr($2, 1, {}) >= begin'", begin.len());
+    let log = select_lines(cluster, &select).await?;
     let requests = audit::requests(&log, release)?;
     let excused: Vec<Unneeded> = ELSEWHERE.into_iter().chain(UNNEEDED).collect();
     let found = findings(&granted, &requests, whole.then_some(excused.as_slice()));

@@ -125,3 +125,17 @@ fn a_grant_that_is_too_wide_is_found() {
     }
     assert!(granted::of_manifest("kind: Role", ACCOUNT).is_err(), "a release that grants nothing is none of ours");
 }
+
+#[test]
+fn writes_are_counted_where_they_were_made_and_by_whom_and_refused_ones_are_not() {
+    let lines = [
+        line("patch", DEPLOYMENT, 200, ""),
+        line("patch", DEPLOYMENT, 201, ""),
+        line("patch", DEPLOYMENT, 409, "somebody was faster"),
+        line("get", DEPLOYMENT, 200, ""),
+        line("patch", DEPLOYMENT, 200, "").replace(r#""namespace":"a""#, r#""namespace":"b""#),
+        line("patch", DEPLOYMENT, 200, "").replace("operator:todo", "operator:other"),
+    ];
+    let right = super::Right::new("apps", "deployments", None, "patch");
+    assert_eq!(audit::count(&lines.join("\n"), ACCOUNT, &right, "a").unwrap(), 2);
+}

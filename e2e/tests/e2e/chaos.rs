@@ -22,11 +22,8 @@ async fn nothing_is_lost_and_nothing_happens_twice_whatever_part_fails() {
         eprintln!("{acknowledged} of {operations} operations acknowledged, {events} events, CHAOS_SEED={seed}");
         let violations: Vec<_> = report.violations().iter().map(ToString::to_string).collect();
         anyhow::ensure!(violations.is_empty(), "CHAOS_SEED={seed}: {}", violations.join("; "));
-        // Without load nothing would have been shown.
         anyhow::ensure!(acknowledged > 100, "only {acknowledged} operations were acknowledged");
-        anyhow::ensure!(!report.facts.notifications.is_empty(), "no reminder was delivered");
-        anyhow::ensure!(!report.facts.received.is_empty(), "no webhook came");
-        Ok(())
+        report.is_evidence()
     })
     .await;
 }

@@ -1,6 +1,9 @@
 //! Somebody else's Kafka and PostgreSQL: the shared platform's.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use k8s_openapi::{
     ByteString,
@@ -33,21 +36,23 @@ async fn a_missing_secret_is_named_with_its_key_and_the_platform_starts_when_it_
         let password = shared.secret("kafka-password", "password").await?;
         let broker = format!("kafka.{}.svc:9092", shared.namespace.name);
         Namespace::with("external", async |namespace| {
-            let spec = json!({
-                "kafka": {
-                    "external": {
-                        "brokers": [broker],
-                        "auth": {"scram": {
-                            "mechanism": "SCRAM-SHA-256",
-                            "username": {"secretKeyRef": {"name": "broker", "key": "user"}},
-                            "password": {"secretKeyRef": {"name": "broker", "key": "pass"}},
-                        }},
+            let spec = |broker: &str| {
+                json!({
+                    "kafka": {
+                        "external": {
+                            "brokers": [broker],
+                            "auth": {"scram": {
+                                "mechanism": "SCRAM-SHA-256",
+                                "username": {"secretKeyRef": {"name": "broker", "key": "user"}},
+                                "password": {"secretKeyRef": {"name": "broker", "key": "pass"}},
+                            }},
+                        },
+                        "consumerGroup": "somebody-else",
                     },
-                    "consumerGroup": "somebody-else",
-                },
-                "services": {"backend": {"replicas": 1}},
-            });
-            let platform = Platform::apply(&namespace, "todo", spec).await?;
+                    "services": {"backend": {"replicas": 1}},
+                })
+            };
+            let platform = Platform::apply(&namespace, "todo", spec(&broker)).await?;
             let missing = platform.wait("SecretsReady", "False", Duration::from_secs(30)).await?;
             assert_eq!(missing.reason, "SecretMissing", "{}", missing.message);
             assert!(missing.message.contains("broker"), "{}", missing.message);
@@ -65,7 +70,9 @@ async fn a_missing_secret_is_named_with_its_key_and_the_platform_starts_when_it_
             rotate(&namespace, &json!({"data": whole.data})).await?;
             platform.ready().await?;
             no_container_restarted(&namespace).await?;
-            a_wrong_password_is_told_and_costs_nothing(&platform, &whole).await
+            a_wrong_password_is_told_and_costs_nothing(&platform, &whole).await?;
+            let nobody = format!("kafka.{}.svc:9", shared.namespace.name);
+            a_wrong_component_is_told_and_costs_nothing(&platform, &spec(&nobody), &spec(&broker)).await
         })
         .await;
         Ok(())
@@ -116,6 +123,49 @@ async fn a_wrong_password_is_told_and_costs_nothing(platform: &Platform, right: 
     todo_e2e::harness::until("the next task is there", RECOVERED, async || {
         let list = shared::tasks(&page, "ada").await?;
         Ok((list.iter().filter(|task| task["status"] == "open").count() == 1 && list.len() == 2).then_some(()))
+    })
+    .await
+}
+
+/// Pods with it cannot start, and those from before serve on, the same ones until it is put right and after.
+async fn a_wrong_component_is_told_and_costs_nothing(
+    platform: &Platform,
+    wrong: &Value,
+    right: &Value,
+) -> anyhow::Result<()> {
+    let pods = async || {
+        let list = platform.namespace.api::<Pod>().list(&ListParams::default()).await?;
+        let staying = list.items.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+        anyhow::Ok(staying.filter_map(|pod| pod.metadata.uid).collect::<BTreeSet<_>>())
+    };
+    let before = pods().await?;
+    Platform::apply(&platform.namespace, "todo", wrong.clone()).await?;
+    todo_e2e::harness::until("the component is named", REFUSED, async || {
+        let degraded = platform.condition("Degraded").await?.filter(|one| one.status == "True");
+        let Some(degraded) = degraded else { return Ok(None) };
+        let is_told = degraded.reason == "RolloutStuck" && degraded.message.contains("kafka-pubsub");
+        anyhow::ensure!(is_told, "{}: {}", degraded.reason, degraded.message);
+        Ok(Some(()))
+    })
+    .await?;
+    let during = pods().await?;
+    assert!(during.is_superset(&before), "pods that served are gone: {before:?}, {during:?}");
+    let page = platform.page().await?;
+    let due = "2030-06-01T09:00:00Z";
+    let task = json!({"user_id": "grace", "title": "stretch", "due_at": due, "recurrence": {"rrule": "FREQ=DAILY"}});
+    let task = shared::add_task(&page, task).await?;
+    let complete = format!("/api/tasks/{}/complete?user_id=grace", task["id"].as_str().unwrap_or_default());
+    page.post(&complete, &json!({})).await?.expect(200)?;
+    todo_e2e::harness::until("the next task is there, by the pods from before", RECOVERED, async || {
+        Ok((shared::tasks(&page, "grace").await?.len() == 2).then_some(()))
+    })
+    .await?;
+
+    Platform::apply(&platform.namespace, "todo", right.clone()).await?;
+    platform.wait("Degraded", "False", RECOVERED).await?;
+    platform.wait("Ready", "True", RECOVERED).await?;
+    todo_e2e::harness::until("only the pods from before are there", RECOVERED, async || {
+        Ok((pods().await? == before).then_some(()))
     })
     .await
 }

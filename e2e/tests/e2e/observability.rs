@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::LogParams};
 use serde_json::{Value, json};
 use todo_e2e::{
-    harness::{Forward, Platform, forward::ready_pods, http::Http, until},
+    harness::{Forward, Metrics, Platform, forward::ready_pods, http::Http, until},
     monitoring::Query,
 };
 
@@ -114,7 +114,7 @@ async fn every_series_that_an_alert_or_a_dashboard_reads_is_there_before_anythin
             let shown = metrics(&platform).await?;
             for query in &queries {
                 for series in query.series() {
-                    anyhow::ensure!(lines_of(&shown, &series).next().is_some(), "{}: {series}", query.name);
+                    anyhow::ensure!(shown.lines(&series).next().is_some(), "{}: {series}", query.name);
                 }
             }
             Ok(Some(shown))
@@ -124,7 +124,7 @@ async fn every_series_that_an_alert_or_a_dashboard_reads_is_there_before_anythin
             .iter()
             .flat_map(|query| query.limits().into_iter().map(|(series, limit)| (&query.name, series, limit)))
         {
-            let bounds = lines_of(&shown, &series).filter_map(upper_bound);
+            let bounds = shown.lines(&series).filter_map(upper_bound);
             let highest = bounds.fold(0.0, f64::max);
             assert!(highest > limit, "{name} is never raised: the highest bucket of {series} ends at {highest}");
         }
@@ -143,17 +143,12 @@ async fn operator(platform: &Platform) -> anyhow::Result<Http> {
 }
 
 /// What the operator and all services show.
-async fn metrics(platform: &Platform) -> anyhow::Result<String> {
-    let mut all = operator(platform).await?.get("/metrics").await?.expect(200)?.text;
+async fn metrics(platform: &Platform) -> anyhow::Result<Metrics> {
+    let mut all = Metrics(operator(platform).await?.get("/metrics").await?.expect(200)?.text);
     for app in SERVICES {
-        all.push_str(&platform.http(app, 8081).await?.get("/metrics").await?.expect(200)?.text);
+        all.0.push_str(&Metrics::of(platform, app).await?.0);
     }
     Ok(all)
-}
-
-/// Lines of a series.
-fn lines_of<'a>(shown: &'a str, series: &'a str) -> impl Iterator<Item = &'a str> {
-    shown.lines().filter(move |line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(['{', ' '])))
 }
 
 /// Of a bucket; none for the last, which has no end.

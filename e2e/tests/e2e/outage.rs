@@ -10,7 +10,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use todo_e2e::{
     chaos::{Ground, facts, history::Foreign},
-    harness::{Frozen, Namespace, Platform, Transitions, until, wait},
+    harness::{Frozen, Metrics, Namespace, Platform, Transitions, until, wait},
 };
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -34,6 +34,8 @@ const AWAY: Duration = Duration::from_mins(1);
 const WRITERS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(100);
 const REMINDED: usize = 10;
+/// A longer backlog is not counted to its end.
+const MEASURED: u32 = 10_000;
 
 #[tokio::test]
 async fn a_broker_that_hangs_makes_the_platform_unready_while_writes_go_on_and_their_events_arrive_later() {
@@ -128,6 +130,7 @@ async fn a_minute_without_the_broker_refuses_no_write_and_every_event_gets_throu
             "{backlog} of {} events wait for the broker",
             written.len()
         );
+        backlog_is_measured(&platform, written.len()).await?;
 
         broker.thaw().await?;
         let back = Instant::now();
@@ -158,10 +161,44 @@ async fn a_minute_without_the_broker_refuses_no_write_and_every_event_gets_throu
             Ok(ids(&mut database, shown).await?.len() == reminded.len())
         };
         wait::throughout("each reminder is shown once", SEEN, once).await?;
+        lateness_is_measured(&platform, reminded.len()).await?;
         platform.wait("Ready", "True", RECOVERED).await?;
         Ok(())
     })
     .await;
+}
+
+/// What waits is in the metrics, and for how long.
+async fn backlog_is_measured(platform: &Platform, written: usize) -> anyhow::Result<()> {
+    let written = u32::try_from(written)?.min(MEASURED);
+    until("the metrics tell of the backlog", SEEN, async || {
+        let metrics = Metrics::of(platform, "backend-service").await?;
+        let least = |series| metrics.values(series, "").fold(f64::INFINITY, f64::min);
+        let (waiting, age) = (least("outbox_waiting_events"), least("outbox_oldest_age_seconds"));
+        let is_told = waiting.is_finite() && waiting >= f64::from(written) && age >= AWAY.as_secs_f64() / 2.0;
+        anyhow::ensure!(is_told, "{waiting} events wait, the oldest for {age} s");
+        Ok(Some(()))
+    })
+    .await
+}
+
+/// That the backlog is over is in the metrics, and so is each reminder, some of which were late by most of the outage.
+async fn lateness_is_measured(platform: &Platform, reminded: usize) -> anyhow::Result<()> {
+    until("the metrics tell that nothing waits", SEEN, async || {
+        let metrics = Metrics::of(platform, "backend-service").await?;
+        let waiting = metrics.values("outbox_waiting_events", "").fold(0.0, f64::max);
+        anyhow::ensure!(waiting < 1.0, "{waiting} events wait");
+        Ok(Some(()))
+    })
+    .await?;
+    let metrics = Metrics::of(platform, "notification-service").await?;
+    let sum = |series: &'static str| metrics.values(series, "").sum::<f64>();
+    let (shown, late) = (sum("reminder_lateness_seconds_count"), sum("reminder_lateness_seconds_sum"));
+    let reminded = f64::from(u32::try_from(reminded)?);
+    anyhow::ensure!(shown >= reminded, "{shown} of {reminded} reminders are in the metrics");
+    // Evenly over the outage, so that the mean is half of it.
+    anyhow::ensure!(late / shown > AWAY.as_secs_f64() / 4.0, "{late} s together for {shown} reminders");
+    Ok(())
 }
 
 async fn ids(database: &mut PgConnection, query: &'static str) -> anyhow::Result<Vec<Uuid>> {

@@ -7,12 +7,14 @@ use kube::{ResourceExt, api::ListParams};
 use reqwest::Method;
 use serde_json::json;
 use sqlx::PgConnection;
-use todo_e2e::harness::{Namespace, Platform, freeze};
+use todo_e2e::harness::{Metrics, Namespace, Platform, freeze, until};
+use uuid::Uuid;
 
 use crate::shared::{self, tasks};
 
 /// How soon a write that was sent is seen in the database.
 const SEEN: Duration = Duration::from_secs(10);
+const HANDLED: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_key_goes_through_both_sidecars_and_its_request_is_done_once() {
@@ -69,9 +71,36 @@ async fn a_write_whose_answer_is_lost_between_two_sidecars_is_done_once() {
         if answer.status.is_success() {
             assert_eq!(answer.json()["id"], stored[0], "{answer:?}");
         }
-        Ok(())
+        an_event_that_comes_twice_is_counted_as_such(&platform).await
     })
     .await;
+}
+
+/// By another publisher, which knows of no row of ours and sends the same event twice.
+async fn an_event_that_comes_twice_is_counted_as_such(platform: &Platform) -> anyhow::Result<()> {
+    let page = platform.page().await?;
+    let task = shared::add_task(&page, json!({"user_id": "ada", "title": "water the plants"})).await?;
+    let (event, now) = (Uuid::new_v4(), jiff::Timestamp::now().to_string());
+    let data = json!({
+        "task_id": task["id"], "user_id": "ada", "title": "told twice", "remind_at": now, "notification_method": "push",
+    });
+    let metadata = json!({"cloudevent.id": event, "partitionKey": task["id"]});
+    let entry =
+        || json!({"entryId": Uuid::new_v4(), "event": data, "contentType": "application/json", "metadata": metadata});
+    let duplicates = async || {
+        let metrics = Metrics::of(platform, "notification-service").await?;
+        anyhow::Ok(metrics.values("inbox_duplicates_total", "").sum::<f64>())
+    };
+    let before = duplicates().await?;
+    let sidecar = platform.sidecar("backend-service").await?;
+    let topic = "/v1.0-alpha1/publish/bulk/kafka-pubsub/reminders";
+    sidecar.post(topic, &json!([entry(), entry()])).await?;
+    until("one of the two is counted as a duplicate", HANDLED, async || {
+        Ok((duplicates().await? - before >= 1.0).then_some(()))
+    })
+    .await?;
+    assert_eq!(shared::notifications(&page, "ada").await?.len(), 1);
+    Ok(())
 }
 
 /// The address of the pod whose commit takes a while, as soon as there is one; or nothing, as soon as there is none.

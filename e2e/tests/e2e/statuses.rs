@@ -3,13 +3,20 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use todo_e2e::harness::{Namespace, Platform, Statuses, statuses::Version, until};
+use todo_e2e::{
+    harness::{Namespace, Platform, Statuses, statuses::Version, until},
+    rights::{self, Release},
+};
 
 /// How long nothing is to be written to a platform that is as it should be.
 const REST: Duration = Duration::from_mins(1);
 const ROLLED: Duration = Duration::from_mins(2);
 /// Pulling, and seeing that it cannot be.
 const STUCK: Duration = Duration::from_mins(1);
+/// The release of `cargo xtask`.
+const OPERATOR: Release<'static> = Release { namespace: "todo-operator", name: "todo-operator" };
+/// How often the spec is written here.
+const SPECS: usize = 4;
 
 #[tokio::test]
 async fn each_write_of_the_status_says_something_new_and_at_rest_there_is_none() {
@@ -35,7 +42,8 @@ async fn each_write_of_the_status_says_something_new_and_at_rest_there_is_none()
         Platform::apply(&namespace, "todo", spec(json!({"replicas": 2}))).await?;
         platform.wait("Degraded", "False", STUCK).await?;
         settled(&platform, &statuses, 2).await?;
-        tell("taken back", &statuses, told).map(drop)
+        let told = tell("taken back", &statuses, told)?;
+        each_write_made_a_version(&namespace, told - SPECS).await
     })
     .await;
 }
@@ -53,6 +61,13 @@ async fn settled(platform: &Platform, statuses: &Statuses, pods: i32) -> anyhow:
     })
     .await?;
     until("the watch has seen it, too", ROLLED, async || Ok(statuses.are_all_seen(platform).await?.then_some(()))).await
+}
+
+/// A write that changes nothing makes no version, so that no watch shows it; the API server's audit log does.
+async fn each_write_made_a_version(namespace: &Namespace, versions: usize) -> anyhow::Result<()> {
+    let written = rights::status_writes(&namespace.env.cluster, OPERATOR, &namespace.name).await?;
+    anyhow::ensure!(written == versions, "the status was written {written} times for {versions} versions of it");
+    Ok(())
 }
 
 /// Fails if a version since `told` says nothing that the one before it did not say, and prints them. Answers how many there are.

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::Condition};
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, Client, ResourceExt,
     api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
@@ -15,16 +15,11 @@ use todo_e2e::{
     harness::{until, wait},
 };
 
-use crate::support::{CHART, DAPR, Helm, OURS, beside_others, definitions, free_port, only_missing, ready, remove};
+use crate::support::{
+    CHART, DAPR, Helm, OURS, beside_others, condition, definitions, free_port, only_missing, ready, remove,
+};
 
 const DEFINITION: &str = "files/todoplatforms.todoplatform.dev.yaml";
-
-async fn condition(client: &Client, namespace: &str, kind: &str) -> anyhow::Result<Option<Condition>> {
-    let api: Api<TodoPlatform> = Api::namespaced(client.clone(), namespace);
-    let platform = api.list(&ListParams::default()).await?.items.into_iter().next();
-    let conditions = platform.and_then(|platform| platform.status).map(|status| status.conditions).unwrap_or_default();
-    Ok(conditions.into_iter().find(|one| one.type_ == kind))
-}
 
 async fn deployments(client: &Client, namespace: &str) -> anyhow::Result<Vec<String>> {
     let list = Api::<Deployment>::namespaced(client.clone(), namespace).list(&ListParams::default()).await?;

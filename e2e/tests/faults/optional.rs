@@ -17,7 +17,7 @@ use todo_e2e::{
     proxy::{Ledger, Proxy},
 };
 
-use crate::support::{Granted, beside_others, change_spec, copy_as_stranger, watch_for};
+use crate::support::{Granted, beside_others, change_spec, condition, copy_as_stranger, watch_for};
 
 /// How long it is watched at rest: longer than passes and questions about Secrets are apart.
 const REST: Duration = Duration::from_secs(15);
@@ -79,9 +79,6 @@ async fn written_once(proxy: &Proxy, namespace: &str, begun: Instant, verb: &str
 async fn routes_monitors_and_alerts_are_written_once_put_right_and_removed_when_nobody_asks_for_them()
 -> anyhow::Result<()> {
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
-    for kinds in ["gateway-api", "prometheus-operator"] {
-        ground.plane.install_kinds(kinds).await?;
-    }
     let (client, walk, other) = (&ground.client, ground.walk(0).await?, ground.walk(1).await?);
     let namespace = walk.namespace.as_str();
     let granted = Granted::install(&ground).await?;
@@ -89,6 +86,20 @@ async fn routes_monitors_and_alerts_are_written_once_put_right_and_removed_when_
     Ground::make_platform(client, namespace).await?;
     let begun = Instant::now();
     change_spec(client, namespace, &everything()).await?;
+    for (kinds, reason) in [("gateway-api", "GatewayApiMissing"), ("prometheus-operator", "PrometheusOperatorMissing")]
+    {
+        until(&format!("the platform says {reason}"), SETTLED, || async {
+            let degraded = condition(client, namespace, "Degraded").await?;
+            Ok(degraded.filter(|one| one.status == "True" && one.reason == reason))
+        })
+        .await?;
+        ground.plane.install_kinds(kinds).await?;
+    }
+    until("nothing is missed any more", SETTLED, || async {
+        let degraded = condition(client, namespace, "Degraded").await?;
+        Ok(degraded.filter(|one| one.status == "False"))
+    })
+    .await?;
     // What the API server had dropped, or changed by a default, would be written again.
     written_once(&proxy, namespace, begun, "patch").await?;
 

@@ -9,6 +9,7 @@ use std::{
 use k8s_openapi::{
     api::{coordination::v1::Lease, events::v1::Event},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apimachinery::pkg::apis::meta::v1::Condition,
 };
 use kube::{
     Api, Client,
@@ -16,6 +17,7 @@ use kube::{
     core::ApiResource,
 };
 use serde_json::Value;
+use todo_crds::platform::TodoPlatform;
 use todo_e2e::{
     cluster::{Settings, Tools},
     command::Command,
@@ -174,6 +176,14 @@ pub(crate) fn leases(ground: &Ground, namespace: &str) -> Api<Lease> {
 pub(crate) async fn holder(ground: &Ground, namespace: &str) -> anyhow::Result<String> {
     let lease = leases(ground, namespace).get(LEASE).await?;
     Ok(lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default())
+}
+
+/// A condition of the namespace's platform.
+pub(crate) async fn condition(client: &Client, namespace: &str, kind: &str) -> anyhow::Result<Option<Condition>> {
+    let api: Api<TodoPlatform> = Api::namespaced(client.clone(), namespace);
+    let platform = api.list(&ListParams::default()).await?.items.into_iter().next();
+    let conditions = platform.and_then(|platform| platform.status).map(|status| status.conditions).unwrap_or_default();
+    Ok(conditions.into_iter().find(|one| one.type_ == kind))
 }
 
 /// Changes the spec of the platform in a namespace; what is null goes.

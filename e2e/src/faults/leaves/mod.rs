@@ -175,7 +175,9 @@ impl Trial<'_> {
             .await?;
         }
         until("all is as before", SETTLED, || async {
-            let mut differences = self.now().await?.differences(at_first);
+            let now = self.now().await?;
+            let mut differences = now.differences(at_first);
+            differences.extend(now.changed_hashes(at_first));
             differences.retain(|difference| difference != KEPT);
             let first = &differences[..differences.len().min(10)];
             anyhow::ensure!(differences.is_empty(), "{} differences:\n{}", differences.len(), first.join("\n"));

@@ -5,7 +5,7 @@ mod page;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use todo_e2e::harness::{ChannelSink, Namespace, Platform, http::Http, until, wait};
+use todo_e2e::harness::{ChannelSink, Metrics, Namespace, Platform, http::Http, until, wait};
 
 use crate::shared::add_task;
 
@@ -120,16 +120,8 @@ async fn a_reminder_comes_once_by_every_channel_and_whoever_receives_it_can_veri
 
 /// The deliveries are in the metrics of the two replicas together, each once: four and the code by mail were accepted.
 async fn every_replica_has_counted(platform: &Platform) -> anyhow::Result<()> {
-    use todo_e2e::harness::{Forward, forward::ready_pods};
-    let (client, namespace) = (&platform.namespace.env.client, &platform.namespace.name);
-    let mut sent = 0;
-    for pod in ready_pods(client, namespace, "notification-service").await? {
-        let metrics = Http::new(Forward::to_pod(client, namespace, &pod, 8081).await?)?.get("/metrics").await?.text;
-        let counts = metrics
-            .lines()
-            .filter(|line| line.starts_with("notification_deliveries_total{") && line.contains(r#"outcome="sent""#));
-        sent += counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum::<u64>();
-    }
-    assert_eq!(sent, 5);
+    let metrics = Metrics::of(platform, "notification-service").await?;
+    let sent = metrics.values("notification_deliveries_total", r#"outcome="sent""#).collect::<Vec<_>>();
+    assert!((sent.iter().sum::<f64>() - 5.0).abs() < f64::EPSILON, "{sent:?}");
     Ok(())
 }
