@@ -120,6 +120,9 @@ impl From<SettingsArgs> for Settings {
     }
 }
 
+/// How often samples of metrics are put into their buckets.
+const FOLDING: Duration = Duration::from_secs(5);
+
 /// Works until it is told to stop.
 pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let settings = Settings::from(args.settings);
@@ -138,6 +141,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
         identity: identity.clone(),
     };
     let metrics = metrics::install()?;
+    tokio::spawn(metrics::fold_samples(metrics.clone(), FOLDING));
     let mut config = Config::infer().await.context("cannot find out how to reach the API server")?;
     config.connect_timeout = Some(CONNECT);
     let client = client::answered_within(ANSWER, config.clone()).context("cannot make a client of the API server")?;

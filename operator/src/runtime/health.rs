@@ -63,6 +63,5 @@ async fn ready(State(health): State<Health>) -> impl IntoResponse {
 async fn render(State(health): State<Health>) -> String {
     metrics::waiting((health.waiting)());
     metrics::leader(health.leadership.is_leader());
-    health.metrics.run_upkeep();
     health.metrics.render()
 }

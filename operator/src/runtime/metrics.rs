@@ -6,6 +6,7 @@ use std::time::Duration;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_util::MetricKindMask;
+use tokio::time::sleep;
 
 use crate::class::Class;
 
@@ -57,6 +58,15 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
     describe_gauge!(LEADER, "Whether this replica leads.");
     count_from_zero();
     Ok(handle)
+}
+
+/// Puts samples into their buckets after each of these times. The recorder keeps each by itself until then: where nobody
+/// reads `/metrics`, every pass would take memory for good.
+pub async fn fold_samples(handle: PrometheusHandle, every: Duration) {
+    loop {
+        sleep(every).await;
+        handle.run_upkeep();
+    }
 }
 
 /// Prometheus sees no increase in a series that begins with its first event.

@@ -66,8 +66,6 @@ pub fn router(
 
 async fn metrics() -> Result<String, StatusCode> {
     let handle = telemetry::metrics_handle().ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
-    // Moves samples out of the recorder's buffers; nothing else does it, as there is no listener of its own.
-    handle.run_upkeep();
     Ok(handle.render())
 }
 

@@ -40,6 +40,8 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub const SLOW_REQUEST_TIMEOUT: Duration = Duration::from_mins(3);
 /// Routes with [`SLOW_REQUEST_TIMEOUT`], wherever they are served or passed on.
 const SLOW_ROUTES: [&str; 2] = ["/api/chat", "/mcp"];
+/// How often samples of metrics are put into their buckets.
+const FOLDING: Duration = Duration::from_secs(5);
 /// Longest time between SIGTERM and the end; Kubernetes kills 25 s after it.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -72,6 +74,10 @@ impl Background {
 pub async fn run(settings: &Settings, app: Router, management: Router, background: Background) -> io::Result<()> {
     let stop = background.stop.clone();
     spans::start(settings);
+    let until_stopped = stop.clone();
+    background.spawn("metrics", async move {
+        until_stopped.run_until_cancelled(telemetry::fold_samples(FOLDING)).await;
+    });
     let (app_listener, management_listener) = (bind(settings.port).await?, bind(settings.management_port).await?);
     tracing::info!(port = settings.port, management_port = settings.management_port, "listening");
     let serve = |listener, router: Router| {

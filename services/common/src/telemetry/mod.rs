@@ -8,9 +8,11 @@ pub mod trace_context;
 use std::{
     io::{self, IsTerminal},
     sync::OnceLock,
+    time::Duration,
 };
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::time::sleep;
 use tracing_subscriber::EnvFilter;
 
 pub use requests::track;
@@ -61,6 +63,17 @@ pub fn init(service: &'static str) -> Result<(), Error> {
 /// What `/metrics` shows; nothing before [`init`].
 pub fn metrics_handle() -> Option<&'static PrometheusHandle> {
     METRICS.get()
+}
+
+/// Puts samples into their buckets after each of these times. The recorder keeps each by itself until then: where nobody reads
+/// `/metrics`, every request would take memory for good.
+pub async fn fold_samples(every: Duration) {
+    loop {
+        sleep(every).await;
+        if let Some(handle) = metrics_handle() {
+            handle.run_upkeep();
+        }
+    }
 }
 
 /// What is logged, by what `RUST_LOG` says.
