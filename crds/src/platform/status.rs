@@ -79,6 +79,9 @@ pub struct ServiceStatus {
     pub replicas: i32,
     /// Pods that are ready.
     pub ready: i32,
+    /// Pods that are enough while more are on the way; absent when it needs as many as the spec says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needed: Option<i32>,
     /// Pods with a sidecar.
     pub sidecars: i32,
     /// What is wrong with it.

@@ -43,7 +43,7 @@ impl Context {
                 Ok(worked) => worked,
                 Err(stopped) => return stopped,
             };
-        let observed = self.observe(dereferenced, &seen, infrastructure, memory);
+        let observed = self.observe(platform, dereferenced, &seen, infrastructure, memory);
         let mut observed = Box::new(observed.instrument(step("observe")).await);
         observed.secrets_unreadable = unreadable;
         if is_suspended(platform) {
@@ -154,6 +154,7 @@ impl Context {
 
     async fn observe(
         &self,
+        platform: &TodoPlatform,
         dereferenced: Dereferenced,
         seen: &Seen,
         infrastructure: Infrastructure,
@@ -161,7 +162,7 @@ impl Context {
     ) -> Observed {
         let (resolved, Seen { live, pods }) = (dereferenced.resolved, seen);
         memory.unseen.look(live);
-        let services = observe::services(&resolved, live, pods);
+        let services = observe::services(&resolved, live, pods, &memory.status(platform).services);
         let (daprd, data_path) = (&mut memory.daprd, &mut memory.data_path);
         let (components, data_path) = observe::ask(&self.http, &resolved, &services, pods, daprd, data_path).await;
         if let DataPath::Verified { latency_ms, .. } = data_path {

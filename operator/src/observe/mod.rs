@@ -16,6 +16,7 @@ use std::{
 };
 
 use k8s_openapi::api::core::v1::Pod;
+use todo_crds::platform::ServiceStatus;
 
 use crate::{
     apply::{Applied, Dispute, topics::Topics},
@@ -96,8 +97,10 @@ pub struct ServiceObserved {
     pub image: String,
     /// How far it is.
     pub rollout: Rollout,
-    /// Pods without which it does not serve: all of a fixed number, and the fewest that an autoscaler may choose.
+    /// Pods without which it does not serve: `wanted`, or where more are wanted than before, those until they have come.
     pub needed: i32,
+    /// Pods that the spec says: a fixed number, or the fewest that an autoscaler may choose.
+    pub wanted: i32,
     /// Pods with a sidecar.
     pub sidecars: i32,
     /// Pods without one.
@@ -137,8 +140,13 @@ pub fn parts(platform: &Resolved, live: &Live, pods: &[Arc<Pod>]) -> BTreeMap<&'
     parts.into_iter().filter_map(|(name, part)| Some((name, part?))).collect()
 }
 
-/// What the watches know of the services.
-pub fn services(platform: &Resolved, live: &Live, pods: &[Arc<Pod>]) -> Vec<ServiceObserved> {
+/// What the watches know of the services, whose status was `before`.
+pub fn services(
+    platform: &Resolved,
+    live: &Live,
+    pods: &[Arc<Pod>],
+    before: &[ServiceStatus],
+) -> Vec<ServiceObserved> {
     App::ALL
         .into_iter()
         .map(|app| {
@@ -146,16 +154,26 @@ pub fn services(platform: &Resolved, live: &Live, pods: &[Arc<Pod>]) -> Vec<Serv
             let (with, without): (Vec<&Pod>, Vec<&Pod>) =
                 pods.iter().copied().filter(|pod| sidecar::counts(pod)).partition(|pod| sidecar::has_one(pod));
             let service = platform.service(app);
+            let rollout = rollout::of(live.get("Deployment", app.id()).map(|object| &**object), &pods);
+            let wanted = service.scale.min();
             ServiceObserved {
                 app,
                 image: service.image.clone(),
-                rollout: rollout::of(live.get("Deployment", app.id()).map(|object| &**object), &pods),
-                needed: service.scale.min(),
+                needed: needed(wanted, rollout.ready, before.iter().find(|before| before.name == app.id())),
+                wanted,
+                rollout,
                 sidecars: i32::try_from(with.len()).unwrap_or(i32::MAX),
                 without_sidecar: without.iter().filter_map(|pod| pod.metadata.name.clone()).collect(),
             }
         })
         .collect()
+}
+
+/// Pods without which a service does not serve. The ones that it had are enough for as long as more of them are on the way;
+/// one that had none needs all.
+fn needed(wanted: i32, ready: i32, before: Option<&ServiceStatus>) -> i32 {
+    let had = before.map(|before| before.needed.unwrap_or(before.replicas)).filter(|had| *had > 0);
+    had.filter(|_| ready < wanted).map_or(wanted, |had| had.min(wanted))
 }
 
 /// What changes when the broker is another one than before: its pod, and how often its container was started.
@@ -246,12 +264,34 @@ mod tests {
         let names = |desired, ready, needed| {
             let rollout = Rollout { desired, ready, state: State::Progressing(String::new()) };
             let (app, image, without_sidecar) = (App::Backend, String::new(), Vec::new());
-            let service = ServiceObserved { app, image, rollout, needed, sidecars: 2, without_sidecar };
+            let service =
+                ServiceObserved { app, image, rollout, needed, wanted: needed, sidecars: 2, without_sidecar };
             serving(&service, &pods).into_iter().filter_map(|(_, pod)| pod.metadata.name.clone()).collect::<Vec<_>>()
         };
         assert_eq!(names(1, 1, 1), ["old"]);
         assert_eq!(names(1, 0, 1), ["old", "new"]);
         assert_eq!(names(2, 2, 2), ["old", "new"], "the Deployment does not know yet that one of the two is not ready");
-        assert_eq!(names(2, 1, 1), ["old"], "an autoscaler has asked for one more");
+        assert_eq!(names(2, 1, 1), ["old"], "one more is on the way");
+    }
+
+    #[test]
+    fn a_service_that_is_enlarged_needs_the_pods_that_it_had_until_all_have_come() {
+        let before = |replicas, needed| ServiceStatus { replicas, needed, ..ServiceStatus::default() };
+        for (what, wanted, ready, before, expected) in [
+            ("made for the first time", 4, 2, None, 4),
+            ("its Deployment was not there yet", 4, 2, Some(before(0, None)), 4),
+            ("made, and under way", 2, 1, Some(before(2, None)), 2),
+            ("enlarged", 4, 2, Some(before(2, None)), 2),
+            ("the Deployment has taken it up", 4, 3, Some(before(4, Some(2))), 2),
+            ("enlarged once more before all had come", 6, 3, Some(before(4, Some(2))), 2),
+            ("all have come", 4, 4, Some(before(4, Some(2))), 4),
+            ("one of them is gone again", 4, 3, Some(before(4, None)), 4),
+            ("made smaller", 2, 4, Some(before(4, None)), 2),
+            ("made smaller than what never came", 2, 1, Some(before(4, Some(3))), 2),
+            ("more than its autoscaler's least", 2, 3, Some(before(5, None)), 2),
+            ("no longer scaled by an autoscaler", 6, 3, Some(before(3, None)), 3),
+        ] {
+            assert_eq!(needed(wanted, ready, before.as_ref()), expected, "{what}");
+        }
     }
 }

@@ -103,6 +103,7 @@ fn services(observed: &Observed) -> Vec<ServiceStatus> {
         image: service.image.clone(),
         replicas: service.rollout.desired,
         ready: service.rollout.ready,
+        needed: (service.needed != service.wanted).then_some(service.needed),
         sidecars: service.sidecars,
         message: words::service(service),
     };

@@ -90,7 +90,7 @@ mod tests {
         let without_sidecar = (0..100).map(|n| format!("backend-service-7d9f8c6b5-{n:05}")).collect();
         let rollout = Rollout { desired: 100, ready: 100, state: State::Done };
         let (app, image) = (App::Backend, String::new());
-        let message = service(&ServiceObserved { app, image, rollout, needed: 100, sidecars: 0, without_sidecar });
+        let message = service(&ServiceObserved { app, image, rollout, needed: 100, wanted: 100, sidecars: 0, without_sidecar });
         assert_eq!(message.map(|message| message.chars().count()), Some(LIMIT));
     }
 }

@@ -30,20 +30,40 @@ fn a_stuck_rollout_while_old_pods_serve_is_degraded_and_ready() {
 }
 
 #[test]
-fn pods_that_an_autoscaler_asks_for_and_that_do_not_come_make_nothing_unready() {
+fn pods_that_are_asked_for_beside_those_that_serve_and_do_not_come_make_nothing_unready() {
     let stuck = || State::Stuck { reason: "Unschedulable".to_owned(), message: "pod x".to_owned() };
     let progressing = || State::Progressing("2 of 4 pods are ready".to_owned());
     for (state, abnormal) in [(stuck(), condition::DEGRADED), (progressing(), condition::PROGRESSING)] {
-        let mut observed = working();
-        observed.services[0].rollout = Rollout { desired: 4, ready: 2, state };
-        observed.services[0].needed = 2;
-        let assessment = Assessment::Observed(Box::new(observed));
-        let verdicts = of(&assessment);
-        for type_ in [condition::SERVICES_READY, condition::READY, abnormal] {
-            assert_eq!(find(&verdicts, type_).0, Some(true), "{type_}");
+        for (what, wanted, told) in [("by an autoscaler", 2, None), ("by the spec", 4, Some(2))] {
+            let mut observed = working();
+            observed.services[0].rollout = Rollout { desired: 4, ready: 2, state: state.clone() };
+            (observed.services[0].needed, observed.services[0].wanted) = (2, wanted);
+            let assessment = Assessment::Observed(Box::new(observed));
+            let verdicts = of(&assessment);
+            for type_ in [condition::SERVICES_READY, condition::READY, abnormal] {
+                assert_eq!(find(&verdicts, type_).0, Some(true), "{what}: {type_}");
+            }
+            if abnormal == condition::DEGRADED {
+                assert_eq!(find(&verdicts, abnormal).1, "RolloutStuck", "{what}");
+            }
+            let status = assess(&assessment, &TodoPlatformStatus::default(), Some(1), Timestamp::UNIX_EPOCH);
+            assert_eq!(status.services_ready.as_deref(), Some("4/4"), "{what}");
+            assert_eq!(status.services[0].needed, told, "{what}");
         }
-        let status = assess(&assessment, &TodoPlatformStatus::default(), Some(1), Timestamp::UNIX_EPOCH);
-        assert_eq!(status.services_ready.as_deref(), Some("4/4"));
+    }
+}
+
+#[test]
+fn a_service_that_comes_up_or_has_lost_a_pod_is_not_ready_with_less_than_all() {
+    for (desired, ready) in [(4, 2), (2, 1)] {
+        let verdicts = of_platform(|observed| {
+            let state = State::Progressing(format!("{ready} of {desired} pods are ready"));
+            observed.services[0].rollout = Rollout { desired, ready, state };
+            (observed.services[0].needed, observed.services[0].wanted) = (desired, desired);
+        });
+        for type_ in [condition::SERVICES_READY, condition::READY] {
+            assert_eq!(find(&verdicts, type_).0, Some(false), "{type_}");
+        }
     }
 }
 

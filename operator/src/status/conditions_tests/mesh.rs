@@ -64,7 +64,7 @@ fn said_of(pods: Vec<Value>) -> Vec<Verdict> {
     let pods: Vec<Arc<Pod>> = pods.into_iter().map(|pod| Arc::new(serde_json::from_value(pod).unwrap())).collect();
     of_platform(|observed| {
         observed.infrastructure.parts = parts(&resolved, &live, &pods);
-        observed.services = services(&resolved, &live, &pods);
+        observed.services = services(&resolved, &live, &pods, &[]);
     })
 }
 

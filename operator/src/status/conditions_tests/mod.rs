@@ -59,6 +59,7 @@ fn working() -> Observed {
                 image: "image".to_owned(),
                 rollout: done(1),
                 needed: 1,
+                wanted: 1,
                 sidecars: 1,
                 without_sidecar: Vec::new(),
             })
