@@ -175,8 +175,12 @@ pub enum ReminderMode {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthSpec {
-    /// Which way; disabled if absent.
+    /// Which way; disabled if absent. This version has `disabled` alone: whoever asks is believed to be the user that they
+    /// name, which is for trials. `builtin`, accounts that the platform keeps itself, and `oidc`, OpenID Connect of someone
+    /// else, are names for later versions.
     #[schemars(schema_with = "schema::choice::<AuthMode>")]
+    #[x_kube(validation = Rule::new("self == 'disabled'")
+        .message("write disabled, or leave it out; builtin and oidc are for later versions"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<AuthMode>,
 }
@@ -185,9 +189,9 @@ pub struct AuthSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum AuthMode {
-    /// By accounts that the platform keeps itself.
+    /// By accounts that the platform keeps itself; for a later version.
     Builtin,
-    /// By someone else's OpenID Connect.
+    /// By someone else's OpenID Connect; for a later version.
     Oidc,
     /// Not at all: whoever asks is believed. For trials.
     Disabled,
