@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{rules, secret::SecretValue};
 
-/// A language model behind the chat.
+/// Access to a language model. It is passed on to the backend, whose chat does not use it in this version.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AiSpec {
@@ -14,7 +14,7 @@ pub struct AiSpec {
     #[x_kube(validation = rules::http_url("https://llm.example.com/v1"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
-    /// Name of the model; the backend's default if absent.
+    /// Name of the model; the backend's choice if absent.
     #[schemars(length(min = 1, max = 128))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,

@@ -76,7 +76,8 @@ pub struct TodoPlatformSpec {
     /// By what users may be told beside the list on the page; by nothing if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notifications: Option<NotificationsSpec>,
-    /// A language model behind the chat; if absent, a parser of commands answers.
+    /// Access to a language model, which is passed on to the backend. The chat of this version does not use it yet: a parser
+    /// of commands answers in either case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiSpec>,
     /// How people say who they are.

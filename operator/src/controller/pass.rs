@@ -180,6 +180,7 @@ impl Context {
             applied: memory.applied.clone(),
             disputes: memory.fights.disputes(Instant::now()),
             unauthenticated: true,
+            unused_ai: resolved.ai.is_some(),
             url: observe::url(&resolved),
         }
     }

@@ -54,6 +54,8 @@ pub struct Observed {
     pub disputes: Vec<Dispute>,
     /// Whether user ids are believed.
     pub unauthenticated: bool,
+    /// Whether there is access to a language model, which nothing uses yet.
+    pub unused_ai: bool,
     /// Where the page is.
     pub url: String,
 }

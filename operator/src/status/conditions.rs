@@ -89,12 +89,14 @@ fn ready(observed: &Observed, needed: &[Verdict]) -> Verdict {
     if let (Some(_), Some(cause)) = (hindering.first(), firm.or_else(|| broken.first())) {
         return Verdict::no(condition::READY, &cause.reason, cause.message.clone());
     }
-    let message = if observed.unauthenticated {
-        "the system works. AUTHENTICATION IS OFF (auth.mode: disabled): every caller is believed to be the user that it \
-         names. Only for trials"
-    } else {
-        "the system works"
-    };
+    let mut message = "the system works".to_owned();
+    if observed.unauthenticated {
+        message += ". AUTHENTICATION IS OFF (auth.mode: disabled): every caller is believed to be the user that it names. Only \
+                    for trials";
+    }
+    if observed.unused_ai {
+        message += ". spec.ai is not used yet: the chat's command parser answers";
+    }
     Verdict::yes(condition::READY, "DataPathVerified", message)
 }
 

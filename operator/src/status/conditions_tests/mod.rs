@@ -68,6 +68,7 @@ fn working() -> Observed {
         applied: Applied::default(),
         disputes: Vec::new(),
         unauthenticated: false,
+        unused_ai: false,
         url: "http://frontend-service.ns.svc".to_owned(),
     }
 }
@@ -112,6 +113,14 @@ fn a_platform_that_works_has_every_condition_and_nothing_abnormal() {
 fn ready_says_loudly_that_user_ids_are_believed() {
     let (status, _, message) = find(&of_platform(|observed| observed.unauthenticated = true), condition::READY);
     assert!(status == Some(true) && message.contains("AUTHENTICATION IS OFF"), "{message}");
+}
+
+#[test]
+fn ready_says_that_no_language_model_is_asked_although_there_is_access_to_one() {
+    for unused_ai in [true, false] {
+        let (status, _, message) = find(&of_platform(|observed| observed.unused_ai = unused_ai), condition::READY);
+        assert_eq!((status, message.contains("spec.ai is not used yet")), (Some(true), unused_ai), "{message}");
+    }
 }
 
 /// What is wrong, the condition that says so, its reason, and words that it has.
