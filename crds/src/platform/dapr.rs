@@ -34,7 +34,7 @@ pub struct TracingSpec {
     /// URL of an OpenTelemetry collector, with its port and without a path: OTLP over HTTP on port 4318, over gRPC on any other. Sidecars send their spans to
     /// either, services theirs to `http://` and port 4318 only.
     #[schemars(length(max = 512))]
-    #[x_kube(validation = rules::http_url("http://otel-collector.observability:4318"))]
+    #[x_kube(validation = rules::http_url("http://otel-collector.observability:4318"), validation = rules::collector())]
     pub endpoint: String,
     /// Share of requests that are traced, a text between "0" and "1"; "0.0001" if absent.
     #[schemars(length(min = 1, max = 16))]

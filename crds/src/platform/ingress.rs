@@ -14,10 +14,13 @@ use super::{rules, schema};
 pub struct IngressSpec {
     /// Host name.
     #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = rules::text(
-        r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
-        "write a host name in small letters, for example todo.example.com"
-    ))]
+    #[x_kube(
+        validation = rules::text(
+            r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
+            "write a host name in small letters, for example todo.example.com"
+        ),
+        validation = rules::no_address()
+    )]
     pub host: String,
     /// Class of the Ingress; the cluster's default if absent.
     #[schemars(length(min = 1, max = 253))]

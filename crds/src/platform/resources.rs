@@ -57,10 +57,12 @@ pub struct StorageSpec {
 pub struct Resources {
     /// What is set aside for it.
     #[schemars(schema_with = "schema::quantities")]
+    #[x_kube(validation = rules::resource_names())]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub requests: BTreeMap<String, Quantity>,
     /// The most that it may use.
     #[schemars(schema_with = "schema::quantities")]
+    #[x_kube(validation = rules::resource_names())]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, Quantity>,
 }

@@ -67,18 +67,19 @@ pub(super) fn schedule() -> Rule {
 /// The keys of labels or annotations. Their length has no bound in a schema, and an API server reckons with none: the rule costs
 /// as if they were empty.
 pub(super) fn keys() -> Rule {
+    rule(
+        &format!("self.all(key, {})", is_key("key")),
+        "write keys of at most 63 letters, digits, -, _ and ., for example team or example.com/team",
+    )
+}
+
+/// Whether a text is the key of a label or an annotation.
+fn is_key(name: &str) -> String {
     const PREFIX: &str = "[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?";
     const NAME: &str = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?";
     // A prefix is a host name, so no part of it is empty, nor begins or ends with a dash.
     const NO_PREFIX: &str = "^[^/]*([.][-.]|-[.])[^/]*/";
-    rule(
-        &format!(
-            "self.all(key, key.matches({}) && !key.matches({}))",
-            literal(&format!("^({PREFIX}/)?{NAME}$")),
-            literal(NO_PREFIX)
-        ),
-        "write keys of at most 63 letters, digits, -, _ and ., for example team or example.com/team",
-    )
+    format!("{name}.matches({}) && !{name}.matches({})", literal(&format!("^({PREFIX}/)?{NAME}$")), literal(NO_PREFIX))
 }
 
 /// Annotations of pods that are a user's to set.
@@ -96,9 +97,69 @@ pub(super) fn pod_labels() -> Rule {
     .message("app, app.kubernetes.io/, dapr.io/ and todoplatform.dev/ are set by the operator; write other labels")
 }
 
+/// A port, as a regular expression.
+const PORT: &str = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+
+/// A host name and no address, each part of it of a length that DNS takes.
+pub(super) fn no_address() -> Rule {
+    const OCTET: &str = "0*(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+    rule(
+        &format!("!self.matches({}) && !self.matches('[^.]{{64}}')", literal(&format!(r"^{OCTET}(\.{OCTET}){{3}}$"))),
+        "write a name, not an address, with at most 63 characters between two dots",
+    )
+}
+
+/// The URL of a collector, of which Dapr is told host and port.
+pub(super) fn collector() -> Rule {
+    text(
+        &format!(r"https?://[^\s/:?#@,][^\s/?#@,]*:0*{PORT}/*"),
+        "write a scheme, a host and a port alone, for example http://otel-collector.observability:4318",
+    )
+}
+
+/// Names of resources that a container may have.
+pub(super) fn resource_names() -> Rule {
+    rule(
+        &format!(
+            "self.all(name, name in ['cpu', 'memory', 'ephemeral-storage'] || name.startsWith('hugepages-') \
+             || name.contains('/') && {})",
+            is_key("name")
+        ),
+        "write cpu, memory, ephemeral-storage or a name such as nvidia.com/gpu",
+    )
+}
+
+/// Tolerations have operators and effects of Kubernetes'.
+pub(super) fn tolerations_are_known() -> Rule {
+    rule(
+        "self.all(one, (!has(one.operator) || one.operator in ['', 'Exists', 'Equal']) \
+         && (!has(one.effect) || one.effect in ['', 'NoSchedule', 'PreferNoSchedule', 'NoExecute']))",
+        "write Exists or Equal as operator, and NoSchedule, PreferNoSchedule or NoExecute as effect",
+    )
+}
+
+/// Tolerations have the key of a taint, or are for all taints.
+pub(super) fn tolerations_have_keys() -> Rule {
+    rule(
+        &format!(
+            "self.all(one, has(one.key) && one.key != '' ? {} : has(one.operator) && one.operator == 'Exists')",
+            is_key("one.key")
+        ),
+        "write the key of a taint, for example example.com/spot, or operator: Exists for all taints",
+    )
+}
+
+/// Tolerations have nothing that would not be looked at.
+pub(super) fn tolerations_have_no_more() -> Rule {
+    rule(
+        "self.all(one, (!has(one.operator) || one.operator != 'Exists' || !has(one.value) || one.value == '') \
+         && (!has(one.tolerationSeconds) || has(one.effect) && one.effect == 'NoExecute'))",
+        "leave out value with operator: Exists, and tolerationSeconds with any effect but NoExecute",
+    )
+}
+
 /// `host:port`, each of a list.
 pub(super) fn brokers() -> Rule {
-    const PORT: &str = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
     let form = format!(r"^(\[[0-9a-fA-F:.]+\]|[^\s,/:]+):{PORT}$");
     rule(
         &format!("self.all(broker, broker.matches({}))", literal(&form)),

@@ -116,6 +116,11 @@ pub struct ServiceSpec {
     pub node_selector: BTreeMap<String, String>,
     /// Taints that it tolerates.
     #[schemars(schema_with = "schema::tolerations")]
+    #[x_kube(
+        validation = rules::tolerations_are_known(),
+        validation = rules::tolerations_have_keys(),
+        validation = rules::tolerations_have_no_more()
+    )]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tolerations: Vec<Toleration>,
     /// Affinity of its pods, as in a pod.

@@ -27,8 +27,15 @@ const FIXED: [&str; 9] = [
 /// Rules that came after a release all the same. Each refuses only what every operator has refused: such a platform was
 /// `SpecInvalid` and nothing was made of it, so none is lost, and an API server asks a rule about a field of a stored one only
 /// when that field changes. The operator has a test that it takes nothing that they refuse.
-const OF_WHAT_NEVER_RAN: [&str; 7] = [
+const OF_WHAT_NEVER_RAN: [&str; 14] = [
     "spec.auth.mode: has a new rule, write disabled",
+    "spec.ingress.host: has a new rule, write a name, not an address",
+    "spec.dapr.tracing.endpoint: has a new rule, write a scheme, a host and a port alone",
+    ".tolerations: has a new rule, write Exists or Equal as operator",
+    ".tolerations: has a new rule, write the key of a taint",
+    ".tolerations: has a new rule, leave out value",
+    ".requests: has a new rule, write cpu, memory, ephemeral-storage",
+    ".limits: has a new rule, write cpu, memory, ephemeral-storage",
     "spec.kafka.external.brokers: has a new rule, write host:port",
     "spec.reminders.schedule: has a new rule, write five fields of cron",
     ".podAnnotations: has a new rule, write keys of at most 63",

@@ -195,7 +195,9 @@ pub(super) fn secret_key(text: &str) -> Result<(), String> {
 
 /// Host name for the page.
 pub(super) fn host(text: &str) -> Result<(), String> {
-    if text.parse::<IpAddr>().is_ok() {
+    let mut octets = text.split('.');
+    let is_address = octets.clone().count() == 4 && octets.all(|octet| octet.parse::<u8>().is_ok());
+    if is_address || text.parse::<IpAddr>().is_ok() {
         return Err(format!(
             "{text:?} is an address, which no route takes; write a name, for example todo.example.com"
         ));

@@ -76,6 +76,89 @@ fn the_schema_takes_each_key_that_the_operator_takes_and_no_other() {
 }
 
 #[test]
+fn the_schema_takes_each_host_that_the_operator_takes_and_no_other() {
+    let takes = rules_of("ingress");
+    let parts = ["", "a", "A", "9", "-a", "a-", "a_b", "255", "256", "007"].map(str::to_owned);
+    let parts: Vec<String> = parts.into_iter().chain([63, 64].map(|length| "a".repeat(length))).collect();
+    let of = |count: usize| parts.iter().map(move |part| vec![part.as_str(); count].join("."));
+    let mixed = parts.iter().map(|part| format!("1.2.3.{part}"));
+    let is_short = |host: &String| host.len() <= 253;
+    for host in (1..=5).flat_map(of).chain(mixed).filter(is_short) {
+        assert_eq!(takes(&json!({"host": host})), check::host(&host).is_ok(), "{host:?}");
+    }
+}
+
+#[test]
+fn the_schema_takes_each_collector_that_the_operator_takes_and_no_other() {
+    let takes = rules_of("dapr/properties/tracing");
+    let hosts = ["", "c", "10.0.0.1", "[fd00::1]", "u:p@c", "c/d", "c?d", "a b", "a,b", "c:"];
+    let ports =
+        ["", ":", ":0", ":04317", ":4317", ":65535", ":65536", ":4317/", ":4317//", ":4317/v1", ":4317#a", ":x"];
+    for scheme in ["", "http://", "https://", "grpc://", "http:///"] {
+        for url in hosts.iter().flat_map(|host| ports.iter().map(move |port| format!("{scheme}{host}{port}"))) {
+            assert_eq!(takes(&json!({"endpoint": url})), check::collector(&url).is_ok(), "{url:?}");
+        }
+    }
+}
+
+#[test]
+fn the_schema_takes_each_toleration_that_the_operator_takes_and_no_other() {
+    let backend = rules_of("services/properties/backend");
+    let (mut taken, mut refused) = (0, 0);
+    let texts = |field: &str, values: &[&str]| {
+        let given = values.iter().map(|value| json!({field: value}));
+        std::iter::once(json!({})).chain(given).collect::<Vec<_>>()
+    };
+    let seconds = [json!({}), json!({"tolerationSeconds": 5})];
+    for key in texts("key", &["", "a", "a..b/c", "example.com/a"]) {
+        for operator in texts("operator", &["", "Exists", "Equal", "exists"]) {
+            for value in texts("value", &["", "a"]) {
+                for effect in texts("effect", &["", "NoSchedule", "PreferNoSchedule", "NoExecute", "NoRun"]) {
+                    for seconds in &seconds {
+                        let mut one = json!({});
+                        for part in [&key, &operator, &value, &effect, seconds] {
+                            one.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
+                        }
+                        let checked = check::toleration(&serde_json::from_value(one.clone()).unwrap());
+                        assert_eq!(backend(&json!({"tolerations": [one]})), checked.is_ok(), "{one}: {checked:?}");
+                        *if checked.is_ok() { &mut taken } else { &mut refused } += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(taken > 50 && refused > 100, "{taken} taken, {refused} refused");
+}
+
+#[test]
+fn the_schema_takes_each_resource_that_the_operator_takes_and_no_other() {
+    let takes = rules_of("kafka/properties/embedded");
+    for name in [
+        "cpu",
+        "Cpu",
+        "memory",
+        "ephemeral-storage",
+        "hugepages-2Mi",
+        "hugepages-",
+        "gpu",
+        "",
+        "/",
+        "a/",
+        "/gpu",
+        "nvidia.com/gpu",
+        "a..b/gpu",
+        "a/b/c",
+        "A/gpu",
+        "a/-gpu",
+    ] {
+        for list in ["requests", "limits"] {
+            let resources = json!({"resources": {list: {name: 1}}});
+            assert_eq!(takes(&resources), check::resource_name(name).is_ok(), "{name:?}");
+        }
+    }
+}
+
+#[test]
 fn the_schema_takes_each_port_of_a_broker_that_the_operator_takes_and_no_other() {
     let takes = rules_of("kafka/properties/external");
     for port in [

@@ -25,6 +25,8 @@ mod pod_security;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod specification;
 #[cfg(test)]
 mod support;

@@ -12,7 +12,7 @@ use todo_operator::{
 use crate::support::{DEFAULT, objects, resolve, settings, violations};
 
 /// A spec, and the one field and message that it gets.
-const WRONG: &[(&str, &str, &str)] = &[
+pub(crate) const WRONG: &[(&str, &str, &str)] = &[
     ("{version: 'a:b'}", "spec.version", "cannot be the tag of an image"),
     (
         "{kafka: {embedded: {}, external: {brokers: ['a:1']}}}",
@@ -53,6 +53,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ),
     ("{stateStore: {keyPrefix: 'a||b'}}", "spec.stateStore.keyPrefix", "cannot be a prefix of keys"),
     ("{reminders: {schedule: '61 * * * *'}}", "spec.reminders.schedule", "\"61\" is not between 0 and 59"),
+    ("{reminders: {schedule: '30-10 * * * *'}}", "spec.reminders.schedule", "30-10"),
     ("{reminders: {window: -5m}}", "spec.reminders.window", "must be between 1s and 86400s"),
     (
         "{ai: {apiKey: {secretKeyRef: {name: a, key: 'b c'}}}}",
@@ -182,6 +183,11 @@ const WRONG: &[(&str, &str, &str)] = &[
         "{services: {recurringTask: {env: [{name: PORT, value: '1'}]}}}",
         "spec.services.recurringTask.env[0].name",
         "PORT is set by the operator",
+    ),
+    (
+        "{services: {backend: {env: [{name: REMINDER_MODE, value: x}]}}}",
+        "spec.services.backend.env[0].name",
+        "REMINDER_MODE is set by the operator",
     ),
     (
         "{services: {backend: {env: [{name: A, value: x}, {name: A, value: y}]}}}",

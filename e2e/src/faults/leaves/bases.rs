@@ -16,6 +16,10 @@ pub(super) fn of(leaf: &str) -> Value {
         spec["notifications"] = json!({"email": {"smtp": smtp}});
     } else if is_under("spec.notifications.webPush.") {
         spec["notifications"] = json!({"webPush": {"subject": "mailto:admin@example.com"}});
+    } else if let Some((service, _)) =
+        leaf.strip_prefix("spec.services.").and_then(|field| field.split_once(".tolerations[]."))
+    {
+        spec["services"] = json!({service: {"tolerations": [{"key": "leaf.example/taint", "effect": "NoExecute"}]}});
     }
     spec
 }
@@ -63,6 +67,8 @@ mod tests {
         assert!(
             spec["kafka"]["strimzi"].is_object() && spec["postgres"]["embedded"].is_object() && !makes_services(&spec)
         );
+        let tolerations = &of("spec.services.backend.tolerations[].value")["services"]["backend"]["tolerations"];
+        assert_eq!(tolerations[0]["effect"], "NoExecute");
         assert!(of("spec.postgres.external.connectionString.secretKeyRef.name")["postgres"]["external"].is_object());
     }
 }

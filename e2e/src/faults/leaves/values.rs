@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::schema::limit;
 
 /// Texts that some field takes.
-const TEXTS: [&str; 13] = [
+const TEXTS: [&str; 16] = [
     "leaf",
     "Leaf_0",
     "90s",
@@ -16,9 +16,12 @@ const TEXTS: [&str; 13] = [
     "250m",
     "0 * * * *",
     "https://leaf.example:8443/path",
+    "http://leaf.example:4318",
     "leaf.example.com",
     "mailto:leaf@example.com",
     "0.25",
+    "Exists",
+    "NoSchedule",
 ];
 
 /// Texts that mean something to what a spec is written into: YAML, shells, templates, URLs, Dapr's own syntax.
