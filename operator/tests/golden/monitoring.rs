@@ -97,6 +97,18 @@ fn every_expression_is_about_metrics_that_there_are() {
     }
 }
 
+#[test]
+fn all_that_the_operator_measures_is_in_its_dashboard() {
+    let source = fs::read_to_string(Path::new(ROOT).join("operator/src/runtime/metrics.rs")).unwrap();
+    let names: Vec<&str> = source.split('"').filter(|text| text.starts_with("todo_operator_")).collect();
+    assert!(names.len() > 10, "{names:?}");
+    let shown = expressions().into_iter().filter(|(file, _)| file == "operator-dashboard.json");
+    let shown: String = shown.map(|(_, expression)| expression).collect();
+    for name in names {
+        assert!(shown.contains(name), "nobody sees {name}");
+    }
+}
+
 fn read_all(folder: &Path, source: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
