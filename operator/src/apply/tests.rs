@@ -9,7 +9,7 @@ use kube::{
     client::Body,
     core::{ApiResource, ObjectMeta},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::{build::Wave, plan::Removal, runtime::lease::Leadership};
@@ -65,27 +65,37 @@ fn of_a_plan_that_nobody_carries_out_only_what_a_look_shows_is_told() {
     assert_eq!((holds, applied.foreign.len()), (vec![Hold::Unwatched, Hold::Leaving], 1));
 }
 
-/// A writer to an API server that forbids to write what has one of these names, and all requests that came to it.
+/// A writer to an API server that forbids to write what has one of these names, and all requests that came to it. Of those
+/// that delete, the preconditions as well.
 fn forbidding(names: &'static [&'static str]) -> (Writer, Arc<Mutex<Vec<String>>>) {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&requests);
     let server = tower::service_fn(move |request: Request<Body>| {
-        let path = request.uri().path().to_owned();
-        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-        log.lock().unwrap().push(format!("{} {name}", request.method()));
-        let is_forbidden = names.contains(&name.as_str());
-        let body = if is_forbidden {
-            json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "reason": "Forbidden",
-                "code": 403})
-        } else if request.method() == "DELETE" {
-            json!({"kind": "Status", "apiVersion": "v1", "status": "Success", "code": 200})
-        } else {
-            json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
-                "metadata": {"name": name, "resourceVersion": "7"}})
-        };
-        let response = Response::builder().status(if is_forbidden { 403 } else { 200 });
-        let response = response.body(Body::from(body.to_string().into_bytes())).unwrap();
-        async { Ok::<_, Infallible>(response) }
+        let log = Arc::clone(&log);
+        async move {
+            let path = request.uri().path().to_owned();
+            let (method, name) = (request.method().clone(), path.rsplit('/').next().unwrap_or_default().to_owned());
+            let body = request.into_body().collect_bytes().await.unwrap();
+            let line = if method == "DELETE" {
+                let options: Value = serde_json::from_slice(&body).unwrap();
+                format!("DELETE {name} if {}", options["preconditions"])
+            } else {
+                format!("{method} {name}")
+            };
+            log.lock().unwrap().push(line);
+            let is_forbidden = names.contains(&name.as_str());
+            let body = if is_forbidden {
+                json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no",
+                    "reason": "Forbidden", "code": 403})
+            } else if method == "DELETE" {
+                json!({"kind": "Status", "apiVersion": "v1", "status": "Success", "code": 200})
+            } else {
+                json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+                    "metadata": {"name": name, "resourceVersion": "7"}})
+            };
+            let response = Response::builder().status(if is_forbidden { 403 } else { 200 });
+            Ok::<_, Infallible>(response.body(Body::from(body.to_string().into_bytes())).unwrap())
+        }
     });
     let leads = Leadership::for_an_hour();
     (Writer::new(Client::new(server, "ns"), "ns", leads, Lanes::default()), requests)
@@ -134,7 +144,7 @@ async fn an_object_that_is_refused_keeps_no_autoscaler_of_another() {
         uid: "uid".to_owned(),
     };
     for (refused, expected) in [("page", vec!["backend"]), ("backend", vec![])] {
-        let (writer, _) = forbidding(if refused == "page" { &["page"] } else { &["backend"] });
+        let (writer, requests) = forbidding(if refused == "page" { &["page"] } else { &["backend"] });
         let plan = Plan {
             steps: vec![named(Wave::Workload, "Deployment", "backend"), named(Wave::Workload, "Ingress", "page")],
             removals: vec![removal("HorizontalPodAutoscaler", "backend"), removal("Service", "old")],
@@ -142,6 +152,10 @@ async fn an_object_that_is_refused_keeps_no_autoscaler_of_another() {
         };
         let applied = apply(&writer, &identity(), plan, &[], &mut Fights::default()).await;
         let removed: Vec<_> = applied.removed.iter().map(|key| key.name.as_str()).collect();
-        assert_eq!((applied.failures.len(), removed), (1, expected), "{refused}");
+        assert_eq!((applied.failures.len(), &removed), (1, &expected), "{refused}");
+        let deleted: Vec<_> = removed.iter().map(|name| format!(r#"DELETE {name} if {{"uid":"uid"}}"#)).collect();
+        let requests = requests.lock().unwrap();
+        let deletions: Vec<_> = requests.iter().filter(|line| line.starts_with("DELETE")).cloned().collect();
+        assert_eq!(deletions, deleted, "exactly the object that was seen");
     }
 }
