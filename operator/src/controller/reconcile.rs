@@ -104,7 +104,7 @@ fn was_told(platform: &TodoPlatform) -> bool {
 /// A pass that came to nothing.
 pub(super) fn failed(class: Class, message: String) -> Assessment {
     metrics::error(class);
-    error!(%class, %message, "a pass failed");
+    error!(%class, error = %message, "a pass failed");
     Assessment::Stopped(Stop::Failed { reason: class.reason().to_owned(), message })
 }
 

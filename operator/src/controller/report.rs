@@ -41,7 +41,7 @@ impl Context {
         let written = status::write::write(&self.client, platform.meta(), &after, &self.leadership).await?;
         metrics::written("status", 1);
         for notice in notices::of_conditions(&before.conditions, &after.conditions) {
-            info!(%namespace, platform = %name, reason = %notice.reason, message = %notice.note, "changed");
+            info!(%namespace, platform = %name, reason = %notice.reason, note = %notice.note, "changed");
             self.events.publish(platform, notice).await;
         }
         memory.written = Some((after, version(written.as_deref())));
