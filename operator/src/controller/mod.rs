@@ -10,6 +10,8 @@ mod kinds;
 mod memory;
 mod notices;
 mod pace;
+#[cfg(test)]
+mod panic_tests;
 mod pass;
 mod queue;
 mod reconcile;

@@ -119,7 +119,10 @@ pub(super) fn next(assessment: &Assessment, memory: &mut Memory, generation: Opt
             };
             observe::next_look(&observed.data_path, usual)
         }
-        Assessment::Suspended(observed) => observe::next_look(&observed.data_path, AT_REST),
+        Assessment::Suspended(observed) => {
+            memory.backoff.succeed();
+            observe::next_look(&observed.data_path, AT_REST)
+        }
         Assessment::Stopped(Stop::Conflict { .. } | Stop::Invalid(_)) => FOR_A_PERSON,
         Assessment::Stopped(Stop::Failed { .. }) => memory.backoff.fail(generation, now),
     }
