@@ -65,6 +65,7 @@ pub(super) fn quantities(_: &mut SchemaGenerator) -> Schema {
         "maxProperties": 8,
         "additionalProperties": {
             "x-kubernetes-int-or-string": true,
+            "maxLength": 64,
             "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$",
         },
     })

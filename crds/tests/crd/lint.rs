@@ -25,7 +25,7 @@ fn is_described(path: &str, field: &Value) -> Option<String> {
 fn is_bounded(path: &str, field: &Value) -> Option<String> {
     let has = |key: &str| field.get(key).is_some();
     let (bounded, what) = match field["type"].as_str() {
-        Some("string") => (["maxLength", "enum", "format", "pattern"].into_iter().any(has), "is an unbounded text"),
+        Some("string") => (["maxLength", "enum", "format"].into_iter().any(has), "is an unbounded text"),
         Some("array") => (has("maxItems"), "is an unbounded list"),
         Some("object") if has("additionalProperties") => (has("maxProperties"), "is an unbounded map"),
         Some("object") => (has("properties"), "takes anything"),
@@ -35,7 +35,7 @@ fn is_bounded(path: &str, field: &Value) -> Option<String> {
             (theirs || (has("minimum") && has("maximum")), "is an unbounded number")
         }
         Some("boolean") => (true, ""),
-        _ => (has("x-kubernetes-int-or-string") && has("pattern"), "has no type"),
+        _ => (has("x-kubernetes-int-or-string") && has("pattern") && has("maxLength"), "has no type and no bounds"),
     };
     (!bounded).then(|| format!("{path} {what}"))
 }
@@ -95,7 +95,12 @@ fn every_rule_is_there_for_something() {
         ),
         ("{type: object, description: Anything., x-kubernetes-preserve-unknown-fields: true}", "spec.a takes anything"),
         ("{type: integer, description: A number., minimum: 1}", "spec.a is an unbounded number"),
-        ("{description: A number or a text., x-kubernetes-int-or-string: true}", "spec.a has no type"),
+        ("{description: A number or a text., x-kubernetes-int-or-string: true}", "spec.a has no type and no bounds"),
+        (
+            "{description: A number or a text., x-kubernetes-int-or-string: true, pattern: ^1$}",
+            "spec.a has no type and no bounds",
+        ),
+        ("{type: string, description: A text., pattern: ^1+$}", "spec.a is an unbounded text"),
         (
             "{type: array, description: A list., maxItems: 2, items: {type: object, properties: {b: {type: boolean, description: Or not.}}}}",
             "spec.a is no list of type map",

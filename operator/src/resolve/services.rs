@@ -13,6 +13,8 @@ use crate::names::App;
 
 /// Most pods of a service.
 const MOST_REPLICAS: i64 = 100;
+/// Most characters of an amount.
+const LONGEST_AMOUNT: usize = 64;
 
 /// Settings of one service.
 #[derive(Clone, Debug)]
@@ -212,7 +214,8 @@ pub(super) fn amounts(
     let Some(spec) = spec.filter(|spec| !spec.requests.is_empty() || !spec.limits.is_empty()) else { return default };
     for (field, list) in [("requests", &spec.requests), ("limits", &spec.limits)] {
         for (name, amount) in list {
-            if !quantity::value(&amount.0).is_some_and(|amount| amount >= 0.0) {
+            let is_amount = quantity::value(&amount.0).is_some_and(|amount| amount >= 0.0);
+            if !is_amount || amount.0.len() > LONGEST_AMOUNT {
                 let message =
                     format!("{:?} is no quantity; write for example 100m of cpu or 128Mi of memory", amount.0);
                 checks.refuse(format!("{path}.{field}.{name}"), message);

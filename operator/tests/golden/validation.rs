@@ -145,6 +145,12 @@ pub(crate) const WRONG: &[(&str, &str, &str)] = &[
         "is no quantity",
     ),
     (
+        "{services: {backend: {resources: {requests: \
+         {cpu: '0000000000000000000000000000000000000000000000000000000000000000100m'}}}}}",
+        "spec.services.backend.resources.requests.cpu",
+        "is no quantity",
+    ),
+    (
         "{services: {backend: {resources: {limits: {gpu: 1}}}}}",
         "spec.services.backend.resources.limits.gpu",
         "write cpu, memory, ephemeral-storage or a name such as nvidia.com/gpu",

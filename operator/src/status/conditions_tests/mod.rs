@@ -269,6 +269,14 @@ fn without_dapr_it_says_so_and_what_to_do() {
 }
 
 #[test]
+fn an_injector_that_is_not_there_is_looked_for_where_the_operator_was_told() {
+    let verdicts = of_platform(|observed| observed.cluster.injector = Injector::Missing);
+    let (status, reason, message) = find(&verdicts, condition::DAPR_READY);
+    assert_eq!((status, reason.as_str()), (Some(false), "InjectorMissing"));
+    assert!(message.contains("dapr-sidecar-injector") && message.contains("--dapr-namespace"), "{message}");
+}
+
+#[test]
 fn a_setting_of_dapr_that_pod_security_does_not_admit_is_named() {
     let verdicts = of_platform(|observed| {
         observed.cluster.injector = Injector::Ready { version: None, drops_capabilities: false };
