@@ -11,7 +11,9 @@ pub struct TodoPlatformStatus {
     /// Generation of the spec that this is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Where the page is: the host of the ingress, or else the frontend's address inside the cluster.
+    /// Where the page is: the host of the ingress, or else the frontend's address inside the cluster. `https://` with an
+    /// Ingress that has a `tlsSecretName`, and `http://` otherwise, with a Gateway, too: which of its listeners have a
+    /// certificate the operator does not look at.
     #[schemars(length(max = 512))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,

@@ -189,7 +189,8 @@ pub fn broker_incarnation(pods: &[Arc<Pod>]) -> String {
     incarnations.collect::<Vec<_>>().join(",")
 }
 
-/// Where the page is: the host that it is reached at from outside, else its address in the cluster.
+/// Where the page is: the host that it is reached at from outside, else its address in the cluster. Of a Gateway's listeners
+/// nothing is known here, not even of the one that is named.
 pub fn url(platform: &Resolved) -> String {
     match &platform.exposure {
         Some(Exposure::Ingress { host, tls_secret: Some(_), .. }) => format!("https://{host}"),
@@ -250,8 +251,10 @@ fn pods_of<'a>(pods: &'a [Arc<Pod>], component: &str) -> Vec<&'a Pod> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use todo_crds::platform::TodoPlatform;
 
     use super::*;
+    use crate::resolve::{Found, Settings, validate};
 
     #[test]
     fn a_pod_that_cannot_come_up_takes_no_part_while_enough_others_serve() {
@@ -274,6 +277,23 @@ mod tests {
         assert_eq!(names(1, 0, 1), ["old", "new"]);
         assert_eq!(names(2, 2, 2), ["old", "new"], "the Deployment does not know yet that one of the two is not ready");
         assert_eq!(names(2, 1, 1), ["old"], "one more is on the way");
+    }
+
+    #[test]
+    fn the_page_is_at_https_where_an_ingress_has_a_certificate() {
+        for (ingress, expected) in [
+            (json!({"host": "a.example.com"}), "http://a.example.com"),
+            (json!({"host": "a.example.com", "tlsSecretName": "a"}), "https://a.example.com"),
+            (json!({"host": "a.example.com", "gateway": {"name": "main"}}), "http://a.example.com"),
+            (json!({"host": "a.example.com", "gateway": {"name": "main", "sectionName": "https"}}), "http://a.example.com"),
+            (json!(null), "http://frontend-service.ns.svc"),
+        ] {
+            let spec = if ingress.is_null() { json!({}) } else { json!({"ingress": ingress}) };
+            let mut platform = TodoPlatform::new("todo", serde_json::from_value(spec).unwrap());
+            platform.metadata.namespace = Some("ns".to_owned());
+            let resolved = validate(&platform, &Settings::default(), &Found::default()).unwrap();
+            assert_eq!(url(&resolved), expected, "{ingress}");
+        }
     }
 
     #[test]
