@@ -60,6 +60,14 @@ pub struct Observed {
     pub url: String,
 }
 
+impl Observed {
+    /// All that is rolled out, by name: what is embedded or run for the platform, and the services.
+    pub fn rollouts(&self) -> impl Iterator<Item = (&'static str, &Rollout)> {
+        let parts = self.infrastructure.parts.iter().map(|(name, part)| (*name, &part.rollout));
+        parts.chain(self.services.iter().map(|service| (service.app.id(), &service.rollout)))
+    }
+}
+
 /// Kafka and PostgreSQL, and the topics.
 #[derive(Clone, Debug, Default)]
 pub struct Infrastructure {
@@ -143,12 +151,7 @@ pub fn parts(platform: &Resolved, live: &Live, pods: &[Arc<Pod>]) -> BTreeMap<&'
 }
 
 /// What the watches know of the services, whose status was `before`.
-pub fn services(
-    platform: &Resolved,
-    live: &Live,
-    pods: &[Arc<Pod>],
-    before: &[ServiceStatus],
-) -> Vec<ServiceObserved> {
+pub fn services(platform: &Resolved, live: &Live, pods: &[Arc<Pod>], before: &[ServiceStatus]) -> Vec<ServiceObserved> {
     App::ALL
         .into_iter()
         .map(|app| {
@@ -269,8 +272,7 @@ mod tests {
         let names = |desired, ready, needed| {
             let rollout = Rollout { desired, ready, state: State::Progressing(String::new()) };
             let (app, image, without_sidecar) = (App::Backend, String::new(), Vec::new());
-            let service =
-                ServiceObserved { app, image, rollout, needed, wanted: needed, sidecars: 2, without_sidecar };
+            let service = ServiceObserved { app, image, rollout, needed, wanted: needed, sidecars: 2, without_sidecar };
             serving(&service, &pods).into_iter().filter_map(|(_, pod)| pod.metadata.name.clone()).collect::<Vec<_>>()
         };
         assert_eq!(names(1, 1, 1), ["old"]);
@@ -285,7 +287,10 @@ mod tests {
             (json!({"host": "a.example.com"}), "http://a.example.com"),
             (json!({"host": "a.example.com", "tlsSecretName": "a"}), "https://a.example.com"),
             (json!({"host": "a.example.com", "gateway": {"name": "main"}}), "http://a.example.com"),
-            (json!({"host": "a.example.com", "gateway": {"name": "main", "sectionName": "https"}}), "http://a.example.com"),
+            (
+                json!({"host": "a.example.com", "gateway": {"name": "main", "sectionName": "https"}}),
+                "http://a.example.com",
+            ),
             (json!(null), "http://frontend-service.ns.svc"),
         ] {
             let spec = if ingress.is_null() { json!({}) } else { json!({"ingress": ingress}) };

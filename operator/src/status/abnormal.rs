@@ -2,11 +2,16 @@
 
 use todo_crds::platform::condition;
 
-use super::{Verdict, conditions::UNREADABLE, words};
+use super::{
+    Verdict,
+    conditions::UNREADABLE,
+    verdict::{Cause, Check},
+    words,
+};
 use crate::{
     apply::topics::Topics,
     observe::{Observed, State},
-    plan::Hold,
+    plan::{Held, Hold},
 };
 
 /// Whether something is being rolled out.
@@ -15,15 +20,10 @@ pub(super) fn progressing(observed: &Observed, suspended: bool) -> Verdict {
     if suspended {
         return Verdict::no(TYPE, "Suspended", "spec.suspend is true: the operator looks and changes nothing");
     }
-    let rollouts = observed
-        .infrastructure
-        .parts
-        .iter()
-        .map(|(name, part)| (*name, &part.rollout))
-        .chain(observed.services.iter().map(|service| (service.app.id(), &service.rollout)));
-    let under_way: Vec<String> = rollouts
+    let under_way: Vec<&str> = observed
+        .rollouts()
         .filter(|(_, rollout)| matches!(rollout.state, State::Progressing(_) | State::Absent))
-        .map(|(name, _)| name.to_owned())
+        .map(|(name, _)| name)
         .collect();
     if under_way.is_empty() {
         Verdict::no(TYPE, "Settled", "nothing is being rolled out")
@@ -32,75 +32,105 @@ pub(super) fn progressing(observed: &Observed, suspended: bool) -> Verdict {
     }
 }
 
-/// Whether something is wrong that what serves outlives: the first that is, as later ones may come of it.
+/// What may be wrong that what serves outlives.
+const CAUSES: [Check; 11] = [
+    secrets_unreadable,
+    write_failed,
+    foreign,
+    rollout_stuck,
+    secret_missing,
+    fight,
+    left_alone,
+    partitions_differ,
+    kind_missing,
+    unwatched,
+    leaving,
+];
+
+/// Whether something is wrong that what serves outlives.
 pub(super) fn degraded(observed: &Observed) -> Verdict {
     const TYPE: &str = condition::DEGRADED;
-    if let Some(why) = &observed.secrets_unreadable {
-        return Verdict::yes(TYPE, UNREADABLE, format!("nothing can be changed: {why}"));
+    match Cause::first(&CAUSES, observed) {
+        Some(cause) => Verdict::yes(TYPE, &cause.reason, cause.message),
+        None => Verdict::no(TYPE, "AsExpected", "nothing is wrong"),
     }
-    if let Some(failure) = observed.applied.failures.first() {
-        let message = format!("cannot write {}: {}", failure.key, failure.message);
-        return Verdict::yes(TYPE, failure.class.reason(), message);
-    }
-    if let Some(foreign) = observed.applied.foreign.first() {
-        return Verdict::yes(
-            TYPE,
-            "ForeignObject",
-            format!("{} is not the operator's: {}", foreign.key, foreign.message),
-        );
-    }
-    let stuck = observed
-        .infrastructure
-        .parts
-        .iter()
-        .map(|(name, part)| (*name, &part.rollout))
-        .chain(observed.services.iter().map(|service| (service.app.id(), &service.rollout)))
-        .find_map(|(name, rollout)| match &rollout.state {
-            State::Stuck { reason, message } => Some(format!("the rollout of {name} is stuck ({reason}): {message}")),
-            _ => None,
-        });
-    if let Some(message) = stuck {
-        return Verdict::yes(TYPE, "RolloutStuck", message);
-    }
+}
+
+fn secrets_unreadable(observed: &Observed) -> Option<Cause> {
+    let why = observed.secrets_unreadable.as_ref()?;
+    Some(Cause::new(UNREADABLE, format!("nothing can be changed: {why}")))
+}
+
+fn write_failed(observed: &Observed) -> Option<Cause> {
+    observed.applied.failures.first().map(Cause::failed)
+}
+
+fn foreign(observed: &Observed) -> Option<Cause> {
+    observed.applied.foreign.first().map(Cause::foreign)
+}
+
+fn rollout_stuck(observed: &Observed) -> Option<Cause> {
+    observed.rollouts().find_map(|(name, rollout)| match &rollout.state {
+        State::Stuck { reason, message } => {
+            Some(Cause::new("RolloutStuck", format!("the rollout of {name} is stuck ({reason}): {message}")))
+        }
+        _ => None,
+    })
+}
+
+fn secret_missing(observed: &Observed) -> Option<Cause> {
     let wanting = observed.missing_secrets.iter().filter(|missing| !missing.is_on_the_way());
     let parts: Vec<String> = wanting.map(words::missing_secret).collect();
-    if !parts.is_empty() {
-        return Verdict::yes(TYPE, "SecretMissing", words::sentences(&parts));
+    (!parts.is_empty()).then(|| Cause::new("SecretMissing", words::sentences(&parts)))
+}
+
+fn fight(observed: &Observed) -> Option<Cause> {
+    let dispute = observed.disputes.iter().find(|dispute| dispute.truce)?;
+    let message = format!(
+        "{} takes {} of {} again and again; the operator leaves that object alone for a while",
+        dispute.conflict.manager, dispute.conflict.field, dispute.key
+    );
+    Some(Cause::new("OwnershipFight", message))
+}
+
+fn left_alone(observed: &Observed) -> Option<Cause> {
+    let held = observed.applied.held.iter().find(|held| held.hold == Hold::Truce)?;
+    Some(Cause::new("OwnershipFight", format!("{held}; the operator leaves that object alone for a while")))
+}
+
+fn partitions_differ(observed: &Observed) -> Option<Cause> {
+    match &observed.infrastructure.topics {
+        Topics::Differing(topics) => Some(Cause::new("PartitionsDiffer", words::partitions(topics))),
+        _ => None,
     }
-    if let Some(dispute) = observed.disputes.iter().find(|dispute| dispute.truce) {
-        let message = format!(
-            "{} takes {} of {} again and again; the operator leaves that object alone for a while",
-            dispute.conflict.manager, dispute.conflict.field, dispute.key
-        );
-        return Verdict::yes(TYPE, "OwnershipFight", message);
-    }
-    if let Some(held) = observed.applied.held.iter().find(|held| held.hold == Hold::Truce) {
-        let message = format!("{held}; the operator leaves that object alone for a while");
-        return Verdict::yes(TYPE, "OwnershipFight", message);
-    }
-    if let Topics::Differing(topics) = &observed.infrastructure.topics {
-        return Verdict::yes(TYPE, "PartitionsDiffer", words::partitions(topics));
-    }
-    // Each is asked for, and nothing else needs it.
-    for (kind, reason) in [
+}
+
+/// Each is asked for, and nothing else needs it.
+fn kind_missing(observed: &Observed) -> Option<Cause> {
+    const KINDS: [(&str, &str); 3] = [
         ("HTTPRoute", "GatewayApiMissing"),
         ("PodMonitor", "PrometheusOperatorMissing"),
         ("PrometheusRule", "PrometheusOperatorMissing"),
-    ] {
-        if let Some(held) = observed.applied.held.iter().find(|held| held.key.kind == kind) {
-            return Verdict::yes(TYPE, reason, format!("{} waits: {}", held.key, held.reason));
-        }
-    }
-    // Of kinds that others bring and have not brought, the conditions of those tell.
+    ];
+    KINDS.iter().find_map(|(kind, reason)| {
+        let held = observed.applied.held.iter().find(|held| held.key.kind == *kind)?;
+        Some(Cause::new(reason, words::waits(held)))
+    })
+}
+
+fn unwatched(observed: &Observed) -> Option<Cause> {
+    untold(observed, Hold::Unwatched).map(|held| Cause::new("KindUnwatched", words::waits(held)))
+}
+
+fn leaving(observed: &Observed) -> Option<Cause> {
+    untold(observed, Hold::Leaving).map(|held| Cause::new("BeingDeleted", words::waits(held)))
+}
+
+/// What is held back so. Of kinds that others bring and have not brought, the conditions of those tell.
+fn untold(observed: &Observed, hold: Hold) -> Option<&Held> {
     let is_told = |kind: &str| {
         observed.cluster.missing_dapr_kinds().contains(&kind)
             || observed.infrastructure.missing.iter().any(|other| other.kinds.contains(&kind))
     };
-    for (hold, reason) in [(Hold::Unwatched, "KindUnwatched"), (Hold::Leaving, "BeingDeleted")] {
-        let mut held = observed.applied.held.iter().filter(|held| held.hold == hold && !is_told(&held.key.kind));
-        if let Some(held) = held.next() {
-            return Verdict::yes(TYPE, reason, format!("{} waits: {}", held.key, held.reason));
-        }
-    }
-    Verdict::no(TYPE, "AsExpected", "nothing is wrong")
+    observed.applied.held.iter().find(|held| held.hold == hold && !is_told(&held.key.kind))
 }

@@ -6,7 +6,9 @@ use todo_crds::platform::condition;
 use super::{
     Assessment, Stop, Verdict,
     abnormal::{degraded, progressing},
-    is_infrastructure, words,
+    is_infrastructure,
+    verdict::{Cause, Check},
+    words,
 };
 use crate::{
     apply::topics::Topics,
@@ -15,7 +17,7 @@ use crate::{
         MissingSecret,
         cluster::{DAPR_KINDS, Injector, version_warning},
     },
-    observe::{DataPath, Observed, Part, State},
+    observe::{DataPath, Observed, Rollout, State},
 };
 
 /// Reasons for which something does not hold yet and will by itself.
@@ -162,44 +164,65 @@ fn dapr(observed: &Observed) -> Verdict {
     }
 }
 
+/// What may keep Kafka or PostgreSQL from being used, whatever topics there are.
+const UNUSABLE: [Check; 5] = [operator_missing, part_unwritable, part_stuck, parts_starting, database_in_use];
+
 fn infrastructure(observed: &Observed) -> Verdict {
     const TYPE: &str = condition::INFRASTRUCTURE_READY;
-    if let Some(other) = observed.infrastructure.missing.first() {
-        return Verdict::no(TYPE, other.missing, words::missing_operator(other, &observed.cluster));
+    match Cause::first(&UNUSABLE, observed) {
+        Some(cause) => Verdict::no_for(TYPE, cause),
+        None => topics(observed),
     }
+}
+
+fn operator_missing(observed: &Observed) -> Option<Cause> {
+    let other = observed.infrastructure.missing.first()?;
+    Some(Cause::new(other.missing, words::missing_operator(other, &observed.cluster)))
+}
+
+fn part_unwritable(observed: &Observed) -> Option<Cause> {
     let serves = observed.infrastructure.parts.values().all(|part| part.rollout.is_serving());
-    if let Some((reason, message)) =
-        unwritable(observed, serves, |kind, name| !is_dapr(kind) && is_infrastructure(kind, name))
-    {
-        return Verdict::no(TYPE, &reason, message);
-    }
-    let proven = matches!(observed.data_path, DataPath::Verified { .. });
-    // What another operator says may be about something else than whether it can be used, and the events tell that.
-    let idle = |part: &Part| !(part.rollout.is_serving() || (proven && part.operator.is_some()));
-    let stuck = observed.infrastructure.parts.iter().find_map(|(name, part)| match &part.rollout.state {
-        State::Stuck { reason, message } if idle(part) => Some((reason, format!("{name}: {message}"))),
+    unwritable(observed, serves, |kind, name| !is_dapr(kind) && is_infrastructure(kind, name))
+}
+
+fn part_stuck(observed: &Observed) -> Option<Cause> {
+    idle_parts(observed).find_map(|(name, rollout)| match &rollout.state {
+        State::Stuck { reason, message } => Some(Cause::new(reason, format!("{name}: {message}"))),
         _ => None,
-    });
-    if let Some((reason, message)) = stuck {
-        return Verdict::no(TYPE, reason, message);
+    })
+}
+
+fn parts_starting(observed: &Observed) -> Option<Cause> {
+    let waiting =
+        idle_parts(observed).map(|(name, rollout)| format!("{name}: {}", rollout.message().unwrap_or("not ready")));
+    let waiting: Vec<String> = waiting.collect();
+    (!waiting.is_empty()).then(|| Cause::new("Starting", words::sentences(&waiting)))
+}
+
+/// Parts that do not serve. What another operator says may be about something else than whether it can be used, and the
+/// events tell that.
+fn idle_parts(observed: &Observed) -> impl Iterator<Item = (&'static str, &Rollout)> {
+    let proven = is_proven(observed);
+    let parts = observed.infrastructure.parts.iter();
+    let idle = parts.filter(move |(_, part)| !(part.rollout.is_serving() || (proven && part.operator.is_some())));
+    idle.map(|(name, part)| (*name, &part.rollout))
+}
+
+fn database_in_use(observed: &Observed) -> Option<Cause> {
+    match &observed.data_path {
+        DataPath::Broken { reason, message } if reason == "DatabaseInUse" => Some(Cause::new(reason, message.clone())),
+        _ => None,
     }
-    let waiting: Vec<String> = observed
-        .infrastructure
-        .parts
-        .iter()
-        .filter(|(_, part)| idle(part))
-        .map(|(name, part)| format!("{name}: {}", part.rollout.message().unwrap_or("not ready")))
-        .collect();
-    if !waiting.is_empty() {
-        return Verdict::no(TYPE, "Starting", words::sentences(&waiting));
-    }
-    if let DataPath::Broken { reason, message } = &observed.data_path
-        && reason == "DatabaseInUse"
-    {
-        return Verdict::no(TYPE, reason, message.clone());
-    }
+}
+
+const fn is_proven(observed: &Observed) -> bool {
+    matches!(observed.data_path, DataPath::Verified { .. })
+}
+
+fn topics(observed: &Observed) -> Verdict {
+    const TYPE: &str = condition::INFRASTRUCTURE_READY;
     match &observed.infrastructure.topics {
-        Topics::Unreachable(_) | Topics::Unknown if proven => Verdict::yes(
+        Topics::Unreachable(_) | Topics::Unknown if is_proven(observed) => Verdict::yes(
             TYPE,
             "Ready",
             "events go through Kafka, although the operator itself cannot ask it for its topics",
@@ -226,11 +249,11 @@ fn components(observed: &Observed) -> Verdict {
     const TYPE: &str = condition::COMPONENTS_READY;
     let loaded =
         observed.components.iter().all(|component| 0 < component.expected && component.loaded_by == component.expected);
-    if let Some((reason, message)) = unwritable(observed, loaded, |kind, _| is_dapr(kind)) {
-        return Verdict::no(TYPE, &reason, message);
+    if let Some(cause) = unwritable(observed, loaded, |kind, _| is_dapr(kind)) {
+        return Verdict::no_for(TYPE, cause);
     }
     if let Some(held) = observed.applied.held.iter().find(|held| is_dapr(&held.key.kind)).filter(|_| !loaded) {
-        return Verdict::no(TYPE, "Waiting", format!("{} waits: {}", held.key, held.reason));
+        return Verdict::no(TYPE, "Waiting", words::waits(held));
     }
     if observed.components.iter().all(|component| component.expected == 0) {
         return Verdict::no(TYPE, "NoSidecars", "no sidecar runs yet that could load them");
@@ -258,10 +281,9 @@ fn components(observed: &Observed) -> Verdict {
 fn services(observed: &Observed) -> Verdict {
     const TYPE: &str = condition::SERVICES_READY;
     let serve = observed.services.iter().all(crate::observe::ServiceObserved::is_ready);
-    if let Some((reason, message)) =
-        unwritable(observed, serve, |kind, name| !is_dapr(kind) && !is_infrastructure(kind, name))
-    {
-        return Verdict::no(TYPE, &reason, message);
+    let concerns = |kind: &str, name: &str| !is_dapr(kind) && !is_infrastructure(kind, name);
+    if let Some(cause) = unwritable(observed, serve, concerns) {
+        return Verdict::no_for(TYPE, cause);
     }
     let without: Vec<String> = observed
         .services
@@ -278,7 +300,7 @@ fn services(observed: &Observed) -> Verdict {
     }
     let waiting = observed.applied.held.iter().find(|held| held.key.kind == "Deployment");
     if let Some(held) = waiting {
-        return Verdict::no(TYPE, "Waiting", format!("{} waits: {}", held.key, held.reason));
+        return Verdict::no(TYPE, "Waiting", words::waits(held));
     }
     let parts: Vec<String> = not_serving
         .iter()
@@ -314,19 +336,16 @@ fn is_dapr(kind: &str) -> bool {
 
 /// An object, by its kind and name, that cannot be as it should be. One of somebody else's always counts, as it may do
 /// anything; a write that failed only where it keeps something from working.
-fn unwritable(observed: &Observed, works: bool, concerns: impl Fn(&str, &str) -> bool) -> Option<(String, String)> {
+fn unwritable(observed: &Observed, works: bool, concerns: impl Fn(&str, &str) -> bool) -> Option<Cause> {
     let applied = &observed.applied;
     let foreign = applied.foreign.iter().find(|foreign| concerns(&foreign.key.kind, &foreign.key.name));
     if let Some(foreign) = foreign {
-        return Some((
-            "ForeignObject".to_owned(),
-            format!("{} is not the operator's: {}", foreign.key, foreign.message),
-        ));
+        return Some(Cause::foreign(foreign));
     }
     let lasting = |class: Class| matches!(class, Class::Forbidden | Class::Invalid | Class::Bug);
     let mut failures = applied.failures.iter().filter(|failure| !works && lasting(failure.class));
     let failure = failures.find(|failure| concerns(&failure.key.kind, &failure.key.name))?;
-    Some((failure.class.reason().to_owned(), format!("cannot write {}: {}", failure.key, failure.message)))
+    Some(Cause::failed(failure))
 }
 
 #[cfg(test)]

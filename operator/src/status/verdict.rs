@@ -7,7 +7,7 @@ use k8s_openapi::{
 use todo_crds::platform::condition;
 
 use super::words;
-use crate::class::bounded;
+use crate::{apply::Failure, class::bounded, observe::Observed, plan::Foreign};
 
 /// What is to be said about one type of condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,37 @@ pub struct Verdict {
     pub message: String,
 }
 
+/// Why a condition is as it should not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cause {
+    /// In one word.
+    pub(super) reason: String,
+    /// In words.
+    pub(super) message: String,
+}
+
+/// Looks for one cause.
+pub(super) type Check = fn(&Observed) -> Option<Cause>;
+
+impl Cause {
+    pub(super) fn new(reason: &str, message: impl Into<String>) -> Self {
+        Self { reason: reason.to_owned(), message: message.into() }
+    }
+
+    pub(super) fn failed(failure: &Failure) -> Self {
+        Self::new(failure.class.reason(), format!("cannot write {}: {}", failure.key, failure.message))
+    }
+
+    pub(super) fn foreign(foreign: &Foreign) -> Self {
+        Self::new("ForeignObject", format!("{} is not the operator's: {}", foreign.key, foreign.message))
+    }
+
+    /// The first that is found, as later ones may come of it.
+    pub(super) fn first(checks: &[Check], observed: &Observed) -> Option<Self> {
+        checks.iter().find_map(|check| check(observed))
+    }
+}
+
 impl Verdict {
     pub(super) fn new(type_: &'static str, status: Option<bool>, reason: &str, message: impl Into<String>) -> Self {
         Self { type_, status, reason: reason.to_owned(), message: bounded(&message.into(), words::LIMIT) }
@@ -33,6 +64,10 @@ impl Verdict {
 
     pub(super) fn no(type_: &'static str, reason: &str, message: impl Into<String>) -> Self {
         Self::new(type_, Some(false), reason, message)
+    }
+
+    pub(super) fn no_for(type_: &'static str, cause: Cause) -> Self {
+        Self::no(type_, &cause.reason, cause.message)
     }
 }
 

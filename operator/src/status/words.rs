@@ -4,6 +4,7 @@ use crate::{
     class::bounded,
     dereference::{MissingSecret, cluster::Cluster},
     observe::{ServiceObserved, managed::Other},
+    plan::Held,
     resolve::Maker,
 };
 
@@ -13,6 +14,11 @@ pub const LIMIT: usize = 1024;
 /// Several sentences as one message.
 pub(super) fn sentences(parts: &[String]) -> String {
     bounded(&parts.join("; "), LIMIT)
+}
+
+/// An object that is not made yet.
+pub(super) fn waits(held: &Held) -> String {
+    format!("{} waits: {}", held.key, held.reason)
 }
 
 /// A list as people write it.
@@ -90,7 +96,8 @@ mod tests {
         let without_sidecar = (0..100).map(|n| format!("backend-service-7d9f8c6b5-{n:05}")).collect();
         let rollout = Rollout { desired: 100, ready: 100, state: State::Done };
         let (app, image) = (App::Backend, String::new());
-        let message = service(&ServiceObserved { app, image, rollout, needed: 100, wanted: 100, sidecars: 0, without_sidecar });
+        let message =
+            service(&ServiceObserved { app, image, rollout, needed: 100, wanted: 100, sidecars: 0, without_sidecar });
         assert_eq!(message.map(|message| message.chars().count()), Some(LIMIT));
     }
 }
