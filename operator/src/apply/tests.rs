@@ -7,12 +7,16 @@ use axum::http::{Request, Response};
 use kube::{
     Client,
     client::Body,
-    core::{ApiResource, ObjectMeta},
+    core::{ApiResource, DynamicObject, ObjectMeta},
 };
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{build::Wave, plan::Removal, runtime::lease::Leadership};
+use crate::{
+    build::Wave,
+    plan::{Removal, gate::unread},
+    runtime::lease::Leadership,
+};
 
 pub(super) fn step(wave: Wave, kind: &str, uid: Option<&str>) -> Step {
     let resource = ApiResource {
