@@ -8,6 +8,11 @@ use rand::Rng;
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(1);
 
+/// A little less, so that many platforms do not all come at the same moment.
+pub(super) fn jittered(wait: Duration) -> Duration {
+    wait.mul_f64(rand::rng().random_range(0.9..1.0))
+}
+
 /// Failures in a row.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {

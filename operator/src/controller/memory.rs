@@ -4,7 +4,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
@@ -14,6 +14,7 @@ use crate::{
     apply::{Applied, Failure, Fights, fights, topics::TopicsMemory},
     dereference::SecretsRead,
     observe::{DaprdMemory, DataPathMemory, LastWords, sidecar::Repairs},
+    status::{Assessment, Stop},
 };
 
 /// What is remembered of one platform.
@@ -68,6 +69,35 @@ impl Memory {
     pub(super) fn too_soon(&self, generation: Option<i64>, now: Instant) -> Vec<Failure> {
         let waits = self.retries.is_waiting(generation, now);
         if waits { self.applied.failures.clone() } else { Vec::new() }
+    }
+
+    /// Notes how a pass went. Answers how long to wait for the next one if it came to nothing.
+    pub(super) fn note_result(
+        &mut self,
+        assessment: &Assessment,
+        generation: Option<i64>,
+        now: Instant,
+    ) -> Option<Duration> {
+        let note = |backoff: &mut Backoff, is_well: bool| {
+            if is_well {
+                backoff.succeed();
+            } else {
+                backoff.fail(generation, now);
+            }
+        };
+        match assessment {
+            Assessment::Observed(observed) => {
+                note(&mut self.backoff, observed.secrets_unreadable.is_none());
+                note(&mut self.retries, observed.applied.failures.is_empty());
+                None
+            }
+            Assessment::Suspended(_) => {
+                self.backoff.succeed();
+                None
+            }
+            Assessment::Stopped(Stop::Failed { .. }) => Some(self.backoff.fail(generation, now)),
+            Assessment::Stopped(Stop::Conflict { .. } | Stop::Invalid(_)) => None,
+        }
     }
 
     /// Notes what became of a plan, which may have made Secrets.

@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use rand::Rng;
-
 use super::memory::Memory;
 use crate::{
     observe::{self, ServiceObserved},
     plan::{Action, Plan},
-    status::{Assessment, Stop},
+    status::Assessment,
 };
 
 /// Between two passes over a platform that is as it should be.
@@ -67,21 +65,26 @@ enum Unknown {
 }
 
 /// When the next pass is due, if the status is left to it.
-pub(super) fn tell_later(assessment: &Assessment, memory: &Memory, told_before: bool) -> Option<Duration> {
+pub(super) fn tell_later(
+    assessment: &Assessment,
+    memory: &Memory,
+    told_before: bool,
+    now: Instant,
+) -> Option<Duration> {
     let Assessment::Observed(observed) = assessment else { return None };
     let applied = &observed.applied;
     let well = applied.failures.is_empty() && applied.foreign.is_empty() && applied.conflicts.is_empty();
     // What an operator before this one told stands until the broker has answered, which has a limit of its own.
-    well.then(|| patience(unknown(memory), told_before && !memory.has_told)).flatten()
+    well.then(|| patience(unknown(memory, now), told_before && !memory.has_told)).flatten()
 }
 
-fn unknown(memory: &Memory) -> Unknown {
+fn unknown(memory: &Memory, now: Instant) -> Unknown {
     if memory.made_secrets && memory.untold < UNTOLD {
         Unknown::Secrets
-    } else if memory.unseen.is_awaited(Instant::now()) {
+    } else if memory.unseen.is_awaited(now) {
         Unknown::Events
     } else {
-        memory.topics.unanswered().map_or(Unknown::Nothing, Unknown::Broker)
+        memory.topics.unanswered(now).map_or(Unknown::Nothing, Unknown::Broker)
     }
 }
 
@@ -96,41 +99,21 @@ fn patience(unknown: Unknown, stands: bool) -> Option<Duration> {
     }
 }
 
-/// When the next pass is due.
-pub(super) fn next(assessment: &Assessment, memory: &mut Memory, generation: Option<i64>) -> Duration {
-    let now = Instant::now();
+/// When the next pass is due, unless this one came to nothing.
+pub(super) fn next(assessment: &Assessment, made_secrets: bool) -> Duration {
     match assessment {
         Assessment::Observed(observed) => {
-            if observed.secrets_unreadable.is_none() {
-                memory.backoff.succeed();
-            } else {
-                memory.backoff.fail(generation, now);
-            }
-            if observed.applied.failures.is_empty() {
-                memory.retries.succeed();
-            } else {
-                memory.retries.fail(generation, now);
-            }
             let settled = observed.applied.held.is_empty() && observed.services.iter().all(ServiceObserved::is_ready);
-            let usual = match (memory.made_secrets, settled) {
+            let usual = match (made_secrets, settled) {
                 (true, _) => AT_ONCE,
                 (false, true) => AT_REST,
                 (false, false) => ON_THE_WAY,
             };
             observe::next_look(&observed.data_path, usual)
         }
-        Assessment::Suspended(observed) => {
-            memory.backoff.succeed();
-            observe::next_look(&observed.data_path, AT_REST)
-        }
-        Assessment::Stopped(Stop::Conflict { .. } | Stop::Invalid(_)) => FOR_A_PERSON,
-        Assessment::Stopped(Stop::Failed { .. }) => memory.backoff.fail(generation, now),
+        Assessment::Suspended(observed) => observe::next_look(&observed.data_path, AT_REST),
+        Assessment::Stopped(_) => FOR_A_PERSON,
     }
-}
-
-/// A little less, so that many platforms do not all come at the same moment.
-pub(super) fn jittered(wait: Duration) -> Duration {
-    wait.mul_f64(rand::rng().random_range(0.9..1.0))
 }
 
 #[cfg(test)]
@@ -174,12 +157,12 @@ mod tests {
     fn what_is_made_first_is_what_a_status_waits_for_first_and_secrets_only_so_often() {
         let (key, now) = (key("Service"), Instant::now());
         let mut memory = Memory { made_secrets: true, ..Memory::default() };
-        assert!(matches!(unknown(&memory), Unknown::Secrets));
+        assert!(matches!(unknown(&memory, now), Unknown::Secrets));
         memory.unseen.wrote([(key, 10)], now);
-        assert!(matches!(unknown(&memory), Unknown::Secrets));
+        assert!(matches!(unknown(&memory, now), Unknown::Secrets));
         memory.untold = UNTOLD;
-        assert!(matches!(unknown(&memory), Unknown::Events));
-        assert!(matches!(unknown(&Memory::default()), Unknown::Nothing));
+        assert!(matches!(unknown(&memory, now), Unknown::Events));
+        assert!(matches!(unknown(&Memory::default(), now), Unknown::Nothing));
     }
 
     fn key(kind: &str) -> Key {

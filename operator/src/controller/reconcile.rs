@@ -13,7 +13,7 @@ use todo_crds::platform::TodoPlatform;
 use tracing::{Instrument, Span, error, warn};
 
 use super::{
-    Context, Guarded,
+    Context, Guarded, backoff,
     isolation::{Cut, contained},
     memory::Memory,
     pace,
@@ -73,7 +73,7 @@ async fn pass_over(platform: &TodoPlatform, context: &Context, memory: &mut Memo
         let namespace = platform.namespace().unwrap_or_default();
         metrics::data_path_age(&namespace, &platform.name_any(), last_success.elapsed());
     }
-    if let Some(wait) = pace::tell_later(&assessment, memory, was_told(platform)) {
+    if let Some(wait) = pace::tell_later(&assessment, memory, was_told(platform), Instant::now()) {
         memory.untold = memory.untold.saturating_add(u8::from(memory.made_secrets));
         memory.backoff.succeed();
         memory.retries.succeed();
@@ -86,7 +86,8 @@ async fn pass_over(platform: &TodoPlatform, context: &Context, memory: &mut Memo
         let wait = memory.backoff.fail(platform.metadata.generation, Instant::now());
         return Action::requeue(wait);
     }
-    Action::requeue(pace::jittered(pace::next(&assessment, memory, platform.metadata.generation)))
+    let failed = memory.note_result(&assessment, platform.metadata.generation, Instant::now());
+    Action::requeue(backoff::jittered(failed.unwrap_or_else(|| pace::next(&assessment, memory.made_secrets))))
 }
 
 impl Context {

@@ -13,7 +13,7 @@ use kube_runtime::{
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::pace;
+use super::backoff::jittered;
 
 /// How long it takes to tell.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +105,7 @@ fn again<K: Send + 'static>(
             };
             match &event {
                 Ok(Event::Init | Event::InitApply(_)) => due = None,
-                Ok(Event::InitDone) => due = Some(Instant::now() + pace::jittered(period)),
+                Ok(Event::InitDone) => due = Some(Instant::now() + jittered(period)),
                 Ok(Event::Apply(_) | Event::Delete(_)) | Err(_) => {}
             }
             return Some((event, (begin, (events, due))));

@@ -59,9 +59,9 @@ impl Look {
 
 impl TopicsMemory {
     /// How long the first answer has been waited for, until it has been taken.
-    pub fn unanswered(&self) -> Option<Duration> {
+    pub fn unanswered(&self, now: Instant) -> Option<Duration> {
         let first = self.look.as_ref().filter(|_| self.known == Topics::Unknown)?;
-        Some(first.since.elapsed())
+        Some(now.saturating_duration_since(first.since))
     }
 
     /// What is known about `subject`. A look begins if that is not good any more, and what it finds is taken by a later call.
@@ -109,16 +109,16 @@ mod tests {
             async move { found.notify_one() }
         };
         assert_eq!(memory.answer(one(), false, || ready(Topics::Present), told()), Topics::Unknown);
-        assert!(memory.unanswered().is_some());
+        assert!(memory.unanswered(Instant::now()).is_some());
         found.notified().await;
         let never = || pending::<Topics>();
         assert_eq!(memory.answer(one(), false, never, told()), Topics::Present, "what was found is taken");
-        assert!(memory.look.is_none() && memory.unanswered().is_none(), "it is fresh");
+        assert!(memory.look.is_none() && memory.unanswered(Instant::now()).is_none(), "it is fresh");
 
         memory.good_until = None;
         assert_eq!(memory.answer(one(), false, never, told()), Topics::Present);
         assert_eq!(memory.answer(one(), false, || ready(Topics::Unknown), told()), Topics::Present, "the look goes on");
-        assert_eq!(memory.unanswered(), None, "there was an answer before");
+        assert_eq!(memory.unanswered(Instant::now()), None, "there was an answer before");
 
         let missing = Topics::Missing(vec!["reminders".to_owned()]);
         let is_missing = missing.clone();
