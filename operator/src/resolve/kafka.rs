@@ -1,8 +1,23 @@
 //! The broker, with every default filled in.
 
-use todo_crds::platform::REDUNDANT_BROKERS;
+use std::time::Duration;
 
-use super::{ManagedStorage, SecretRef, Storage};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use todo_crds::platform::{self as api, REDUNDANT_BROKERS, ScramMechanism};
+
+use super::{
+    ManagedStorage, PodMetadata, SecretRef, Settings, Storage, check,
+    checks::Checks,
+    defaults,
+    storage::{managed_storage, servers, storage},
+};
+
+/// Smallest and largest limit of a message's size, in bytes.
+const MESSAGE_BYTES: (i64, i64) = (1024, 104_857_600);
+/// Most partitions of a topic.
+const MOST_PARTITIONS: i64 = 100;
+/// Most brokers to begin with.
+const MOST_BROKERS: usize = 16;
 
 /// Where events go.
 #[derive(Clone, Debug)]
@@ -113,4 +128,111 @@ pub enum SaslMechanism {
 pub struct KafkaTls {
     /// Where the authority's certificate is; the system's authorities if none.
     pub ca_certificate: Option<SecretRef>,
+}
+
+/// Settings of Kafka.
+pub(super) fn kafka(checks: &mut Checks, spec: Option<&api::KafkaSpec>, settings: &Settings) -> Kafka {
+    let spec = spec.cloned().unwrap_or_default();
+    let consumer_group = spec.consumer_group.clone().unwrap_or_else(|| defaults::CONSUMER_GROUP.to_owned());
+    checks.test("spec.kafka.consumerGroup", check::consumer_group(&consumer_group));
+    let max_message_bytes = spec.max_message_bytes.and_then(|bytes| {
+        checks.take("spec.kafka.maxMessageBytes", check::number(bytes, MESSAGE_BYTES.0, MESSAGE_BYTES.1))
+    });
+    let retry = spec.consume_retry_interval.and_then(|interval| {
+        let (least, most) = (Duration::from_millis(10), Duration::from_mins(1));
+        checks.take("spec.kafka.consumeRetryInterval", check::duration(interval, least, most))
+    });
+    let given = spec.topics.as_ref().and_then(|topics| topics.partitions);
+    let partitions = given.unwrap_or(defaults::PARTITIONS);
+    checks.take("spec.kafka.topics.partitions", check::number(i64::from(partitions), 1, MOST_PARTITIONS));
+    Kafka {
+        mode: kafka_mode(checks, &spec, settings),
+        consumer_group,
+        max_message_bytes: max_message_bytes.map_or(defaults::MAX_MESSAGE_BYTES, i64::unsigned_abs),
+        consume_retry_interval: retry
+            .map_or_else(|| defaults::CONSUME_RETRY_INTERVAL.to_owned(), |retry| format!("{}ms", retry.as_millis())),
+        partitions: partitions.unsigned_abs(),
+        expected_partitions: given.filter(|_| spec.external.is_some()).map(i32::unsigned_abs),
+    }
+}
+
+fn kafka_mode(checks: &mut Checks, spec: &api::KafkaSpec, settings: &Settings) -> KafkaMode {
+    checks.at_most_one(
+        "spec.kafka",
+        &[
+            ("embedded", spec.embedded.is_some()),
+            ("external", spec.external.is_some()),
+            ("strimzi", spec.strimzi.is_some()),
+        ],
+    );
+    match (&spec.external, &spec.strimzi) {
+        (Some(external), _) => KafkaMode::External(external_kafka(checks, external)),
+        (None, Some(strimzi)) => KafkaMode::Strimzi(self::strimzi(checks, strimzi)),
+        (None, None) => KafkaMode::Embedded(storage(
+            checks,
+            "spec.kafka.embedded",
+            spec.embedded.as_ref(),
+            Storage {
+                image: settings.kafka_image.clone(),
+                size: Quantity(defaults::STORAGE_SIZE.to_owned()),
+                class: None,
+                resources: defaults::kafka_resources(),
+                pod: PodMetadata::default(),
+            },
+        )),
+    }
+}
+
+fn strimzi(checks: &mut Checks, spec: &api::StrimziSpec) -> Strimzi {
+    const PATH: &str = "spec.kafka.strimzi";
+    Strimzi {
+        brokers: servers(checks, &format!("{PATH}.replicas"), spec.replicas.unwrap_or(defaults::BROKERS)),
+        storage: managed_storage(checks, PATH, spec.storage.as_ref()),
+    }
+}
+
+fn external_kafka(checks: &mut Checks, spec: &api::ExternalKafkaSpec) -> ExternalKafka {
+    const PATH: &str = "spec.kafka.external";
+    if spec.brokers.is_empty() || spec.brokers.len() > MOST_BROKERS {
+        let message = format!("has {}; write between 1 and {MOST_BROKERS}", spec.brokers.len());
+        checks.refuse(format!("{PATH}.brokers"), message);
+    }
+    for (index, broker) in spec.brokers.iter().enumerate() {
+        checks.test(&format!("{PATH}.brokers[{index}]"), check::broker(broker));
+    }
+    let auth = spec.auth.as_ref().map_or(KafkaAuth::None, |auth| kafka_auth(checks, auth));
+    if matches!(auth, KafkaAuth::Mtls { .. }) && spec.tls.is_none() {
+        checks.refuse(format!("{PATH}.auth.mtls"), "needs TLS; write tls: {} beside auth, or tls with a caCertificate");
+    }
+    let tls = spec.tls.as_ref().map(|tls| KafkaTls {
+        ca_certificate: tls.ca_certificate.as_ref().map(|ca| checks.secret(&format!("{PATH}.tls.caCertificate"), ca)),
+    });
+    ExternalKafka { brokers: spec.brokers.clone(), auth, tls }
+}
+
+fn kafka_auth(checks: &mut Checks, spec: &api::KafkaAuthSpec) -> KafkaAuth {
+    const PATH: &str = "spec.kafka.external.auth";
+    checks.at_most_one(
+        PATH,
+        &[("scram", spec.scram.is_some()), ("plain", spec.plain.is_some()), ("mtls", spec.mtls.is_some())],
+    );
+    if let Some(scram) = &spec.scram {
+        let mechanism = match scram.mechanism.unwrap_or_default() {
+            ScramMechanism::Sha256 => SaslMechanism::ScramSha256,
+            ScramMechanism::Sha512 => SaslMechanism::ScramSha512,
+        };
+        let username = checks.secret(&format!("{PATH}.scram.username"), &scram.username);
+        let password = checks.secret(&format!("{PATH}.scram.password"), &scram.password);
+        KafkaAuth::Password { mechanism, username, password }
+    } else if let Some(plain) = &spec.plain {
+        let username = checks.secret(&format!("{PATH}.plain.username"), &plain.username);
+        let password = checks.secret(&format!("{PATH}.plain.password"), &plain.password);
+        KafkaAuth::Password { mechanism: SaslMechanism::Plain, username, password }
+    } else if let Some(mtls) = &spec.mtls {
+        let certificate = checks.secret(&format!("{PATH}.mtls.certificate"), &mtls.certificate);
+        let key = checks.secret(&format!("{PATH}.mtls.key"), &mtls.key);
+        KafkaAuth::Mtls { certificate, key }
+    } else {
+        KafkaAuth::None
+    }
 }

@@ -1,9 +1,10 @@
 //! From a `TodoPlatform` and what was read of the cluster to [`Resolved`]: everything the builders need, with every
 //! default filled in. After [`validate()`] nobody looks at the resource again.
 
-mod backing;
 mod check;
+mod checks;
 mod cidr;
+mod container;
 pub mod defaults;
 mod kafka;
 mod monitoring;
@@ -17,17 +18,19 @@ mod schema_tests;
 mod secret;
 mod services;
 mod settings;
+mod storage;
 pub mod validate;
 
+pub use checks::Violation;
 pub use cidr::Cidr;
+pub use container::PodMetadata;
 pub use kafka::{ExternalKafka, Kafka, KafkaAuth, KafkaMode, KafkaTls, SaslMechanism, Strimzi};
 pub use monitoring::{Monitoring, Scrape};
 pub use notifications::{Notifications, Outbound, Smtp, WebPush};
-pub use platform::{
-    Ai, Dapr, Exposure, ManagedStorage, NetworkPolicy, Reminders, Resolved, StateStore, Storage, Tracing,
-};
+pub use platform::{Ai, Dapr, Exposure, NetworkPolicy, Reminders, Resolved, StateStore, Tracing};
 pub use postgres::{CloudNativePg, Postgres, PostgresMode};
 pub use secret::{Maker, SecretKey, SecretRef, Sensitive, digest, short_hash};
-pub use services::{PodMetadata, Scale, Service};
+pub use services::{Scale, Service};
 pub use settings::{Found, GeneratedSecrets, Settings};
-pub use validate::{Violation, validate};
+pub use storage::{ManagedStorage, Storage};
+pub use validate::validate;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use todo_crds::platform as api;
 
-use super::{check, defaults, validate::Checks};
+use super::{check, checks::Checks, defaults};
 
 /// What Prometheus and Grafana are to find.
 #[derive(Clone, Debug, Default)]

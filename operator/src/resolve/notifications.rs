@@ -2,7 +2,7 @@
 
 use todo_crds::platform::{self as api, DEFAULT_OUTBOUND_PORT};
 
-use super::{SecretRef, check, validate::Checks};
+use super::{SecretRef, check, checks::Checks};
 use crate::names;
 
 /// What is offered.

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::{
-    api::core::v1::ResourceRequirements,
-    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::OwnerReference},
-};
+use k8s_openapi::{api::core::v1::ResourceRequirements, apimachinery::pkg::apis::meta::v1::OwnerReference};
 
-use super::{Cidr, GeneratedSecrets, Kafka, Monitoring, Notifications, PodMetadata, Postgres, SecretRef, Service};
+use super::{Cidr, GeneratedSecrets, Kafka, Monitoring, Notifications, Postgres, SecretRef, Service};
 use crate::names::App;
 
 /// A platform with every default filled in and every choice made.
@@ -61,30 +58,6 @@ impl Resolved {
     pub fn service(&self, app: App) -> &Service {
         &self.services[App::ALL.iter().position(|a| *a == app).unwrap_or_default()]
     }
-}
-
-/// Disk and resources of something embedded.
-#[derive(Clone, Debug)]
-pub struct Storage {
-    /// Image that it runs.
-    pub image: String,
-    /// Size of its volume.
-    pub size: Quantity,
-    /// Storage class; the cluster's default if none.
-    pub class: Option<String>,
-    /// Resources of its container.
-    pub resources: ResourceRequirements,
-    /// What a user adds to its pod.
-    pub pod: PodMetadata,
-}
-
-/// Volume of each of several servers that another operator runs.
-#[derive(Clone, Debug)]
-pub struct ManagedStorage {
-    /// Its size.
-    pub size: Quantity,
-    /// Storage class; the cluster's default if none.
-    pub class: Option<String>,
 }
 
 /// Settings of component `statestore`.

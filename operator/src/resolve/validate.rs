@@ -3,7 +3,7 @@
 //! Most of what is refused here is refused by the resource's schema too. It is checked again because `render` has no API
 //! server before it, and because a resource may be older than its schema.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use kube::{Resource, ResourceExt};
 use todo_crds::platform::{
@@ -11,8 +11,9 @@ use todo_crds::platform::{
 };
 
 use super::{
-    Ai, Dapr, Exposure, Found, NetworkPolicy, Reminders, Resolved, SecretRef, Settings, StateStore, Tracing, backing,
-    check, defaults, monitoring::monitoring, notifications::notifications, schedule, services,
+    Ai, Dapr, Exposure, Found, NetworkPolicy, Reminders, Resolved, Settings, StateStore, Tracing, Violation, check,
+    checks::Checks, container, defaults, kafka, monitoring::monitoring, notifications::notifications, postgres,
+    schedule, services,
 };
 use crate::build;
 
@@ -20,21 +21,6 @@ use crate::build;
 const LABEL_LENGTH: usize = 63;
 /// UID of a resource that is in no cluster.
 const NO_UID: &str = "00000000-0000-0000-0000-000000000000";
-
-/// One thing that is wrong with a resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// The field, for example `spec.kafka.external.brokers[0]`.
-    pub path: String,
-    /// What is wrong, and what to write.
-    pub message: String,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.message)
-    }
-}
 
 /// Checks a resource and fills in what it does not say, or says all that is wrong with it.
 pub fn validate(platform: &TodoPlatform, settings: &Settings, found: &Found) -> Result<Resolved, Vec<Violation>> {
@@ -47,13 +33,13 @@ pub fn validate(platform: &TodoPlatform, settings: &Settings, found: &Found) -> 
     let version = spec.version.clone().unwrap_or_else(|| settings.operator_version.clone());
     checks.test("spec.version", check::image_tag(&version));
     refuse_unsupported(&mut checks, spec);
-    let mut resolved = Resolved {
+    let resolved = Resolved {
         name,
         namespace: platform.namespace().unwrap_or_default(),
         uid: platform.uid().unwrap_or_else(|| NO_UID.to_owned()),
         owner: platform.controller_owner_ref(&()),
-        kafka: backing::kafka(&mut checks, spec.kafka.as_ref(), settings),
-        postgres: backing::postgres(&mut checks, spec.postgres.as_ref(), settings, found),
+        kafka: kafka::kafka(&mut checks, spec.kafka.as_ref(), settings),
+        postgres: postgres::postgres(&mut checks, spec.postgres.as_ref(), settings, found),
         state_store: state_store(&mut checks, spec.state_store.as_ref()),
         reminders: reminders(&mut checks, spec.reminders.as_ref()),
         ai: spec.ai.as_ref().map(|ai| self::ai(&mut checks, ai)),
@@ -69,9 +55,7 @@ pub fn validate(platform: &TodoPlatform, settings: &Settings, found: &Found) -> 
         digests: BTreeMap::new(),
         generated: found.generated.clone(),
     };
-    if !checks.0.is_empty() {
-        return Err(checks.0);
-    }
+    let mut resolved = checks.done(resolved)?;
     // What is in the cluster counts; what is not there yet will be what the operator makes.
     resolved.digests = build::secrets::made_digests(&resolved);
     resolved.digests.extend(found.digests.clone());
@@ -126,7 +110,7 @@ fn dapr(checks: &mut Checks, spec: Option<&api::DaprSpec>) -> Dapr {
     let spec = spec.cloned().unwrap_or_default();
     let path = "spec.dapr.sidecarResources";
     let sidecar_resources =
-        services::amounts(checks, path, spec.sidecar_resources.as_ref(), defaults::sidecar_resources());
+        container::amounts(checks, path, spec.sidecar_resources.as_ref(), defaults::sidecar_resources());
     for name in sidecar_resources.requests.iter().chain(&sidecar_resources.limits).flat_map(BTreeMap::keys) {
         if !["cpu", "memory"].contains(&name.as_str()) {
             checks.refuse(path, format!("has {name}; write cpu and memory only, Dapr sets nothing else on a sidecar"));
@@ -184,45 +168,4 @@ fn network_policy(spec: &TodoPlatformSpec, settings: &Settings) -> Option<Networ
         monitoring_namespace: settings.monitoring_namespace.clone(),
         api_server: settings.api_server.clone(),
     })
-}
-
-/// Collects what is wrong, so that a user learns all of it at once.
-#[derive(Default)]
-pub(super) struct Checks(Vec<Violation>);
-
-impl Checks {
-    pub(super) fn refuse(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Violation { path: path.into(), message: message.into() });
-    }
-
-    /// The value, or the violation noted and nothing.
-    pub(super) fn take<T>(&mut self, path: &str, result: Result<T, String>) -> Option<T> {
-        result.map_err(|message| self.refuse(path, message)).ok()
-    }
-
-    /// Notes the violation, if there is one.
-    pub(super) fn test(&mut self, path: &str, result: Result<(), String>) {
-        self.take(path, result);
-    }
-
-    /// At most one of several fields.
-    pub(super) fn at_most_one(&mut self, path: &str, given: &[(&str, bool)]) {
-        let given: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
-        if given.len() > 1 {
-            self.refuse(path, format!("has {}; give at most one of them", given.join(" and ")));
-        }
-    }
-
-    /// A field that a later version will support; `instead` says what to write until then.
-    pub(super) fn unsupported(&mut self, path: &str, instead: &str) {
-        self.refuse(path, format!("is not supported by this version of the operator; {instead}"));
-    }
-
-    /// A key of a Secret.
-    pub(super) fn secret(&mut self, path: &str, value: &api::SecretValue) -> SecretRef {
-        let reference = &value.secret_key_ref;
-        self.test(&format!("{path}.secretKeyRef.name"), check::object_name(&reference.name));
-        self.test(&format!("{path}.secretKeyRef.key"), check::secret_key(&reference.key));
-        SecretRef::new(&reference.name, &reference.key)
-    }
 }
