@@ -72,13 +72,3 @@ pub fn words(error: &kube::Error) -> String {
         other => other.to_string(),
     }
 }
-
-/// At most `limit` characters of a text, for fields that must stay small.
-pub fn bounded(text: &str, limit: usize) -> String {
-    if text.chars().count() <= limit {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(limit.saturating_sub(1)).collect();
-    short.push('…');
-    short
-}

@@ -16,5 +16,7 @@ pub mod names;
 pub mod observe;
 pub mod plan;
 pub mod resolve;
+mod resource_version;
 pub mod runtime;
 pub mod status;
+mod text;

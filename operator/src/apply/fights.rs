@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::plan::{Key, ownership::FieldConflict};
+use crate::{
+    plan::{Key, ownership::FieldConflict},
+    resource_version,
+};
 
 /// So many times within [`WINDOW`] is a fight.
 const ROUNDS: usize = 3;
@@ -108,7 +111,7 @@ impl Fights {
 
     /// The resource version that the last write left.
     pub fn version(&self, key: &Key) -> Option<u64> {
-        number(self.written.get(key)?.version.as_deref())
+        resource_version::number(self.written.get(key)?.version.as_deref())
     }
 
     /// Whether an object, seen in this version, is just as the last write of the same content left it, or was seen before
@@ -117,7 +120,7 @@ impl Fights {
     pub fn is_as_written(&self, key: &Key, hash: &str, version: Option<&str>) -> bool {
         let same = self.written.get(key).is_some_and(|written| written.hash == hash);
         let written = self.version(key).filter(|_| same);
-        number(version).zip(written).is_some_and(|(seen, written)| seen <= written)
+        resource_version::number(version).zip(written).is_some_and(|(seen, written)| seen <= written)
     }
 
     /// Whether an object is left alone for now.
@@ -167,11 +170,6 @@ impl Fights {
         let truces = &self.truces;
         self.shown.retain(|(key, _), at| now.duration_since(*at) < SHOWN || truces.contains_key(key));
     }
-}
-
-/// A resource version as a number; they grow.
-pub fn number(version: Option<&str>) -> Option<u64> {
-    version?.parse().ok()
 }
 
 #[cfg(test)]

@@ -17,9 +17,10 @@ use std::time::Instant;
 use tracing::{debug, warn};
 
 use crate::{
-    class::{Class, bounded, is_namespace_leaving},
+    class::{Class, is_namespace_leaving},
     plan::{Action, Foreign, Held, Hold, Identity, Key, Plan, Step, diff::applied_hash, ownership::FieldConflict},
     runtime::metrics,
+    text::bounded,
 };
 pub use fights::{Dispute, Fights};
 pub use lanes::Lanes;

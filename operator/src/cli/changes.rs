@@ -7,7 +7,7 @@ use kube::core::DynamicObject;
 use serde_json::{Map, Value};
 
 use super::tree::{Paint, Tree};
-use crate::{class::bounded, plan::desired_hash_annotation};
+use crate::{plan::desired_hash_annotation, text::bounded};
 
 /// Characters of a value that are shown.
 const SHOWN: usize = 160;

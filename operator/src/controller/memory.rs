@@ -11,9 +11,10 @@ use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
 
 use super::{backoff::Backoff, settled::Settled, unseen::Unseen};
 use crate::{
-    apply::{Applied, Failure, Fights, fights, topics::TopicsMemory},
+    apply::{Applied, Failure, Fights, topics::TopicsMemory},
     dereference::SecretsRead,
     observe::{DaprdMemory, DataPathMemory, LastWords, sidecar::Repairs},
+    resource_version::or_first,
     status::{Assessment, Stop},
 };
 
@@ -61,7 +62,7 @@ pub(super) struct Memory {
 impl Memory {
     /// Forgets the status that was written, once the watch has brought it.
     pub(super) fn forget_seen(&mut self, platform: &TodoPlatform) {
-        let seen = version(platform.metadata.resource_version.as_deref());
+        let seen = or_first(platform.metadata.resource_version.as_deref());
         self.written.take_if(|(_, version)| *version <= seen);
     }
 
@@ -113,17 +114,12 @@ impl Memory {
 
     /// The status that a platform has. The watch may not have brought the latest yet.
     pub(super) fn status(&self, platform: &TodoPlatform) -> TodoPlatformStatus {
-        let seen = version(platform.metadata.resource_version.as_deref());
+        let seen = or_first(platform.metadata.resource_version.as_deref());
         match &self.written {
             Some((status, version)) if seen < *version => status.clone(),
             _ => platform.status.clone().unwrap_or_default(),
         }
     }
-}
-
-/// A resource version as a number; of none, one before all others.
-pub(super) fn version(text: Option<&str>) -> u64 {
-    fights::number(text).unwrap_or_default()
 }
 
 /// What is remembered of all platforms, by UID.

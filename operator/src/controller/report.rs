@@ -7,15 +7,11 @@ use kube::{Resource, ResourceExt, core::ObjectMeta};
 use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
 use tracing::{error, info, warn};
 
-use super::{
-    Context, Unreadable,
-    memory::{Memory, version},
-    notices, pace,
-    queue::Action,
-};
+use super::{Context, Unreadable, memory::Memory, notices, pace, queue::Action};
 use crate::{
     apply,
     class::Class,
+    resource_version::or_first,
     runtime::metrics,
     status::{self, Assessment, Stop},
 };
@@ -44,7 +40,7 @@ impl Context {
             info!(%namespace, platform = %name, reason = %notice.reason, note = %notice.note, "changed");
             self.events.publish(platform, notice).await;
         }
-        memory.written = Some((after, version(written.as_deref())));
+        memory.written = Some((after, or_first(written.as_deref())));
         Ok(())
     }
 

@@ -6,8 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::memory::version;
-use crate::plan::{Key, Live};
+use crate::{
+    plan::{Key, Live},
+    resource_version::or_first,
+};
 
 /// How long after a write its events are waited for. One that comes later has been lost, or its watch does not work.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -31,7 +33,7 @@ impl Unseen {
     /// Forgets what the watches have brought.
     pub(super) fn look(&mut self, live: &Live) {
         self.versions.retain(|key, written| {
-            let seen = live.objects.get(key).map(|object| version(object.metadata.resource_version.as_deref()));
+            let seen = live.objects.get(key).map(|object| or_first(object.metadata.resource_version.as_deref()));
             seen.is_none_or(|seen| seen < *written)
         });
     }

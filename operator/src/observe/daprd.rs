@@ -18,9 +18,9 @@ use super::{
 };
 use crate::{
     build::dapr::component,
-    class::bounded,
     names::{App, DAPR_PUBLIC_PORT},
     resolve::Resolved,
+    text::bounded,
 };
 
 /// How long an answer with all components in it is good for.

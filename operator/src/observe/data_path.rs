@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Pod;
 use serde::Deserialize;
 
 use super::http::{CONCURRENCY, Look};
-use crate::{class::bounded, names::MANAGEMENT_PORT};
+use crate::{names::MANAGEMENT_PORT, text::bounded};
 
 /// Age of the last success at which the backend calls it stale, in seconds.
 const STALE_SECONDS: f64 = 12.0;

@@ -6,10 +6,10 @@ use todo_crds::{cloud_native_pg, strimzi};
 
 use super::{Rollout, State};
 use crate::{
-    class::bounded,
     names,
     plan::Live,
     resolve::{KafkaMode, PostgresMode, Resolved},
+    text::bounded,
 };
 
 /// Characters of another operator's words that are kept.

@@ -6,7 +6,7 @@ use kube::core::DynamicObject;
 use serde_json::Value;
 
 use super::passwords::without_passwords;
-use crate::class::bounded;
+use crate::text::bounded;
 
 /// Characters of a message that are kept.
 const MESSAGE: usize = 512;

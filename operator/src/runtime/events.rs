@@ -14,9 +14,10 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use crate::{
-    class::{bounded, is_namespace_leaving, words},
+    class::{is_namespace_leaving, words},
     labels::MANAGED_BY,
     plan::Key,
+    text::bounded,
 };
 
 /// How long publishing may take.

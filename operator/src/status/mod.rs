@@ -119,8 +119,8 @@ fn dispute(dispute: &Dispute) -> OwnershipConflict {
     };
     OwnershipConflict {
         object: dispute.key.to_string(),
-        field: crate::class::bounded(&dispute.conflict.field, 512),
-        manager: crate::class::bounded(&dispute.conflict.manager, 128),
+        field: crate::text::bounded(&dispute.conflict.field, 512),
+        manager: crate::text::bounded(&dispute.conflict.manager, 128),
         message: message.to_owned(),
     }
 }

@@ -7,7 +7,7 @@ use k8s_openapi::{
 use todo_crds::platform::condition;
 
 use super::words;
-use crate::{apply::Failure, class::bounded, observe::Observed, plan::Foreign};
+use crate::{apply::Failure, observe::Observed, plan::Foreign, text::bounded};
 
 /// What is to be said about one type of condition.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! What conditions say, in words that name the object and what to do.
 
 use crate::{
-    class::bounded,
     dereference::{MissingSecret, cluster::Cluster},
     observe::{ServiceObserved, managed::Other},
     plan::Held,
     resolve::Maker,
+    text::bounded,
 };
 
 /// Characters of a condition's message.

@@ -20,11 +20,11 @@ use tokio::time::{sleep, timeout};
 use super::tls;
 use crate::{
     build,
-    class::bounded,
     dereference::{Values, secrets},
     names,
     resolve::{KafkaAuth, KafkaMode, Resolved, SaslMechanism, SecretRef, Sensitive},
     runtime::lease::Leadership,
+    text::bounded,
 };
 pub use memory::TopicsMemory;
 
