@@ -48,63 +48,90 @@ pub(super) fn backed() -> Vec<NetworkPolicyPeer> {
 }
 
 fn of_app(platform: &Resolved, cluster: &resolve::NetworkPolicy, app: App) -> NetworkPolicy {
-    let mut ingress = vec![
+    policy(platform, app.id(), let_in(cluster, app), let_out(platform, cluster, app))
+}
+
+fn let_in(cluster: &resolve::NetworkPolicy, app: App) -> Vec<NetworkPolicyIngressRule> {
+    let mut rules = vec![
         allow_from(vec![operator(cluster)], &[names::DAPR_PUBLIC_PORT, names::MANAGEMENT_PORT]),
         allow_from(vec![namespace(&cluster.monitoring_namespace)], &[names::MANAGEMENT_PORT, names::DAPR_METRICS_PORT]),
     ];
     if !app.callers().is_empty() {
         let callers = app.callers().iter().map(|caller| pods(caller.id())).collect();
-        ingress.push(allow_from(callers, &[names::DAPR_INTERNAL_PORT]));
+        rules.push(allow_from(callers, &[names::DAPR_INTERNAL_PORT]));
     }
     if app == App::Frontend {
-        ingress.push(NetworkPolicyIngressRule { from: None, ports: Some(tcp(&[app.port()])) });
+        rules.push(NetworkPolicyIngressRule { from: None, ports: Some(tcp(&[app.port()])) });
     }
+    rules
+}
 
-    let mut egress = vec![dns(), allow_to(vec![namespace(&cluster.dapr_namespace)], &DAPR_CONTROL_PLANE)];
-    let callees: Vec<_> =
-        App::ALL.into_iter().filter(|callee| callee.callers().contains(&app)).map(|app| pods(app.id())).collect();
+fn let_out(platform: &Resolved, cluster: &resolve::NetworkPolicy, app: App) -> Vec<NetworkPolicyEgressRule> {
+    let mut rules = vec![dns(), allow_to(vec![namespace(&cluster.dapr_namespace)], &DAPR_CONTROL_PLANE)];
+    let callees = App::ALL.into_iter().filter(|callee| callee.callers().contains(&app));
+    let callees: Vec<_> = callees.map(|callee| pods(callee.id())).collect();
     if !callees.is_empty() {
-        egress.push(allow_to(callees, &[names::DAPR_INTERNAL_PORT]));
+        rules.push(allow_to(callees, &[names::DAPR_INTERNAL_PORT]));
     }
-    let mut outside = BTreeSet::new();
+    let mut outside = outside(platform, app);
     if app.has_backing_services() {
-        match &platform.kafka.mode {
-            KafkaMode::Embedded(_) => egress.push(allow_to(vec![pods(names::KAFKA)], &[names::KAFKA_PORT])),
-            // Names cannot be written into a policy, so these are open by port.
-            KafkaMode::External(external) => outside.extend(external.brokers.iter().filter_map(|b| broker_port(b))),
-            KafkaMode::Strimzi(_) => egress.push(allow_to(vec![strimzi_nodes()], &[names::KAFKA_TLS_PORT])),
-        }
-        match &platform.postgres.mode {
-            PostgresMode::Embedded(_) => egress.push(allow_to(vec![pods(names::POSTGRES)], &[names::POSTGRES_PORT])),
-            PostgresMode::External { port } => {
-                outside.insert(*port);
-            }
-            PostgresMode::CloudNativePg(_) => {
-                let servers = labelled(&[(cloud_native_pg::CLUSTER_LABEL, names::POSTGRES)]);
-                egress.push(allow_to(vec![servers], &[names::POSTGRES_PORT]));
-            }
-        }
-        // The sidecar reads Secrets there.
-        if cluster.api_server.is_empty() {
-            outside.extend(API_SERVER);
-        } else {
-            egress.push(allow_to(cluster.api_server.iter().map(addresses).collect(), &API_SERVER));
-        }
-    }
-    if let (App::Backend, Some(ai)) = (app, &platform.ai) {
-        outside.insert(ai.base_url.as_deref().and_then(url_port).unwrap_or(443));
-    }
-    if app == App::Notification {
-        outside.extend(channel_ports(&platform.notifications));
-    }
-    if let Some(tracing) = &platform.dapr.tracing {
-        outside.extend(url_port(&tracing.endpoint));
+        let backing = backing(platform, cluster);
+        rules.extend(backing.rules);
+        outside.extend(backing.outside);
     }
     if !outside.is_empty() {
         let ports: Vec<u16> = outside.into_iter().collect();
-        egress.push(NetworkPolicyEgressRule { to: None, ports: Some(tcp(&ports)) });
+        rules.push(NetworkPolicyEgressRule { to: None, ports: Some(tcp(&ports)) });
     }
-    policy(platform, app.id(), ingress, egress)
+    rules
+}
+
+/// The way to what stands behind services.
+struct Backing {
+    rules: Vec<NetworkPolicyEgressRule>,
+    /// Ports of every address. Names cannot be written into a policy.
+    outside: BTreeSet<u16>,
+}
+
+/// The way to Kafka, PostgreSQL and the API server, where the sidecars read Secrets.
+fn backing(platform: &Resolved, cluster: &resolve::NetworkPolicy) -> Backing {
+    let (mut rules, mut outside) = (Vec::new(), BTreeSet::new());
+    match &platform.kafka.mode {
+        KafkaMode::Embedded(_) => rules.push(allow_to(vec![pods(names::KAFKA)], &[names::KAFKA_PORT])),
+        KafkaMode::External(external) => outside.extend(external.brokers.iter().filter_map(|b| broker_port(b))),
+        KafkaMode::Strimzi(_) => rules.push(allow_to(vec![strimzi_nodes()], &[names::KAFKA_TLS_PORT])),
+    }
+    match &platform.postgres.mode {
+        PostgresMode::Embedded(_) => rules.push(allow_to(vec![pods(names::POSTGRES)], &[names::POSTGRES_PORT])),
+        PostgresMode::External { port } => {
+            outside.insert(*port);
+        }
+        PostgresMode::CloudNativePg(_) => {
+            let servers = labelled(&[(cloud_native_pg::CLUSTER_LABEL, names::POSTGRES)]);
+            rules.push(allow_to(vec![servers], &[names::POSTGRES_PORT]));
+        }
+    }
+    if cluster.api_server.is_empty() {
+        outside.extend(API_SERVER);
+    } else {
+        rules.push(allow_to(cluster.api_server.iter().map(addresses).collect(), &API_SERVER));
+    }
+    Backing { rules, outside }
+}
+
+/// Ports of every address that a service reaches for what is configured.
+fn outside(platform: &Resolved, app: App) -> BTreeSet<u16> {
+    let mut ports = BTreeSet::new();
+    if let (App::Backend, Some(ai)) = (app, &platform.ai) {
+        ports.insert(ai.base_url.as_deref().and_then(url_port).unwrap_or(443));
+    }
+    if app == App::Notification {
+        ports.extend(channel_ports(&platform.notifications));
+    }
+    if let Some(tracing) = &platform.dapr.tracing {
+        ports.extend(url_port(&tracing.endpoint));
+    }
+    ports
 }
 
 /// Ports of mail, ntfy and push services and of users' webhooks.
