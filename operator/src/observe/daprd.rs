@@ -52,7 +52,16 @@ pub struct ComponentObserved {
 
 /// Answers of sidecars that are still good, by pod.
 #[derive(Debug, Default)]
-pub struct DaprdMemory(HashMap<String, (String, Instant, Answer)>);
+pub struct DaprdMemory(HashMap<String, Kept>);
+
+/// An answer with all components in it.
+#[derive(Clone, Debug)]
+struct Kept {
+    /// That of the sidecar that gave it.
+    incarnation: String,
+    good_until: Instant,
+    answer: Answer,
+}
 
 /// What one sidecar says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,35 +111,49 @@ pub(super) async fn components(
         .filter(|(app, pod)| has_one(pod) && components.iter().any(|component| in_scope(component, *app)))
         .map(|(app, pod)| Sidecar { app: *app, pod, incarnation: incarnation(pod) })
         .collect();
-    memory.0.retain(|name, (incarnation, good_until, _)| {
-        let same = |sidecar: &Sidecar<'_>| sidecar.name() == name && sidecar.incarnation == *incarnation;
-        now < *good_until + PATIENCE && sidecars.iter().any(same)
+    memory.0.retain(|name, kept| {
+        let same = |sidecar: &Sidecar<'_>| sidecar.name() == name && sidecar.incarnation == kept.incarnation;
+        now < kept.good_until + PATIENCE && sidecars.iter().any(same)
     });
     let known = &memory.0;
     let questions: Vec<_> = sidecars
         .iter()
         .map(|sidecar| async move {
             let before = known.get(sidecar.name());
-            if let Some((_, _, answer)) = before.filter(|(_, good_until, _)| now < *good_until) {
-                return (answer.clone(), false);
+            if let Some(kept) = before.filter(|kept| now < kept.good_until) {
+                return Heard::before(kept);
             }
             match (ask(look, sidecar.pod).await, before) {
-                (Answer::Silent(_), Some((_, _, before))) if ended(sidecar.pod).is_none() => (before.clone(), false),
-                (answer, _) => (answer, true),
+                (Answer::Silent(_), Some(kept)) if ended(sidecar.pod).is_none() => Heard::before(kept),
+                (answer, _) => Heard { answer, is_new: true },
             }
         })
         .collect();
-    let answers: Vec<(Answer, bool)> = stream::iter(questions).buffered(CONCURRENCY).collect().await;
-    for (sidecar, (answer, _)) in sidecars.iter().zip(&answers).filter(|(_, (_, is_new))| *is_new) {
+    let heard: Vec<Heard> = stream::iter(questions).buffered(CONCURRENCY).collect().await;
+    for (sidecar, Heard { answer, .. }) in sidecars.iter().zip(&heard).filter(|(_, heard)| heard.is_new) {
         let name = sidecar.name().to_owned();
         if components.iter().filter(|c| in_scope(c, sidecar.app)).all(|c| has_loaded(answer, c)) {
-            memory.0.insert(name, (sidecar.incarnation.clone(), now + FRESH, answer.clone()));
+            let (incarnation, answer) = (sidecar.incarnation.clone(), answer.clone());
+            memory.0.insert(name, Kept { incarnation, good_until: now + FRESH, answer });
         } else {
             memory.0.remove(&name);
         }
     }
-    let answers: Vec<Answer> = answers.into_iter().map(|(answer, _)| answer).collect();
+    let answers: Vec<Answer> = heard.into_iter().map(|heard| heard.answer).collect();
     components.iter().map(|component| sum_up(component, &sidecars, &answers)).collect()
+}
+
+/// What is taken for the answer of a sidecar.
+struct Heard {
+    answer: Answer,
+    /// Whether it was given just now.
+    is_new: bool,
+}
+
+impl Heard {
+    fn before(kept: &Kept) -> Self {
+        Self { answer: kept.answer.clone(), is_new: false }
+    }
 }
 
 impl Sidecar<'_> {

@@ -69,9 +69,16 @@ struct Report {
     message: String,
 }
 
-/// What backends said last, and when, by pod.
+/// What backends said last, by pod.
 #[derive(Debug, Default)]
-pub struct DataPathMemory(HashMap<String, (Instant, Report)>);
+pub struct DataPathMemory(HashMap<String, Said>);
+
+/// What a backend said, and when.
+#[derive(Debug)]
+struct Said {
+    at: Instant,
+    report: Report,
+}
 
 impl DataPathMemory {
     /// Reports in which one that did not come is taken for what the same backend said before, as long as that is proof: a
@@ -80,11 +87,11 @@ impl DataPathMemory {
         self.0.retain(|pod, _| reports.iter().any(|(name, _)| name == pod));
         for (pod, report) in &mut reports {
             if let Ok(report) = report {
-                self.0.insert(pod.clone(), (now, report.clone()));
-            } else if let Some((said, before)) = self.0.get(pod).filter(|(_, before)| before.verified) {
-                let age = before.age_seconds.unwrap_or_default() + now.duration_since(*said).as_secs_f64();
+                self.0.insert(pod.clone(), Said { at: now, report: report.clone() });
+            } else if let Some(said) = self.0.get(pod).filter(|said| said.report.verified) {
+                let age = said.report.age_seconds.unwrap_or_default() + now.duration_since(said.at).as_secs_f64();
                 if age < STALE_SECONDS {
-                    *report = Ok(Report { age_seconds: Some(age), ..before.clone() });
+                    *report = Ok(Report { age_seconds: Some(age), ..said.report.clone() });
                 }
             }
         }

@@ -19,16 +19,30 @@ const LINES: i64 = 20;
 /// Bytes that are read.
 const BYTES: i64 = 16 * 1024;
 
-/// Last words by pod and container, with the id of the container that said them.
+/// Last words of containers.
 #[derive(Debug, Default)]
-pub struct LastWords(HashMap<(String, String), (String, String)>);
+pub struct LastWords(HashMap<Place, Words>);
+
+/// A container of a pod, whichever stands there now.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    pod_uid: String,
+    container: String,
+}
+
+/// What a container said at last.
+#[derive(Debug)]
+struct Words {
+    /// Id of the container.
+    id: String,
+    said: String,
+}
 
 /// A container that ended badly and left no words in the status of its pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Silent {
-    pod_uid: String,
+    place: Place,
     pod: String,
-    container: String,
     id: String,
     /// Whether another one has taken its place since.
     previous: bool,
@@ -38,12 +52,12 @@ impl LastWords {
     /// The pods with the last words of their containers in their status.
     pub async fn fill_in(&mut self, client: &Client, namespace: &str, pods: Vec<Arc<Pod>>) -> Vec<Arc<Pod>> {
         let silent: Vec<Silent> = pods.iter().flat_map(|pod| silent(pod)).collect();
-        self.0.retain(|key, (id, _)| silent.iter().any(|one| one.key() == *key && one.id == *id));
-        let new: Vec<Silent> = silent.into_iter().filter(|one| !self.0.contains_key(&one.key())).collect();
+        self.0.retain(|place, words| silent.iter().any(|one| one.place == *place && one.id == words.id));
+        let new: Vec<Silent> = silent.into_iter().filter(|one| !self.0.contains_key(&one.place)).collect();
         let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
         let questions: Vec<_> = new.iter().map(|one| read(&api, one)).collect();
         let said: Vec<String> = stream::iter(questions).buffered(CONCURRENCY).collect().await;
-        self.0.extend(new.into_iter().zip(said).map(|(one, said)| (one.key(), (one.id, said))));
+        self.0.extend(new.into_iter().zip(said).map(|(one, said)| (one.place, Words { id: one.id, said })));
         if self.0.is_empty() { pods } else { pods.into_iter().map(|pod| self.filled_in(pod)).collect() }
     }
 
@@ -56,19 +70,14 @@ impl LastWords {
         let status = pod.status.get_or_insert_default();
         let containers = status.init_container_statuses.iter_mut().chain(&mut status.container_statuses).flatten();
         for container in containers {
-            let Some((_, said)) = self.0.get(&(uid.clone(), container.name.clone())) else { continue };
+            let place = Place { pod_uid: uid.clone(), container: container.name.clone() };
+            let Some(words) = self.0.get(&place) else { continue };
             let both = [container.state.as_mut(), container.last_state.as_mut()];
             for ended in both.into_iter().flatten().filter_map(|state| state.terminated.as_mut()) {
-                ended.message.get_or_insert_with(|| said.clone());
+                ended.message.get_or_insert_with(|| words.said.clone());
             }
         }
         Arc::new(pod)
-    }
-}
-
-impl Silent {
-    fn key(&self) -> (String, String) {
-        (self.pod_uid.clone(), self.container.clone())
     }
 }
 
@@ -80,9 +89,8 @@ fn silent(pod: &Pod) -> Vec<Silent> {
     let silent = containers.filter(|container| !container.ready).filter_map(|container| {
         let (ended, previous) = ended(container)?;
         (ended.exit_code != 0 && ended.message.is_none()).then(|| Silent {
-            pod_uid: pod.metadata.uid.clone().unwrap_or_default(),
+            place: Place { pod_uid: pod.metadata.uid.clone().unwrap_or_default(), container: container.name.clone() },
             pod: pod.metadata.name.clone().unwrap_or_default(),
-            container: container.name.clone(),
             id: ended.container_id.clone().unwrap_or_default(),
             previous,
         })
@@ -99,7 +107,7 @@ fn ended(container: &ContainerStatus) -> Option<(&ContainerStateTerminated, bool
 /// The end of a container's log, or nothing: that it ended is told without its words, too.
 async fn read(api: &Api<Pod>, silent: &Silent) -> String {
     let params = LogParams {
-        container: Some(silent.container.clone()),
+        container: Some(silent.place.container.clone()),
         previous: silent.previous,
         tail_lines: Some(LINES),
         limit_bytes: Some(BYTES),
@@ -108,7 +116,7 @@ async fn read(api: &Api<Pod>, silent: &Silent) -> String {
     match timeout(DEADLINE, api.logs(&silent.pod, &params)).await {
         Ok(Ok(text)) => text,
         Ok(Err(error)) => {
-            debug!(pod = %silent.pod, container = %silent.container, error = %words(&error), "cannot read a log");
+            debug!(pod = %silent.pod, container = %silent.place.container, error = %words(&error), "cannot read a log");
             String::new()
         }
         Err(_) => String::new(),
@@ -149,8 +157,9 @@ mod tests {
     #[test]
     fn what_was_read_stands_in_the_status_as_if_kubernetes_had_kept_it() {
         let pod = Arc::new(pod(&json!({"waiting": {}}), &terminated(1, None)));
-        let key = silent(&pod)[0].key();
-        let words = LastWords(HashMap::from([(key, ("c".to_owned(), "no broker".to_owned()))]));
+        let place = silent(&pod)[0].place.clone();
+        let said = Words { id: "c".to_owned(), said: "no broker".to_owned() };
+        let words = LastWords(HashMap::from([(place, said)]));
         let filled = words.filled_in(pod);
         let statuses = filled.status.as_ref().and_then(|status| status.container_statuses.as_ref()).unwrap();
         let last = statuses[0].last_state.as_ref().and_then(|state| state.terminated.as_ref()).unwrap();
