@@ -2,7 +2,7 @@
 //!
 //! A pass over a platform ([`controller`]) goes: [`dereference`] reads what the spec points at, [`resolve`] checks it and
 //! fills in every default, [`build`] makes all objects of it, [`plan`] compares them with what there is, [`apply`] writes
-//! what differs, [`observe`] looks at what runs, [`status`] says so. `resolve`, `build`, `plan` and the conditions of
+//! what differs, [`topics`] asks the broker, [`observe`] looks at what runs, [`status`] says so. `resolve`, `build`, `plan` and the conditions of
 //! `status` are pure: no client, no clock, no chance.
 
 pub mod apply;
@@ -20,3 +20,4 @@ mod resource_version;
 pub mod runtime;
 pub mod status;
 mod text;
+pub mod topics;

@@ -8,8 +8,6 @@ mod removals;
 mod settle;
 pub mod ssa;
 mod step;
-mod tls;
-pub mod topics;
 mod waves;
 
 use std::time::Instant;

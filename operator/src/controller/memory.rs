@@ -11,11 +11,12 @@ use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
 
 use super::{backoff::Backoff, settled::Settled, unseen::Unseen};
 use crate::{
-    apply::{Applied, Failure, Fights, topics::TopicsMemory},
+    apply::{Applied, Failure, Fights},
     dereference::SecretsRead,
     observe::{DaprdMemory, DataPathMemory, LastWords, sidecar::Repairs},
     resource_version::or_first,
     status::{Assessment, Stop},
+    topics::TopicsMemory,
 };
 
 /// What is remembered of one platform.

@@ -1,4 +1,4 @@
-//! The steps of a pass: dereference, validate, build, plan, apply, observe.
+//! The steps of a pass: dereference, validate, build, plan, apply, topics, observe.
 
 use std::{sync::Arc, time::Instant};
 
@@ -10,14 +10,15 @@ use tracing::{Instrument, info, warn};
 
 use super::{Context, holders::Claim, isolation::Place, memory::Memory, reconcile::failed, write::Written};
 use crate::{
-    apply::{Applied, Writer, topics},
+    apply::{Applied, Writer},
     dereference::{self, DereferenceError, Dereferenced},
     names::App,
-    observe::{self, DataPath, Infrastructure, Observed},
+    observe::{self, DataPath, Infrastructure, Observed, managed},
     plan::{Key, Live},
-    resolve::{KafkaMode, Violation},
+    resolve::{KafkaMode, Resolved, Violation},
     runtime::{events::Notice, metrics, traces::step},
     status::{Assessment, Stop},
+    topics::{self, Topics, TopicsMemory},
 };
 
 /// What the watches know of one platform.
@@ -130,26 +131,44 @@ impl Context {
         };
         let topics = if matches!(resolved.kafka.mode, KafkaMode::Strimzi(_)) {
             // Part of what is said about Kafka itself.
-            topics::Topics::Present
+            Topics::Present
         } else if broker_runs && self.leadership.is_leader() {
-            let incarnation = observe::broker_incarnation(&seen.pods);
-            let maker = writes.then_some(&self.leadership);
-            let answered = self.set_off(ObjectRef::new(&platform.name_any()).within(&resolved.namespace));
-            let asked = topics::Asked { client: &self.client, values: dereferenced.broker.as_ref(), maker };
-            topics::ensure(&asked, resolved, &incarnation, &mut memory.topics, answered)
+            self.topics(platform, dereferenced, seen, writes, &mut memory.topics)
         } else {
             // What is not asked is not waited for.
-            memory.topics = topics::TopicsMemory::default();
-            topics::Topics::Unknown
+            memory.topics = TopicsMemory::default();
+            Topics::Unknown
         };
         let external_kafka = matches!(resolved.kafka.mode, KafkaMode::External(_));
+        Infrastructure { parts, missing: self.missing_operators(resolved), topics, external_kafka }
+    }
+
+    /// What the broker has been found to have. An answer that comes later sets off a pass.
+    fn topics(
+        &self,
+        platform: &TodoPlatform,
+        dereferenced: &Dereferenced,
+        seen: &Seen,
+        writes: bool,
+        memory: &mut TopicsMemory,
+    ) -> Topics {
+        let resolved = &dereferenced.resolved;
+        let incarnation = observe::broker_incarnation(&seen.pods);
+        let maker = writes.then_some(&self.leadership);
+        let answered = self.set_off(ObjectRef::new(&platform.name_any()).within(&resolved.namespace));
+        let asked = topics::Asked { client: &self.client, values: dereferenced.broker.as_ref(), maker };
+        topics::ensure(&asked, resolved, &incarnation, memory, answered)
+    }
+
+    /// Other operators that are needed and not installed. They are looked for sooner then.
+    fn missing_operators(&self, resolved: &Resolved) -> Vec<managed::Other> {
         let cluster = self.watches.cluster().borrow().clone();
-        let mut missing = observe::managed::needed(resolved);
+        let mut missing = managed::needed(resolved);
         missing.retain(|other| !cluster.missing(other.kinds).is_empty());
         if !missing.is_empty() {
             self.watches.hurry();
         }
-        Infrastructure { parts, missing, topics, external_kafka }
+        missing
     }
 
     async fn observe(

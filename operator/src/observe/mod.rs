@@ -19,11 +19,12 @@ use k8s_openapi::api::core::v1::Pod;
 use todo_crds::platform::ServiceStatus;
 
 use crate::{
-    apply::{Applied, Dispute, topics::Topics},
+    apply::{Applied, Dispute},
     dereference::{MissingSecret, cluster::Cluster},
     names::{self, App},
     plan::Live,
     resolve::{Exposure, KafkaMode, PostgresMode, Resolved},
+    topics::Topics,
 };
 pub use daprd::{ComponentObserved, DaprdMemory};
 pub use data_path::{DataPath, DataPathMemory};

@@ -9,9 +9,9 @@ use super::{
     words,
 };
 use crate::{
-    apply::topics::Topics,
     observe::{Observed, State},
     plan::{Held, Hold},
+    topics::Topics,
 };
 
 /// Whether something is being rolled out.

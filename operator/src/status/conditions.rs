@@ -11,13 +11,13 @@ use super::{
     words,
 };
 use crate::{
-    apply::topics::Topics,
     class::Class,
     dereference::{
         MissingSecret,
         cluster::{DAPR_KINDS, Injector, version_warning},
     },
     observe::{DataPath, Observed, Rollout, State},
+    topics::Topics,
 };
 
 /// Reasons for which something does not hold yet and will by itself.

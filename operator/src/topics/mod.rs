@@ -2,6 +2,7 @@
 //! they are there and says which are not.
 
 mod memory;
+mod tls;
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +18,6 @@ use rskafka::{
 };
 use tokio::time::{sleep, timeout};
 
-use super::tls;
 use crate::{
     build,
     dereference::{Values, secrets},
