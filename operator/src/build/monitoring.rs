@@ -17,12 +17,14 @@ pub const GROUP_VERSION: &str = "monitoring.coreos.com/v1";
 /// Those that the operator writes.
 pub const KINDS: [&str; 2] = ["PodMonitor", "PrometheusRule"];
 
-/// Groups of alerts, for the namespace [`PLACE`].
+/// Groups of alerts, for the platform [`NAME`] in the namespace [`PLACE`].
 const ALERTS: &str = include_str!("../../../config/monitoring/platform-alerts.yaml");
 /// The dashboard.
 const DASHBOARD: &str = include_str!("../../../config/monitoring/platform-dashboard.json");
 /// Stands for a platform's namespace.
 const PLACE: &str = "NAMESPACE";
+/// Stands for its name.
+const NAME: &str = "PLATFORM";
 /// Port of daprd's metrics, as its injector names it.
 const DAPR_METRICS: &str = "dapr-metrics";
 
@@ -60,7 +62,8 @@ fn pod_monitor(platform: &Resolved, scrape: &Scrape) -> Object {
 
 fn prometheus_rule(platform: &Resolved, labels: &BTreeMap<String, String>) -> Object {
     // A file of our own, which a test reads.
-    let groups: Value = serde_yaml::from_str(&ALERTS.replace(PLACE, &platform.namespace)).unwrap_or_default();
+    let alerts = ALERTS.replace(PLACE, &platform.namespace).replace(NAME, &platform.name);
+    let groups: Value = serde_yaml::from_str(&alerts).unwrap_or_default();
     object(platform, "PrometheusRule", labels, &json!({"groups": groups}))
 }
 

@@ -37,6 +37,28 @@ fn a_users_label_takes_no_place_of_the_operators() {
     assert_eq!((&labels["app.kubernetes.io/managed-by"], &labels["a"]), (&"todo-operator".into(), &"b".into()));
 }
 
+/// A delivery that is lost has been tried again eight times before: beside these its failure is hardly seen.
+#[test]
+fn the_share_of_deliveries_that_fail_is_that_of_those_that_have_ended() {
+    let all = expressions();
+    let (_, share) = all.iter().find(|(_, text)| text.contains("outcome=\"failed\"")).unwrap();
+    let (failed, of) = share.split_once('/').unwrap();
+    assert!(failed.contains("outcome=\"failed\"") && of.contains("outcome=~\"sent|failed\""), "{share}");
+}
+
+/// The operator shows the conditions of every platform of a namespace, also of those that it refuses.
+#[test]
+fn an_alert_on_a_condition_is_about_one_platform() {
+    let made = objects(&resolve(DEFAULT, "{monitoring: {prometheusRule: {}}}"));
+    let mut found = Vec::new();
+    collect("", &made["PrometheusRule/todo-platform"], &mut found);
+    found.retain(|(_, text)| text.contains("todo_operator_condition"));
+    assert!(found.len() > 2, "{found:?}");
+    for (_, text) in found {
+        assert!(text.contains("{namespace=\"todo\", name=\"todo\","), "{text}");
+    }
+}
+
 /// The expressions of alerts and panels, by file.
 fn expressions() -> Vec<(String, String)> {
     let mut found = Vec::new();

@@ -41,6 +41,8 @@ impl DataPath {
 
     /// Sends canaries until `stop`.
     pub(crate) async fn run(self, database: Database, stop: CancellationToken) {
+        // An alert is about its age, and says nothing of a series that begins with the end of the outage.
+        note_arrival();
         let mut under_way = Vec::new();
         while !stop.is_cancelled() {
             let next = Instant::now() + PERIOD;
@@ -108,12 +110,17 @@ impl DataPath {
 
     fn succeed(&self, sent: Instant) {
         let (now, latency) = (Instant::now(), sent.elapsed());
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         metrics::histogram!("data_path_latency_seconds").record(latency.as_secs_f64());
-        metrics::gauge!("data_path_last_arrival_timestamp_seconds").set(since_epoch.as_secs_f64());
+        note_arrival();
         let mut observation = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         observation.arrived(Success { sent, wall: Utc::now(), latency }, now);
     }
+}
+
+/// A canary arrives now.
+fn note_arrival() {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    metrics::gauge!("data_path_last_arrival_timestamp_seconds").set(since_epoch.as_secs_f64());
 }
 
 /// A canary that is under way.
@@ -181,5 +188,48 @@ async fn limited<T>(work: impl Future<Output = Result<T, Problem>>) -> Result<T,
     match timeout(STATEMENT, work).await {
         Ok(result) => result.map_err(|problem| problem.sentence()),
         Err(_) => Err(format!("no answer within {} s", STATEMENT.as_secs())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use futures::FutureExt;
+    use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+
+    use super::*;
+
+    /// Keeps the one gauge.
+    #[derive(Default)]
+    struct LastArrival(Arc<AtomicU64>);
+
+    impl Recorder for LastArrival {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::noop()
+        }
+
+        fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+            assert_eq!(key.name(), "data_path_last_arrival_timestamp_seconds");
+            Gauge::from_arc(self.0.clone())
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn an_outage_from_the_start_has_an_age_too() {
+        let (recorder, stop) = (LastArrival::default(), CancellationToken::new());
+        stop.cancel();
+        let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        let run = || DataPath::default().run(Database::new(), stop).now_or_never();
+        metrics::with_local_recorder(&recorder, run).unwrap();
+        assert!(f64::from_bits(recorder.0.load(Ordering::Relaxed)) >= before);
     }
 }
