@@ -24,6 +24,7 @@ use crate::{shared, traces};
 const FRONTEND: &str = "frontend-service";
 const HOST: &str = "todo.example.com";
 const SOON: Duration = Duration::from_secs(20);
+const ROLLED: Duration = Duration::from_mins(2);
 const QUIET: Duration = Duration::from_secs(8);
 const GONE: Duration = Duration::from_mins(2);
 
@@ -138,6 +139,7 @@ async fn compared(platform: &Platform, spec: &Value) -> anyhow::Result<()> {
         "~ TodoPlatform/todo\n",
         "~ Deployment/frontend-service (its pods start anew)\n",
         "env[RUST_LOG]",
+        "env[ALLOWED_HOSTS]",
         "+ Ingress/frontend-service\n",
     ] {
         assert!(format!("{}\n", tree.output).contains(line), "{line} is not in:\n{}", tree.output);
@@ -191,8 +193,9 @@ async fn suspended(platform: &Platform, with: &impl Fn(Value) -> Value) -> anyho
         Ok(url.filter(|url| url == &format!("https://{HOST}")).map(drop))
     })
     .await?;
-    platform.wait("Progressing", "False", SOON).await?;
-    platform.wait("Ready", "True", SOON).await?;
+    // The page's pods start anew, as they have to know the host.
+    platform.wait("Progressing", "False", ROLLED).await?;
+    platform.wait("Ready", "True", ROLLED).await?;
     Ok(())
 }
 

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
-use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::Pod, networking::v1::Ingress};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    coordination::v1::Lease,
+    core::v1::{ConfigMap, Pod},
+};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, ListParams},
@@ -81,10 +85,10 @@ async fn one_namespace_can_have_an_operator_of_its_own_beside_the_one_of_the_clu
         assert_eq!(variable(env, WHOLE, "EXCLUDED_NAMESPACES").await?, None);
         assert_eq!(variable(env, WHOLE, "RELIST_SECONDS").await?, Some(RELIST_SECONDS.to_owned()));
         let before = pods(&namespace).await?;
-        let spec = json!({"ingress": {"host": "todo.example.com"}});
+        let spec = json!({"monitoring": {"dashboard": {}}});
         Platform::apply(&namespace, &platform.name, spec).await?;
         until("the cluster's operator looks after the platform", SOON, async || {
-            Ok(namespace.api::<Ingress>().get_opt("frontend-service").await?.map(drop))
+            Ok(namespace.api::<ConfigMap>().get_opt("todo-platform-dashboard").await?.map(drop))
         })
         .await?;
         platform.ready().await?;

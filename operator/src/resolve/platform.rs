@@ -145,6 +145,14 @@ pub enum Exposure {
     },
 }
 
+impl Exposure {
+    /// Host name.
+    pub fn host(&self) -> &str {
+        let (Self::Ingress { host, .. } | Self::HttpRoute { host, .. }) = self;
+        host
+    }
+}
+
 /// What the network policies need to know of the cluster.
 #[derive(Clone, Debug)]
 pub struct NetworkPolicy {

@@ -188,6 +188,22 @@ fn a_disruption_budget_is_made_where_there_are_two_pods() {
 }
 
 #[test]
+fn the_page_knows_the_host_that_it_is_reached_at_beside_those_that_a_user_names() {
+    let hosts = |spec: &str| {
+        let made = objects(&resolve(DEFAULT, spec));
+        let environment = &made["Deployment/frontend-service"]["spec"]["template"]["spec"]["containers"][0]["env"];
+        let found = environment.as_array().unwrap().iter().filter(|one| one["name"] == "ALLOWED_HOSTS");
+        found.map(|one| one["value"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let named = "services: {frontend: {env: [{name: ALLOWED_HOSTS, value: a.example}]}}";
+    assert_eq!(hosts("{}"), Vec::<String>::new());
+    assert_eq!(hosts("{ingress: {host: todo.example.com}}"), ["todo.example.com"]);
+    assert_eq!(hosts("{ingress: {host: todo.example.com, gateway: {name: main}}}"), ["todo.example.com"]);
+    assert_eq!(hosts(&format!("{{{named}}}")), ["a.example"]);
+    assert_eq!(hosts(&format!("{{{named}, ingress: {{host: todo.example.com}}}}")), ["a.example,todo.example.com"]);
+}
+
+#[test]
 fn rendering_never_prints_the_value_of_a_secret() {
     let validated = todo_operator::resolve::validate(&platform(DEFAULT, "{}"), &settings(), &found()).unwrap();
     let text: String = build::desired(&validated).objects.iter().map(|object| document(object).unwrap()).collect();

@@ -69,7 +69,7 @@ async fn run() -> anyhow::Result<()> {
 
     let management =
         health::router(&settings, Some(database.clone()), dapr, &COMPONENTS).merge(data_path.router(database));
-    let routes = routes::router(app, &settings, &own.mcp_allowed_hosts);
+    let routes = routes::router(app, &settings);
     server::run(&settings, routes, management, background).await?;
     Ok(())
 }

@@ -16,21 +16,18 @@ pub(crate) struct Own {
     pub(crate) reminder_window: Duration,
     /// `REMINDER_MODE` is `Precise`: a job of Dapr's scheduler beside the ticks.
     pub(crate) has_precise_reminders: bool,
-    /// `MCP_ALLOWED_HOSTS`, separated by commas: values of the header `Host` that `/mcp` takes. None means any.
-    pub(crate) mcp_allowed_hosts: Vec<String>,
 }
 
 impl Own {
     /// Reads the process environment.
     pub(crate) fn from_env() -> Result<Self, ConfigError> {
         let mode: Result<Option<String>, _> = optional("REMINDER_MODE");
-        Self::new(optional("REMINDER_WINDOW_SECONDS"), mode, optional("MCP_ALLOWED_HOSTS"))
+        Self::new(optional("REMINDER_WINDOW_SECONDS"), mode)
     }
 
     fn new(
         window: Result<Option<u64>, ConfigError>,
         mode: Result<Option<String>, ConfigError>,
-        hosts: Result<Option<String>, ConfigError>,
     ) -> Result<Self, ConfigError> {
         let mut mistakes = Mistakes::default();
         let window = mistakes.note(window).flatten().unwrap_or(REMINDER_WINDOW);
@@ -41,12 +38,9 @@ impl Own {
         if mode.as_deref().is_some_and(|mode| !["Tick", "Precise"].contains(&mode)) {
             mistakes.add("REMINDER_MODE must be Tick or Precise");
         }
-        let hosts = mistakes.note(hosts).flatten().unwrap_or_default();
-        let hosts = hosts.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect();
         mistakes.unless_any(Self {
             reminder_window: Duration::from_secs(window),
             has_precise_reminders: mode.as_deref() == Some("Precise"),
-            mcp_allowed_hosts: hosts,
         })
     }
 }
@@ -56,27 +50,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_an_environment_the_window_is_five_minutes_and_any_host_may_come() {
-        let own = Own::new(Ok(None), Ok(None), Ok(None)).unwrap();
-        let default = Own {
-            reminder_window: Duration::from_mins(5),
-            has_precise_reminders: false,
-            mcp_allowed_hosts: Vec::new(),
-        };
-        assert_eq!(own, default);
-    }
-
-    #[test]
-    fn hosts_are_separated_by_commas_and_the_window_is_bounded() {
-        let own = Own::new(Ok(Some(60)), Ok(None), Ok(Some("todo.example.com, localhost".into()))).unwrap();
-        assert_eq!(own.mcp_allowed_hosts, ["todo.example.com", "localhost"]);
-        assert!(Own::new(Ok(Some(LONGEST_WINDOW + 1)), Ok(None), Ok(None)).is_err());
+    fn the_window_is_five_minutes_if_nothing_is_said_and_has_a_bound() {
+        let default = Own { reminder_window: Duration::from_mins(5), has_precise_reminders: false };
+        assert_eq!(Own::new(Ok(None), Ok(None)), Ok(default));
+        assert!(Own::new(Ok(Some(LONGEST_WINDOW + 1)), Ok(None)).is_err());
     }
 
     #[test]
     fn reminders_come_by_ticks_unless_they_are_to_be_precise() {
-        let precise =
-            |mode: &str| Own::new(Ok(None), Ok(Some(mode.to_owned())), Ok(None)).map(|own| own.has_precise_reminders);
+        let precise = |mode: &str| Own::new(Ok(None), Ok(Some(mode.to_owned()))).map(|own| own.has_precise_reminders);
         assert_eq!(precise("Tick"), Ok(false));
         assert_eq!(precise("Precise"), Ok(true));
         assert!(precise("precisely").is_err());
@@ -84,9 +66,8 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_told_at_once() {
-        let unreadable = Err(ConfigError(vec!["MCP_ALLOWED_HOSTS cannot be read".to_owned()]));
-        let ConfigError(mistakes) =
-            Own::new(Ok(Some(LONGEST_WINDOW + 1)), Ok(Some("precisely".into())), unreadable).unwrap_err();
-        assert_eq!(mistakes.len(), 3);
+        let unreadable = Err(ConfigError(vec!["REMINDER_WINDOW_SECONDS cannot be read".to_owned()]));
+        let ConfigError(mistakes) = Own::new(unreadable, Ok(Some("precisely".into()))).unwrap_err();
+        assert_eq!(mistakes.len(), 2);
     }
 }

@@ -4,6 +4,7 @@
 mod answer;
 mod forward;
 mod headers;
+mod hosts;
 mod origin;
 mod page;
 mod path;
@@ -24,20 +25,21 @@ use todo_common::{
     telemetry,
 };
 
-use crate::{forward::Forwarder, page::Page};
+use crate::{forward::Forwarder, hosts::Hosts, page::Page};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     telemetry::init("frontend-service")?;
-    let own = config::required::<PathBuf>("WEB_ROOT");
-    let (settings, root) = config::both(Settings::from_env("frontend-service"), own)?;
+    let own = config::both(config::required::<PathBuf>("WEB_ROOT"), config::optional("ALLOWED_HOSTS"));
+    let (settings, (root, allowed)) = config::both(Settings::from_env("frontend-service"), own)?;
     let page = Page::load(&root).with_context(|| format!("the page's files in {} cannot be read", root.display()))?;
     auth::announce(&settings);
 
     let sidecar = dapr::Client::new(&settings.dapr_http)?;
     let background = Background::default();
     let forwarder = Forwarder::new(&settings.dapr_http, sidecar.clone(), background.stop.clone())?;
-    let app = router::build(&settings, page, forwarder);
+    let hosts = Hosts::new(settings.service, &settings.namespace, allowed.unwrap_or_default());
+    let app = router::build(&settings, hosts, page, forwarder);
     server::run(&settings, app, health::router(&settings, None, sidecar, &[]), background).await?;
     Ok(())
 }

@@ -16,6 +16,7 @@ use todo_common::{auth, config::Settings};
 
 use crate::{
     forward::{Forwarder, Target},
+    hosts::{self, Hosts},
     origin,
     page::Page,
 };
@@ -25,7 +26,7 @@ const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src '
      manifest-src 'self'; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 /// All routes of the frontend.
-pub(crate) fn build(settings: &Settings, page: Page, forwarder: Forwarder) -> Router {
+pub(crate) fn build(settings: &Settings, hosts: Hosts, page: Page, forwarder: Forwarder) -> Router {
     let files = Router::new()
         .route("/", get(|State(page): State<Page>, headers: HeaderMap| async move { page.answer("/", &headers) }))
         .route("/{*path}", get(file))
@@ -36,7 +37,8 @@ pub(crate) fn build(settings: &Settings, page: Page, forwarder: Forwarder) -> Ro
         .route("/api/notifications", any(|state, request| forward(state, Target::Notification, request)))
         .route("/api/notifications/{*path}", any(|state, request| forward(state, Target::Notification, request)))
         .with_state(forwarder)
-        .layer(middleware::from_fn(origin::own_only));
+        .layer(middleware::from_fn(origin::own_only))
+        .layer(middleware::from_fn_with_state(hosts, hosts::known_only));
     let sidecar = Router::new()
         .route("/dapr/subscribe", get(|| async { Json(json!([])) }))
         .route("/dapr/config", get(|| async { Json::<Value>(json!({})) }));

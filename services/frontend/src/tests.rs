@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use crate::{forward::Forwarder, page::Page, router};
+use crate::{forward::Forwarder, hosts::Hosts, page::Page, router};
 
 /// A folder that goes when the test ends.
 struct Folder(PathBuf);
@@ -73,7 +73,8 @@ fn frontend_at(sidecar: SocketAddr, stop: &CancellationToken) -> Router {
     let settings = settings(sidecar);
     let client = dapr::Client::new(&settings.dapr_http).unwrap();
     let forwarder = Forwarder::new(&settings.dapr_http, client, stop.clone()).unwrap();
-    server::layered(router::build(&settings, page(), forwarder))
+    let hosts = Hosts::new(settings.service, &settings.namespace, "todo.example".parse().unwrap());
+    server::layered(router::build(&settings, hosts, page(), forwarder))
 }
 
 /// The frontend with a sidecar of this version, which answers every call by `app`.
@@ -165,6 +166,25 @@ async fn what_another_page_has_a_browser_send_changes_nothing() {
     }
     let of_no_page = request(Method::POST, "/mcp", &[("host", "todo.example")], Body::empty());
     assert_eq!(app.oneshot(of_no_page).await.unwrap().status(), StatusCode::OK);
+}
+
+/// To a browser such a page is of one origin with ours.
+#[tokio::test]
+async fn a_page_whose_name_was_made_to_lead_here_reads_and_changes_nothing() {
+    let app = frontend("1.16.0", echo()).await;
+    let ask = async |path, host: &str| {
+        let headers = [("host", host), ("origin", &format!("http://{host}"))];
+        app.clone().oneshot(request(Method::GET, path, &headers, Body::empty())).await.unwrap()
+    };
+    for path in ["/api/tasks?user_id=ada", "/api/events", "/api/notifications", "/mcp"] {
+        let answer = ask(path, "evil.example:8088").await;
+        assert_eq!(answer.status(), StatusCode::MISDIRECTED_REQUEST, "{path}");
+        assert!(json_of(answer).await["detail"].as_str().unwrap().contains("ALLOWED_HOSTS"), "{path}");
+    }
+    for host in ["127.0.0.1:8088", "frontend-service.default.svc", "todo.example"] {
+        assert_eq!(ask("/api/tasks", host).await.status(), StatusCode::OK, "{host}");
+    }
+    assert_eq!(ask("/", "evil.example").await.status(), StatusCode::OK, "what checks health by some name is answered");
 }
 
 #[tokio::test]

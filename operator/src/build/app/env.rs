@@ -10,7 +10,11 @@ use crate::{
     resolve::{Resolved, SecretRef},
 };
 
-/// The environment of one service, sorted by name. A user's own variables come with it, and may replace `RUST_LOG` only.
+/// Names by which the page may be called.
+const ALLOWED_HOSTS: &str = "ALLOWED_HOSTS";
+
+/// The environment of one service, sorted by name. A user's own variables come with it, and may replace `RUST_LOG` only. To the
+/// user's [`ALLOWED_HOSTS`] the host from outside is added.
 pub(super) fn build(platform: &Resolved, app: App) -> Vec<EnvVar> {
     let token = SecretRef::new(names::APP_TOKEN_SECRET, names::TOKEN_KEY);
     let mut variables = vec![
@@ -55,11 +59,15 @@ pub(super) fn build(platform: &Resolved, app: App) -> Vec<EnvVar> {
         App::Notification => variables.extend(channels::variables(platform)),
         App::RecurringTask => {}
     }
-    let own = &platform.service(app).env;
+    let mut own = platform.service(app).env.clone();
+    if let (App::Frontend, Some(exposure)) = (app, &platform.exposure) {
+        let hosts = own.entry(ALLOWED_HOSTS.to_owned()).or_default();
+        *hosts = if hosts.is_empty() { exposure.host().to_owned() } else { format!("{hosts},{}", exposure.host()) };
+    }
     if !own.contains_key("RUST_LOG") {
         variables.push(env("RUST_LOG", "info"));
     }
-    variables.extend(own.iter().map(|(name, value)| env(name, value)));
+    variables.extend(own.into_iter().map(|(name, value)| env(&name, value)));
     variables.sort_by(|a, b| a.name.cmp(&b.name));
     variables
 }

@@ -22,12 +22,12 @@ const ABOUT: &str = "Tasks, their reminders, and a chat about them. Every error 
     Notifications are served by another service: its document is /api/notifications/openapi.json, its page /api/notifications/docs.";
 
 /// All routes.
-pub(crate) fn router(app: App, settings: &Settings, allowed_mcp_hosts: &[String]) -> Router {
+pub(crate) fn router(app: App, settings: &Settings) -> Router {
     let called_by_dapr =
         Router::new().merge(reminder_cron::router()).merge(reminder_job::router()).merge(dapr::router());
     Router::from(for_people())
         .merge(Document::new("Todo API", ABOUT, || for_people().into_openapi()).routes(&["", "/api"]))
-        .nest_service("/mcp", mcp::service(app.clone(), allowed_mcp_hosts, app.stop.clone()))
+        .nest_service("/mcp", mcp::service(app.clone(), app.stop.clone()))
         .merge(auth::require_app_token(called_by_dapr, settings))
         .with_state(app)
 }

@@ -69,7 +69,7 @@ async fn backend(pool: PgPool) -> Backend {
     let dapr = dapr::Client::new(&sidecar.endpoint).unwrap();
     let database = Database::ready(pool.clone());
     let app = App::new(database, dapr, Duration::from_mins(5), CancellationToken::new());
-    let router = server::layered(routes::router(app.clone(), &settings(), &[]));
+    let router = server::layered(routes::router(app.clone(), &settings()));
     Backend { app, pool, sidecar, router }
 }
 
