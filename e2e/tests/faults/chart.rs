@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
+use anyhow::Context;
 use kube::{
     Api, Client,
     api::{DynamicObject, Patch, PatchParams},
@@ -68,12 +69,24 @@ async fn values_that_are_wrong_or_unknown_are_refused_by_their_names() -> anyhow
         helm.run(&["template", RELEASE, CHART, "--values", &file.to_string_lossy(), "--kube-version", "v1.34.0"]).await
     };
     template(&everything()).await?;
+    template(
+        &json!({"log": {"level": "info,kube=WARN"}, "apiServerCidrs": ["255.0.0.0/8", "::/0", "::ffff:10.0.0.1/128"]}),
+    )
+    .await?;
     for (values, name) in [
         (json!({"relistSeconds": 1}), "relistSeconds"),
         (json!({"imageRegistry": "registry.example.com/"}), "imageRegistry"),
         (json!({"image": {"pullPolicy": "Sometimes"}}), "pullPolicy"),
         (json!({"monitoring": {"serviceMonitor": {"interval": "often"}}}), "interval"),
         (json!({"watchNamespaces": "team"}), "watchNamespaces"),
+        (json!({"watchNamespace": "Bad_NS"}), "watchNamespace"),
+        (json!({"daprNamespace": "Bad_NS"}), "daprNamespace"),
+        (json!({"apiServerCidrs": ["10.0.0.0/99"]}), "apiServerCidrs"),
+        (json!({"apiServerCidrs": ["10.0.0.256/8"]}), "apiServerCidrs"),
+        (json!({"apiServerCidrs": ["fd00::/129"]}), "apiServerCidrs"),
+        (json!({"log": {"level": "inof"}}), "level"),
+        (json!({"log": {"level": "info,kube=wran"}}), "level"),
+        (json!({"podLabels": {"app.kubernetes.io/instance": "mine"}}), "app.kubernetes.io/instance"),
     ] {
         let said = match template(&values).await {
             Ok(_) => anyhow::bail!("{values} is taken"),
@@ -82,6 +95,85 @@ async fn values_that_are_wrong_or_unknown_are_refused_by_their_names() -> anyhow
         anyhow::ensure!(said.contains("schema") && said.contains(name), "{values}: {said}");
     }
     Ok(())
+}
+
+/// What the chart makes of these settings, without a cluster, as a release of this name.
+async fn without_cluster(release: &str, settings: &[&str]) -> anyhow::Result<Vec<DynamicObject>> {
+    let template = ["template", release, CHART, "--kube-version", "v1.34.0"];
+    let set = settings.iter().flat_map(|setting| ["--set", setting]);
+    parse(&Helm::without_cluster()?.run(&template.into_iter().chain(set).collect::<Vec<_>>()).await?)
+}
+
+fn parse(text: &str) -> anyhow::Result<Vec<DynamicObject>> {
+    let mut documents = Vec::new();
+    for document in serde_yaml::Deserializer::from_str(text) {
+        documents.extend(Option::<DynamicObject>::deserialize(document)?);
+    }
+    Ok(documents)
+}
+
+/// Those of a kind.
+fn of_kind<'a>(documents: &'a [DynamicObject], kind: &str) -> Vec<&'a DynamicObject> {
+    documents.iter().filter(|one| one.types.as_ref().is_some_and(|types| types.kind == kind)).collect()
+}
+
+#[tokio::test]
+async fn a_value_that_an_older_release_did_not_store_is_the_usual_one() -> anyhow::Result<()> {
+    for (rate, expected) in [("null", "1"), ("0", "0"), ("0.5", "0.5")] {
+        let rate = format!("tracing.samplingRate={rate}");
+        let documents = without_cluster(RELEASE, &["tracing.endpoint=http://collector:4318", &rate]).await?;
+        let deployment = of_kind(&documents, "Deployment").pop().unwrap();
+        let container = &deployment.data["spec"]["template"]["spec"]["containers"][0];
+        let variables = container["env"].as_array().cloned().unwrap_or_default();
+        let given = variables.iter().find(|one| one["name"] == "TRACING_SAMPLING_RATE").unwrap();
+        assert_eq!(given["value"], expected, "{rate}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn users_have_roles_for_the_cluster_and_for_one_namespace() -> anyhow::Result<()> {
+    for (settings, kind, namespace) in
+        [(&[][..], "ClusterRole", None), (&["watchNamespace=team"], "Role", Some("team"))]
+    {
+        let documents = without_cluster(RELEASE, settings).await?;
+        for name in ["todo-operator-edit", "todo-operator-view"] {
+            let roles = of_kind(&documents, kind);
+            let role = roles.iter().find(|role| role.metadata.name.as_deref() == Some(name)).unwrap();
+            assert_eq!(role.metadata.namespace.as_deref(), namespace, "{name}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_releases_have_alerts_and_dashboards_of_their_own() -> anyhow::Result<()> {
+    let settings = ["monitoring.prometheusRule.enabled=true", "monitoring.dashboard.enabled=true"];
+    let mut dashboards = BTreeSet::new();
+    for release in ["one", "other"] {
+        let documents = without_cluster(release, &settings).await?;
+        let alerts = of_kind(&documents, "PrometheusRule").pop().unwrap().data["spec"]["groups"][0]["rules"].clone();
+        for alert in alerts.as_array().unwrap() {
+            let expression = alert["expr"].as_str().unwrap();
+            let own = format!("{{namespace=\"{RELEASE}\", pod=~\"{release}-[^-]+-[^-]+\"");
+            assert_eq!(expression.matches('{').count(), expression.matches(&own).count(), "{expression}");
+            assert_eq!(
+                (&alert["labels"]["namespace"], &alert["labels"]["release"]),
+                (&json!(RELEASE), &json!(release))
+            );
+        }
+        let (file, dashboard) = dashboard(&documents)?;
+        dashboards.extend([file, dashboard["uid"].to_string(), dashboard["title"].to_string()]);
+    }
+    assert_eq!(dashboards.len(), 6, "{dashboards:?}");
+    Ok(())
+}
+
+/// The one dashboard, with the name of its file.
+fn dashboard(documents: &[DynamicObject]) -> anyhow::Result<(String, Value)> {
+    let files = of_kind(documents, "ConfigMap").pop().map(|one| one.data["data"].clone()).unwrap_or_default();
+    let file = files.as_object().and_then(|files| files.iter().next()).context("no dashboard")?;
+    Ok((file.0.clone(), serde_json::from_str(file.1.as_str().unwrap_or_default())?))
 }
 
 /// The documents that the chart makes of everything and these values.
@@ -94,12 +186,7 @@ async fn documents(ground: &Ground, helm: &Helm, values: &Value) -> anyhow::Resu
     std::fs::write(&file, all.to_string())?;
     let (file, version) = (file.to_string_lossy(), ground.client.apiserver_version().await?.git_version);
     let template = ["template", RELEASE, CHART, "--values", &file, "--kube-version", &version];
-    let text = helm.run(&template).await?;
-    let mut documents = Vec::new();
-    for document in serde_yaml::Deserializer::from_str(&text) {
-        documents.extend(Option::<DynamicObject>::deserialize(document)?);
-    }
-    Ok(documents)
+    parse(&helm.run(&template).await?)
 }
 
 /// What the API server says to a document, if it does not take it. Fields that it does not know are refused.
@@ -160,15 +247,11 @@ async fn all_that_the_chart_can_make_is_taken_by_an_api_server_for_the_cluster_a
 
 /// What no schema looks at: that there are alerts, and that the dashboard is a document with panels.
 fn check_contents(documents: &[DynamicObject]) -> anyhow::Result<()> {
-    let data = |kind: &str| {
-        let found = documents.iter().find(|one| one.types.as_ref().is_some_and(|types| types.kind == kind));
-        found.map(|document| document.data.clone()).unwrap_or_default()
-    };
-    let groups = data("PrometheusRule")["spec"]["groups"].as_array().cloned().unwrap_or_default();
+    let rules = of_kind(documents, "PrometheusRule").pop().map(|one| one.data.clone()).unwrap_or_default();
+    let groups = rules["spec"]["groups"].as_array().cloned().unwrap_or_default();
     let alerts = groups.iter().flat_map(|group| group["rules"].as_array().cloned().unwrap_or_default());
     anyhow::ensure!(alerts.filter(|rule| rule["alert"].is_string()).count() > 3, "hardly any alert in {groups:?}");
-    let dashboard = data("ConfigMap")["data"]["todo-operator.json"].clone();
-    let dashboard: Value = serde_json::from_str(dashboard.as_str().unwrap_or_default())?;
+    let (_, dashboard) = dashboard(documents)?;
     anyhow::ensure!(dashboard["panels"].as_array().is_some_and(|panels| panels.len() > 3), "{dashboard}");
     Ok(())
 }

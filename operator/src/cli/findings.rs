@@ -92,8 +92,8 @@ pub(super) fn hidden_definition(name: &str) -> Finding {
     Finding::warning(what, "run this with an account that may get customresourcedefinitions")
 }
 
-const INSTALL_DEFINITION: &str =
-    "upgrade the chart, which brings it, or: todo-operator crd | kubectl apply --server-side --force-conflicts -f -";
+const INSTALL_DEFINITION: &str = "upgrade the chart, which brings it (with --take-ownership if it was kept or applied by hand), or: \
+     todo-operator crd | kubectl apply --server-side --force-conflicts -f -";
 
 /// What there is of Dapr.
 pub(super) fn dapr(cluster: &Cluster, namespace: &str) -> Vec<Finding> {

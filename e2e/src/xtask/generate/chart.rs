@@ -8,6 +8,10 @@ use serde_json::{Value, json};
 
 use super::markdown::prose;
 
+/// A namespace.
+const NAMESPACE: &str = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$";
+/// A namespace, or none.
+const ANY_NAMESPACE: &str = "^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$";
 /// Values of the chart.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -22,23 +26,24 @@ pub(super) struct Values {
     image_pull_secrets: Vec<String>,
     /// Images of what platforms embed.
     embedded: Embedded,
-    /// The one namespace whose platforms are run; those of the whole cluster if empty. In one namespace a Role is enough.
-    #[schemars(length(max = 63))]
+    /// The one namespace whose platforms are run; those of the whole cluster if empty. In one namespace Roles are enough, with
+    /// `crds.enabled` off.
+    #[schemars(length(max = 63), regex(pattern = ANY_NAMESPACE))]
     watch_namespace: String,
     /// Namespaces whose platforms are left to other releases, each with one of these as its `watchNamespace`. Two operators
     /// of one namespace would undo each other's work.
-    #[schemars(length(max = 256), inner(regex(pattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")))]
+    #[schemars(length(max = 256), inner(regex(pattern = NAMESPACE)))]
     excluded_namespaces: Vec<String>,
     /// Namespace of Dapr's control plane, which platforms' network policies let their sidecars reach. With `watchNamespace`
     /// it has to be there before this chart, which makes a Role in it.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAMESPACE))]
     dapr_namespace: String,
     /// Namespace from which metrics may be scraped.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAMESPACE))]
     monitoring_namespace: String,
     /// Ranges of addresses at which pods reach the API server, for example `10.96.0.1/32`: that of the Service `kubernetes` and
     /// those behind it. Platforms' network policies then let sidecars reach these alone for it, and every address if empty.
-    #[schemars(length(max = 64), inner(regex(pattern = r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")))]
+    #[schemars(length(max = 64), inner(regex(pattern = cidr())))]
     api_server_cidrs: Vec<String>,
     /// Seconds after which everything that is watched is listed anew, which makes up for events that got lost on their way.
     #[schemars(range(min = 5))]
@@ -59,7 +64,11 @@ pub(super) struct Values {
     resources: Value,
     /// Annotations of the operator's pods.
     pod_annotations: BTreeMap<String, String>,
-    /// Labels of the operator's pods.
+    /// Labels of the operator's pods, beside those of the chart.
+    #[schemars(extend("propertyNames" = {"not": {"enum": [
+        "app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/version",
+        "app.kubernetes.io/managed-by", "helm.sh/chart",
+    ]}}))]
     pod_labels: BTreeMap<String, String>,
     /// Labels of nodes that the operator may run on.
     node_selector: BTreeMap<String, String>,
@@ -157,8 +166,8 @@ struct Crds {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Log {
-    /// `RUST_LOG` of the operator.
-    #[schemars(length(min = 1, max = 256))]
+    /// `RUST_LOG` of the operator: a level, or several with targets, such as `info,kube=warn`.
+    #[schemars(length(min = 1, max = 256), regex(pattern = levels()))]
     level: String,
     /// How it is written.
     #[schemars(extend("enum" = ["json", "text"]))]
@@ -245,6 +254,20 @@ impl Default for Tracing {
     fn default() -> Self {
         Self { endpoint: String::new(), sampling_rate: 1.0 }
     }
+}
+
+/// A range of addresses of either family.
+fn cidr() -> String {
+    let byte = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+    let v4 = format!(r"{byte}(\.{byte}){{3}}/(3[0-2]|[12]?[0-9])");
+    let v6 = "[0-9a-fA-F]*:[0-9a-fA-F:.]+/(12[0-8]|1[01][0-9]|[1-9]?[0-9])";
+    format!("^({v4}|{v6})$")
+}
+
+/// Levels, each of everything or of one target. A word that is no level would be read as the only target that is not silent.
+fn levels() -> String {
+    let level = r"([^,\s]+=)?(off|error|warn|info|debug|trace|OFF|ERROR|WARN|INFO|DEBUG|TRACE)";
+    format!("^{level}(,{level})*$")
 }
 
 /// The schema by which Helm checks values, in the draft that it knows.
