@@ -129,8 +129,8 @@ export class Api {
     return this.call("DELETE", `/api/tasks/${encodeURIComponent(id)}`);
   }
 
-  notifications(): Promise<Page<Notification>> {
-    return this.call("GET", "/api/notifications");
+  notifications(cursor?: string): Promise<Page<Notification>> {
+    return this.call("GET", "/api/notifications", { query: { cursor } });
   }
 
   markRead(id: string): Promise<unknown> {

@@ -8,21 +8,40 @@ export class Notifications {
   private readonly list = byId<HTMLUListElement>("notification-list");
   private readonly empty = byId("notification-empty");
   private readonly unread = byId("unread");
+  private readonly more = byId<HTMLButtonElement>("notification-more");
+  /** Pages that the reader has opened; a refresh reads all of them again. */
+  private pages = 1;
   private turn = 0;
 
   constructor(
     private readonly api: Api,
     private readonly report: Report,
-  ) {}
+  ) {
+    this.more.addEventListener("click", () => void this.showMore());
+  }
 
   /** Reads the notifications again and shows them. */
   async refresh(): Promise<void> {
     const turn = ++this.turn;
-    const { items } = await this.api.notifications();
-    if (turn === this.turn) this.draw(items);
+    const items: Notification[] = [];
+    let cursor: string | undefined;
+    for (let page = 0; page < this.pages; page += 1) {
+      const answer = await this.api.notifications(cursor);
+      items.push(...answer.items);
+      cursor = answer.next_cursor ?? undefined;
+      if (cursor === undefined) break;
+    }
+    if (turn === this.turn) this.draw(items, cursor !== undefined);
   }
 
-  private draw(items: Notification[]): void {
+  private async showMore(): Promise<void> {
+    const before = this.list.children.length;
+    this.pages += 1;
+    await this.report.watch(() => this.refresh(), this.more);
+    giveFocusBack(this.list.children[before]?.querySelector("button") ?? this.list);
+  }
+
+  private draw(items: Notification[], hasMore: boolean): void {
     const known = new Map([...this.list.children].map((row) => [(row as HTMLElement).dataset["notification"], row]));
     // Those that are shown already stay, so that a screen reader speaks new ones only.
     items.forEach((item, at) => {
@@ -33,8 +52,9 @@ export class Notifications {
     });
     for (const row of known.values()) row.remove();
     const unread = items.filter((item) => !item.read_at).length;
-    this.unread.textContent = String(unread);
+    this.unread.textContent = `${unread}${hasMore ? "+" : ""}`;
     this.unread.hidden = unread === 0;
+    this.more.hidden = !hasMore;
     this.empty.hidden = items.length > 0;
   }
 

@@ -76,12 +76,12 @@ export class Tasks {
 
   private async add(form: HTMLFormElement): Promise<void> {
     const title = byId<HTMLInputElement>("new-title");
-    const task = read(form);
-    if (task.title === "") {
+    if (title.value.trim() === "") {
       title.focus();
       return;
     }
     await this.report.watch(async () => {
+      const task = read(form);
       await this.api.add(task);
       // The next one may be half typed already.
       if (read(form).title === task.title) form.reset();
