@@ -118,6 +118,15 @@ impl Cluster {
         }
     }
 
+    /// What images are built and run by, without nodes: for what needs containers and no Kubernetes. `up` finds it there.
+    pub async fn engine(settings: &Settings, images: Images, progress: &Progress) -> Result<Self, Error> {
+        let source = Self::choose(settings, images).await;
+        let tools = Tools::new(settings);
+        let docker = engine(settings, &tools, progress).await?;
+        let (settings, kubeconfig) = (settings.clone(), settings.kubeconfig());
+        Ok(Self { settings, tools, kubeconfig, kind: None, docker: Some(docker), source })
+    }
+
     /// The cluster that [`Cluster::up`] made, without changing anything.
     pub async fn running(settings: &Settings) -> Result<Self, Error> {
         let none = || Error::NoCluster("no cluster is up: run `cargo xtask up` first".to_owned());
@@ -139,9 +148,7 @@ impl Cluster {
     pub async fn existing(settings: &Settings, progress: &Progress) -> Result<Self, Error> {
         let kubeconfig = std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty()).map(PathBuf::from);
         let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".kube/config"));
-        let kubeconfig = kubeconfig.or_else(home).filter(|path| path.exists()).ok_or_else(|| {
-            Error::NoCluster("no kubeconfig: set KUBECONFIG to the cluster that is to be used".to_owned())
-        })?;
+        let kubeconfig = one_kubeconfig(kubeconfig.or_else(home))?;
         let tools = Tools::new(settings);
         let wanted = if tools.kubectl().exists() { &[Tool::Helm][..] } else { &[Tool::Helm, Tool::Kubernetes][..] };
         tools.ensure(wanted, progress).await?;
@@ -217,6 +224,11 @@ impl Cluster {
         self.docker.as_ref()
     }
 
+    /// Whether images of this machine can be put on its nodes: kind's can be given them, whoever made the cluster.
+    pub fn takes_images(&self) -> bool {
+        self.kind.is_some()
+    }
+
     /// Whether a port of its node is on 127.0.0.1:8088 of this machine, as `config/kind` says of ours.
     pub fn has_page_port(&self) -> bool {
         self.kubeconfig == self.settings.kubeconfig()
@@ -267,6 +279,20 @@ impl Cluster {
     }
 }
 
+/// The one file that is meant. Of a list kubectl makes one, and its contexts would be looked for in the wrong file here.
+fn one_kubeconfig(named: Option<PathBuf>) -> Result<PathBuf, Error> {
+    let none = || Error::NoCluster("no kubeconfig: set KUBECONFIG to the cluster that is to be used".to_owned());
+    let named = named.ok_or_else(none)?;
+    if !named.exists() && std::env::split_paths(&named).count() > 1 {
+        return Err(Error::NoCluster(format!(
+            "{} is a list of files, which is not taken: set KUBECONFIG to one, such as what `kubectl config view \
+             --flatten --minify` prints",
+            named.display()
+        )));
+    }
+    Some(named).filter(|path| path.exists()).ok_or_else(none)
+}
+
 /// The container engine: of the user if one answers, else a private one.
 async fn engine(settings: &Settings, tools: &Tools, progress: &Progress) -> Result<Docker, Error> {
     let private = Private::new(settings);
@@ -286,4 +312,22 @@ async fn engine(settings: &Settings, tools: &Tools, progress: &Progress) -> Resu
     let docker = private.start(tools).await?;
     step.done();
     Ok(docker)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_kubeconfigs_is_told_from_one_that_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        std::fs::write(&file, "").unwrap();
+        let refused = |named: Option<PathBuf>| one_kubeconfig(named).unwrap_err().to_string();
+        let list = std::env::join_paths([&file, &folder.path().join("other")]).unwrap();
+        assert!(refused(Some(list.into())).contains("a list of files"));
+        assert!(refused(Some(folder.path().join("other"))).contains("no kubeconfig"));
+        assert!(refused(None).contains("no kubeconfig"));
+        assert_eq!(one_kubeconfig(Some(file.clone())).unwrap(), file);
+    }
 }

@@ -9,7 +9,7 @@ use crate::{command::Command, progress::Progress};
 /// Something that is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
-    /// The program that is not in the PATH.
+    /// The program that is not in the PATH, or what else there has to be.
     pub program: &'static str,
     /// What it is needed for.
     pub reason: &'static str,
@@ -36,7 +36,11 @@ impl std::fmt::Display for Missing {
     }
 }
 
-const GO: (&str, &str, From) =
+/// Asks the registries.
+pub const CURL: (&str, &str, From) = ("curl", "asks whether images can be pulled", From::Debian("curl"));
+
+/// Builds our tools.
+pub const GO: (&str, &str, From) =
     ("go", "builds programs from Go modules", From::Person("version 1.26 or later, https://go.dev/doc/install"));
 
 const ANYWHERE: [(&str, &str, From); 3] = [
@@ -61,6 +65,13 @@ const DAEMON: [(&str, &str, From); 2] = [
     ("runc", "runs containers", From::Debian("runc")),
 ];
 
+/// No program, so it is never there.
+const ENGINE: (&str, &str, From) = (
+    "root, or a Docker daemon that answers",
+    "a private daemon has to be started by root",
+    From::Person("start Docker, or make this user one of its group"),
+);
+
 /// Finds and installs what is missing.
 #[derive(Debug)]
 pub struct Requirements {
@@ -81,6 +92,9 @@ impl Requirements {
         }
         if Docker::of_user().await.is_none() {
             needed.extend(DAEMON);
+            if !rustix::process::geteuid().is_root() {
+                needed.push(ENGINE);
+            }
         }
         Self { needed }
     }

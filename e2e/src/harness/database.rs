@@ -20,7 +20,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// Starts one.
+    /// Starts one, by the engine of the cluster, which needs no nodes.
     pub async fn start(cluster: &Cluster, progress: &Progress) -> anyhow::Result<Self> {
         let image = images::postgres(cluster, progress).await?;
         let docker = images::engine(cluster)?.clone();

@@ -34,7 +34,7 @@ pub(super) const POSTGRES: StandIn = StandIn {
     jars: false,
 };
 
-/// Builds the image unless the engine has this very one, and puts it on the nodes.
+/// Builds the image unless the engine has this very one, and puts it on the nodes, if there are any.
 pub(super) async fn ensure(cluster: &Cluster, image: &StandIn, progress: &Progress) -> Result<(), Error> {
     let name = image.base.name;
     let recipe = recipe(cluster, image)?;
@@ -42,7 +42,7 @@ pub(super) async fn ensure(cluster: &Cluster, image: &StandIn, progress: &Progre
     let label = engine.command().args(["image", "inspect", "--format", "{{index .Config.Labels \"recipe\"}}"]);
     if label.arg(image.reference).run().await.is_ok_and(|found| found == recipe) {
         progress.skip(&format!("image {}: already built", image.reference));
-        return cluster.load_image(image.reference).await;
+        return put_on_nodes(cluster, image).await;
     }
     let step = progress.step(&format!("image-{name}"), format!("building image {}", image.reference));
     let archive = image.base.archive(cluster.settings(), step.tail()).await?;
@@ -61,9 +61,13 @@ pub(super) async fn ensure(cluster: &Cluster, image: &StandIn, progress: &Progre
     ];
     docker_build(cluster, arguments, name).await?;
     tools::remove_if_there(&context)?;
-    cluster.load_image(image.reference).await?;
+    put_on_nodes(cluster, image).await?;
     step.done();
     Ok(())
+}
+
+async fn put_on_nodes(cluster: &Cluster, image: &StandIn) -> Result<(), Error> {
+    if cluster.takes_images() { cluster.load_image(image.reference).await } else { Ok(()) }
 }
 
 fn assets(image: &StandIn) -> PathBuf {

@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
 enum Command {
     /// Brings up a cluster with Dapr, the operator and a platform, and says how to use it. Safe to run again.
     Up(up::Arguments),
-    /// Removes all that `up` made but the cache of built things.
+    /// Removes the cluster that `up` made, and whatever else it did to this machine but the cache of built things.
     Down,
     /// Runs the tests of these kinds, or all.
     Test(test::Arguments),
@@ -44,9 +44,9 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Prints the path of the cluster's kubeconfig.
+    /// Prints the path of the kubeconfig of the cluster that `up` made.
     Kubeconfig,
-    /// Prints what a shell needs to work with the cluster: `eval "$(cargo xtask env)"`.
+    /// Prints what a shell needs to work with the cluster that `up` made: `eval "$(cargo xtask env)"`.
     Env,
 }
 

@@ -9,7 +9,7 @@ pub(super) const NAME: &str = "todo-operator";
 
 /// Puts the images of this checkout on the nodes where that is possible, and installs the chart of this checkout.
 pub(super) async fn ensure(cluster: &Cluster, progress: &Progress) -> anyhow::Result<()> {
-    let image = if cluster.docker().is_some() {
+    let image = if cluster.takes_images() {
         images::ensure(cluster, progress).await?
     } else {
         progress.note("the nodes pull the released images: only kind's nodes can be given images of this checkout");

@@ -76,6 +76,14 @@ fn how_to_use(cluster: &Cluster) -> String {
         format!("{PAGE} (after: kubectl -n todo port-forward service/frontend-service 8088:80)")
     };
     let kubeconfig = cluster.kubeconfig().display();
+    let (shell, remove) = if cluster.has_page_port() {
+        let shell = "\n             (a shell with kubectl, helm and KUBECONFIG: eval \"$(cargo xtask env)\")";
+        (shell, "cargo xtask down".to_owned())
+    } else {
+        let operator = super::operator::NAME;
+        let platform = format!("kubectl --kubeconfig {kubeconfig} delete namespace {NAMESPACE}");
+        ("", format!("{platform}\n             helm --kubeconfig {kubeconfig} uninstall {operator} -n {operator}"))
+    };
     format!(
         "\nThe platform is Ready.\n\n  \
          Page       {url}\n  \
@@ -83,8 +91,7 @@ fn how_to_use(cluster: &Cluster) -> String {
          -d '{{\"user_id\": \"ada\", \"title\": \"buy groceries\"}}'\n  \
          Chat       curl -s {PAGE}/api/chat -H 'content-type: application/json' \\\n               \
          -d '{{\"user_id\": \"ada\", \"message\": \"show my tasks\"}}'\n  \
-         Status     kubectl --kubeconfig {kubeconfig} get todoplatforms -A\n             \
-         (a shell with kubectl, helm and KUBECONFIG: eval \"$(cargo xtask env)\")\n  \
-         Remove it  cargo xtask down\n"
+         Status     kubectl --kubeconfig {kubeconfig} get todoplatforms -A{shell}\n  \
+         Remove it  {remove}\n"
     )
 }

@@ -5,7 +5,10 @@ use std::process::Stdio;
 use clap::ValueEnum;
 use todo_e2e::{
     cargo_tool,
-    cluster::{Cluster, Images, Requirements, Settings, Tool, Tools, requirements::From},
+    cluster::{
+        Cluster, Images, Requirements, Settings, Tool, Tools,
+        requirements::{From, GO},
+    },
     command::of_own_package,
     harness::{self, Namespace, Python, database::Database},
     progress::Progress,
@@ -29,7 +32,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 enum Kind {
-    /// Format, clippy, licences, generated files, chart.
+    /// Format, clippy, licences, advisories, generated files, chart.
     Lint,
     /// Everything that needs no cluster; PostgreSQL is real.
     Unit,
@@ -43,11 +46,13 @@ enum Kind {
     E2e,
 }
 
+const PYTHON: (&str, &str, From) =
+    ("python3", "runs what others wrote: an MCP client, judges of notifications", From::Debian("python3-venv"));
 /// What the scenarios use besides.
 const PROGRAMS: [(&str, &str, From); 4] = [
     ("chromium", "the page is tested in a real browser", From::Debian("chromium")),
     ("chromedriver", "drives the browser", From::Debian("chromium-driver")),
-    ("python3", "runs what others wrote: an MCP client, judges of notifications", From::Debian("python3-venv")),
+    PYTHON,
     ("openssl", "looks at the sidecars' certificates", From::Debian("openssl")),
 ];
 
@@ -58,27 +63,36 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings, progress: &P
     let filter = arguments.filter.as_deref();
     let mut cluster = None;
     for kind in kinds {
-        if kind == Kind::Faults {
-            faults(filter, settings, progress).await?;
-            continue;
-        }
-        if cluster.is_none() && kind != Kind::Web {
-            up::require(Requirements::none().and(&PROGRAMS), arguments.yes, progress).await?;
-            cluster = Some(up::own(Images::Auto, arguments.yes, settings, progress).await?);
-        }
-        match (&cluster, kind) {
-            (_, Kind::Web) => web().await?,
-            (Some(cluster), Kind::Lint) => lint(cluster, settings).await?,
-            (Some(cluster), Kind::Unit) => unit(cluster, filter, progress).await?,
-            (Some(cluster), Kind::Apiserver) => scenarios(cluster, "apiserver", filter, progress).await?,
-            (Some(cluster), Kind::E2e) => scenarios(cluster, "e2e", filter, progress).await?,
-            (_, Kind::Faults) | (None, _) => {}
+        match kind {
+            Kind::Lint => lint(arguments.yes, settings, progress).await?,
+            Kind::Unit => unit(filter, arguments.yes, settings, progress).await?,
+            Kind::Web => web().await?,
+            Kind::Faults => faults(filter, settings, progress).await?,
+            Kind::Apiserver | Kind::E2e => {
+                let cluster = match &cluster {
+                    Some(cluster) => cluster,
+                    None => cluster.insert(self::cluster(arguments.yes, settings, progress).await?),
+                };
+                let target = if kind == Kind::E2e { "e2e" } else { "apiserver" };
+                scenarios(cluster, target, filter, progress).await?;
+            }
         }
     }
     Ok(())
 }
 
-async fn lint(cluster: &Cluster, settings: &Settings) -> anyhow::Result<()> {
+/// With all that scenarios need.
+async fn cluster(yes: bool, settings: &Settings, progress: &Progress) -> anyhow::Result<Cluster> {
+    up::require(Requirements::none().and(&PROGRAMS), yes, progress).await?;
+    up::own(Images::Auto, yes, settings, progress).await
+}
+
+async fn lint(yes: bool, settings: &Settings, progress: &Progress) -> anyhow::Result<()> {
+    let tools = Tools::new(settings);
+    if !tools.helm().exists() {
+        up::require(Requirements::none().and(&[GO]), yes, progress).await?;
+    }
+    tools.ensure(&[Tool::Helm], progress).await?;
     call(cargo(&["fmt", "--all", "--check"])).await?;
     // The second time those that a plain `cargo test` leaves out.
     for targets in [&["--all-targets"][..], &["--test", "*"]] {
@@ -87,17 +101,24 @@ async fn lint(cluster: &Cluster, settings: &Settings) -> anyhow::Result<()> {
         call(clippy).await?;
     }
     generate::run(true).await?;
-    call(program(cluster.tools().helm(), &["lint", "--strict", "helm/todo-operator"])).await?;
-    // Where the advisories' database cannot be reached, the rest is checked all the same.
+    call(program(tools.helm(), &["lint", "--strict", "helm/todo-operator"])).await?;
     let deny = cargo_tool::installed(settings, "cargo-deny", DENY).await?;
-    call(program(deny, &["--locked", "check", "licenses", "bans", "sources"])).await
+    call(program(deny.clone(), &["--locked", "check", "licenses", "bans", "sources"])).await?;
+    if let Err(error) = call(program(deny.clone(), &["--locked", "fetch", "db"])).await {
+        progress.note(&format!("advisories are not checked, as their database cannot be had: {error:#}"));
+        return Ok(());
+    }
+    call(program(deny, &["--locked", "check", "advisories"])).await
 }
 
 const DENY: &str = "0.20.2";
 
-async fn unit(cluster: &Cluster, filter: Option<&str>, progress: &Progress) -> anyhow::Result<()> {
-    let python = Python::judges(cluster.settings()).await?;
-    let database = Database::start(cluster, progress).await?;
+async fn unit(filter: Option<&str>, yes: bool, settings: &Settings, progress: &Progress) -> anyhow::Result<()> {
+    let source = up::choose(Images::Auto, yes, settings, progress).await?;
+    up::require(Requirements::of_cluster(source).await.and(&[PYTHON]), yes, progress).await?;
+    let engine = Cluster::engine(settings, source.into(), progress).await?;
+    let python = Python::judges(settings).await?;
+    let database = Database::start(&engine, progress).await?;
     let mut unit = tests(&[]);
     unit.args(filter);
     unit.env("TEST_DATABASE_URL", database.url()).env("TEST_PYTHON", python.program());

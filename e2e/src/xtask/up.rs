@@ -1,7 +1,11 @@
 //! `cargo xtask up`: from a fresh machine to a platform that is Ready.
 
 use todo_e2e::{
-    cluster::{Cluster, Images, Options, Requirements, Settings, requirements::From, settings},
+    cluster::{
+        Cluster, Images, Options, Requirements, Settings, Source,
+        requirements::{CURL, From},
+        settings,
+    },
     images,
     progress::Progress,
 };
@@ -9,7 +13,7 @@ use todo_e2e::{
 use super::{Which, ask, operator, sample};
 
 /// How long what is built takes on a machine with two cores that has nothing yet.
-const FIRST_TIME: &str = "about 25 minutes, once";
+const FIRST_TIME: &str = "about 30 minutes, once";
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Arguments {
@@ -41,7 +45,7 @@ pub(super) async fn own(
     settings: &Settings,
     progress: &Progress,
 ) -> anyhow::Result<Cluster> {
-    let source = Cluster::choose(settings, images).await;
+    let source = choose(images, yes, settings, progress).await?;
     require(Requirements::of_cluster(source).await.and(&PROGRAMS), yes, progress).await?;
     if !settings.tools().exists() {
         eprintln!("Nothing is in the cache {} yet: this takes {FIRST_TIME}.", settings.cache().display());
@@ -49,6 +53,24 @@ pub(super) async fn own(
     progress.expect(Cluster::UP_STEPS + images::STEPS);
     let options = Options { images: source.into(), ..Options::default() };
     Ok(Cluster::up(settings, options, progress).await?)
+}
+
+/// Where images come from, after asking for what it takes to find that out.
+pub(super) async fn choose(
+    images: Images,
+    yes: bool,
+    settings: &Settings,
+    progress: &Progress,
+) -> anyhow::Result<Source> {
+    let asks = images == Images::Auto && !settings.state().exists();
+    if asks {
+        require(Requirements::none().and(&[CURL]), yes, progress).await?;
+    }
+    let source = Cluster::choose(settings, images).await;
+    if asks && source == Source::Build {
+        progress.note("images are built here, as a registry does not answer; --images pull asks for them all the same");
+    }
+    Ok(source)
 }
 
 /// What the project's own images are built with.
@@ -62,9 +84,12 @@ pub(super) async fn require(requirements: Requirements, yes: bool, progress: &Pr
         return Ok(());
     }
     eprintln!("Missing on this machine:");
-    for one in missing {
+    for one in &missing {
         eprintln!("  {one}");
     }
+    let by_hand: Vec<_> = missing.iter().filter(|one| matches!(one.from, From::Person(_))).collect();
+    let names = by_hand.iter().map(|one| one.program).collect::<Vec<_>>().join(", ");
+    anyhow::ensure!(by_hand.is_empty(), "this is to be had by hand first, and then the rest can be installed: {names}");
     anyhow::ensure!(ask::agrees("Install the Debian packages?", yes)?, "nothing was installed");
     Ok(requirements.install(progress).await?)
 }
