@@ -73,15 +73,16 @@ fn rules(schema: &Value) -> Vec<String> {
 
 fn sentence(message: &str) -> String {
     let mut letters = message.chars();
-    // A sentence that begins with the name of a field leaves it as it is written.
+    // A sentence that begins with the name of a field, or with a list of names, leaves it as it is written.
     let first = letters.next().map(|first| {
-        if message.split(' ').next().is_some_and(|word| word.contains('.')) {
+        if message.split(' ').next().is_some_and(|word| word.contains('.') || word.ends_with(',')) {
             first.to_string()
         } else {
             first.to_uppercase().to_string()
         }
     });
-    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+    let end = if message.ends_with('.') { "" } else { "." };
+    format!("{}{}{end}", first.unwrap_or_default(), letters.as_str())
 }
 
 /// What a section would say, apart from what its own field says about it.
@@ -103,6 +104,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_message_is_a_sentence_that_leaves_names_as_they_are() {
+        for (message, expected) in [
+            ("write a name", "Write a name."),
+            ("write a name.", "Write a name."),
+            ("spec.kafka is fixed", "spec.kafka is fixed."),
+            ("className, annotations are an Ingress's", "className, annotations are an Ingress's."),
+        ] {
+            assert_eq!(sentence(message), expected);
+        }
+    }
 
     #[test]
     fn every_field_is_in_the_table_of_its_object_and_equal_objects_have_one() {
