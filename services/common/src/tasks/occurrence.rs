@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use sqlx::PgConnection;
 use tokio::task::yield_now;
 use uuid::Uuid;
@@ -14,6 +15,7 @@ use super::{
     lifecycle::{create_again, mark_deleted},
     reminders,
     row::{self, Row},
+    to_instant,
     write::now,
 };
 use crate::{
@@ -203,21 +205,19 @@ fn successor(completed: &Row, series_id: Uuid, occurrence: Occurrence, now: Date
 
 fn successor_draft(task: &Task, due: Due) -> Draft {
     let mut draft = Draft::of(task);
-    let zone = draft.zone;
-    // Reminders at a time keep their distance to the due time.
     draft.reminders = match draft.due {
-        Some(old) => {
-            draft.reminders.iter().map(|reminder| moved(*reminder, due.instant(zone) - old.instant(zone))).collect()
-        }
+        Some(old) => draft.reminders.iter().map(|reminder| moved(*reminder, old, due, draft.zone)).collect(),
         None => draft.reminders.into_iter().filter(|reminder| matches!(reminder, Reminder::BeforeMinutes(_))).collect(),
     };
     draft.due = Some(due);
     draft
 }
 
-fn moved(reminder: Reminder, by: chrono::TimeDelta) -> Reminder {
-    match reminder {
-        Reminder::At(at) => Reminder::At(at + by),
-        before @ Reminder::BeforeMinutes(_) => before,
-    }
+/// A reminder at a time keeps its distance to the due time on the user's clock, as due times are counted.
+fn moved(reminder: Reminder, old: Due, new: Due, zone: Tz) -> Reminder {
+    let Reminder::At(at) = reminder else { return reminder };
+    let civil = at.with_timezone(&zone).naive_local() + (new.civil(zone) - old.civil(zone));
+    let moved = to_instant(civil, zone);
+    // Of a time that the clock skips: what comes before it is due is not to come after it.
+    Reminder::At(if at <= old.instant(zone) { moved.min(new.instant(zone)) } else { moved })
 }

@@ -1,9 +1,9 @@
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use sqlx::PgPool;
 
-use super::ada;
+use super::{ada, occurrences::follow};
 use crate::{
-    tasks::{self, NewTask, Reminder, TaskPatch},
+    tasks::{self, NewTask, Recurrence, Reminder, TaskPatch},
     testing::with_database,
 };
 
@@ -91,6 +91,61 @@ async fn a_notification_that_waits_for_its_time_goes_with_its_reminder() {
         claim_all(&pool).await;
         tasks::complete(&mut c, &ada(), task.id, None).await.unwrap();
         assert_eq!(super::count(&pool, "notifications").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reminder_of_what_repeats_keeps_its_time_of_day_over_changes_of_the_clock() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let daily = |reminders: &[Reminder]| NewTask {
+            time_zone: Some("Europe/Berlin".to_owned()),
+            recurrence: Some(Recurrence::Rrule("FREQ=DAILY".to_owned())),
+            reminders: reminders.to_vec(),
+            ..NewTask::titled("a")
+        };
+        // The clock is put forward on 26 March and back on 29 October.
+        for (day, on_the_day, evening_before) in [
+            (
+                "2090-03-25",
+                ["2090-03-25T08:00:00Z", "2090-03-26T07:00:00Z"],
+                ["2090-03-24T19:00:00Z", "2090-03-25T19:00:00Z"],
+            ),
+            (
+                "2090-03-26",
+                ["2090-03-26T07:00:00Z", "2090-03-27T07:00:00Z"],
+                ["2090-03-25T19:00:00Z", "2090-03-26T18:00:00Z"],
+            ),
+            (
+                "2090-10-28",
+                ["2090-10-28T07:00:00Z", "2090-10-29T08:00:00Z"],
+                ["2090-10-27T18:00:00Z", "2090-10-28T18:00:00Z"],
+            ),
+            (
+                "2090-10-29",
+                ["2090-10-29T08:00:00Z", "2090-10-30T08:00:00Z"],
+                ["2090-10-28T18:00:00Z", "2090-10-29T19:00:00Z"],
+            ),
+        ] {
+            let reminders = [on_the_day, evening_before].map(|[first, _]| Reminder::At(at(first)));
+            let next = [on_the_day, evening_before].map(|[_, next]| Reminder::At(at(next)));
+            let of_a_day = NewTask { due_date: Some(day.parse().unwrap()), ..daily(&reminders) };
+            // At 09:00.
+            let of_a_time = NewTask { due_at: Some(at(on_the_day[0])), ..daily(&reminders) };
+            for task in [of_a_day, of_a_time] {
+                let task = tasks::create(&mut c, &ada(), task).await.unwrap();
+                assert_eq!(follow(&mut c, task.id).await.unwrap().reminders, next, "{day} {:?}", task.due_at);
+            }
+        }
+        // 02:45 is skipped, and 03:45 would be after it is due.
+        let before_three = [Reminder::At(at("2090-03-25T01:45:00Z")), Reminder::BeforeMinutes(15)];
+        let task = NewTask { due_at: Some(at("2090-03-25T02:00:00Z")), ..daily(&before_three) };
+        let task = tasks::create(&mut c, &ada(), task).await.unwrap();
+        let next = follow(&mut c, task.id).await.unwrap();
+        assert_eq!(next.due_at, Some(at("2090-03-26T01:00:00Z")));
+        assert_eq!(next.reminders, [Reminder::At(at("2090-03-26T01:00:00Z")), Reminder::BeforeMinutes(15)]);
     })
     .await;
 }
