@@ -82,12 +82,33 @@ fn one_line(text: &str) -> String {
 
 /// The server's words may be anything, so only its code is told.
 fn failure(error: &smtp::Error) -> Failure {
-    let words = match error.status() {
+    let code = error.status().map(u16::from);
+    let words = match code {
+        Some(code) if is_of_login(code) => format!("the mail server refused the platform's login: {code}"),
         Some(code) => format!("the mail server answered {code}"),
         None if error.is_timeout() => format!("the mail server did not answer within {} s", TIMEOUT.as_secs()),
         None if error.is_tls() => "no encrypted connection to the mail server could be made".to_owned(),
         None => "no connection to the mail server could be made".to_owned(),
     };
-    let verdict = if error.is_permanent() { Verdict::Never } else { Verdict::Again };
-    Failure { verdict, ..Failure::again(words) }
+    let is_final = error.is_permanent() && !code.is_some_and(is_of_login);
+    Failure { verdict: if is_final { Verdict::Never } else { Verdict::Again }, ..Failure::again(words) }
+}
+
+/// Whether an answer is about the platform's own login (RFC 4954), which its owner can mend, and says nothing of the mail.
+const fn is_of_login(code: u16) -> bool {
+    matches!(code, 530 | 534 | 535 | 538)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_that_is_refused_says_nothing_of_a_mail() {
+        for (code, expected) in
+            [(530, true), (534, true), (535, true), (538, true), (550, false), (552, false), (454, false)]
+        {
+            assert_eq!(is_of_login(code), expected, "{code}");
+        }
+    }
 }

@@ -68,11 +68,19 @@ pub(super) async fn send(client: &Client, push: &WebPush, parcel: &Parcel) -> Re
         ("urgency", "high"),
         ("topic", &topic),
     ];
-    client.post(&endpoint, &headers, body).await.map_err(|failure| match failure.status.map(|status| status.as_u16()) {
+    client.post(&endpoint, &headers, body).await.map_err(judge)
+}
+
+/// What an answer means where it is not the same for all of HTTP. The platform's key (RFC 8292) can be mended by its owner.
+fn judge(failure: Failure) -> Failure {
+    match failure.status.map(|status| status.as_u16()) {
         Some(404) => Failure { verdict: Verdict::Gone, ..failure },
-        Some(400 | 401 | 403 | 413) => Failure { verdict: Verdict::Never, ..failure },
+        Some(400 | 413) => Failure { verdict: Verdict::Never, ..failure },
+        Some(status @ (401 | 403)) => {
+            Failure { words: format!("it refused the platform's key: HTTP {status}"), ..failure }
+        }
         _ => failure,
-    })
+    }
 }
 
 /// What the service worker shows, short enough for one record.
@@ -170,6 +178,23 @@ mod tests {
         let (key, nonce) = derive(&keys, &own, &decode("DGv6ra1nlYgDCS1FRnbzlw"), &shared).unwrap();
         assert_eq!(key.to_vec(), decode("oIhVW04MRdy2XN9CiKLxTg"));
         assert_eq!(nonce.to_vec(), decode("4h_95klXJ5E_qnoN"));
+    }
+
+    #[test]
+    fn a_key_that_is_refused_says_nothing_of_a_browser() {
+        let verdict = |status: u16| {
+            let status = axum::http::StatusCode::from_u16(status).ok();
+            judge(Failure { status, ..Failure::again("it answered") })
+        };
+        for refused in [401, 403] {
+            let failure = verdict(refused);
+            assert_eq!(failure.verdict, Verdict::Again);
+            assert_eq!(failure.words, format!("it refused the platform's key: HTTP {refused}"));
+        }
+        assert_eq!(
+            [400, 413, 404, 503].map(|status| verdict(status).verdict),
+            [Verdict::Never, Verdict::Never, Verdict::Gone, Verdict::Again]
+        );
     }
 
     #[test]
