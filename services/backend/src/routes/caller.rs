@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use todo_common::{
     auth,
     idempotency::{self, Once},
-    problem::{self, Json, Problem, Query},
+    problem::{self, Fields, Json, Problem, Query},
     tasks::UserId,
 };
 use utoipa::ToSchema;
@@ -60,7 +60,8 @@ impl Caller {
 }
 
 /// A body that may say whose it is, as the specification has it.
-#[derive(Deserialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what `Owned` reads")]
 pub(super) struct Body<T> {
     /// The user, where neither the query nor the header says it.
     #[schema(min_length = 1, max_length = 128)]
@@ -90,9 +91,10 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequest<S> for Owned<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (mut parts, body) = problem::read(request).await?;
         let request = Request::from_parts(parts.clone(), body.clone().into());
-        let Json(named): Json<Body<T>> = Json::from_request(request, state).await?;
-        let caller = caller(&mut parts, &body, named.user_id.as_deref()).await?;
-        Ok(Self(caller, named.content))
+        let Json(mut fields): Json<Fields> = Json::from_request(request, state).await?;
+        let named: Option<String> = fields.optional("user_id")?;
+        let content = fields.rest()?;
+        Ok(Self(caller(&mut parts, &body, named.as_deref()).await?, content))
     }
 }
 

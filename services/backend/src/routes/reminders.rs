@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection};
 use todo_common::{
     idempotency::IdempotencyKey,
-    problem::{Json, Path, Problem},
+    problem::{FieldError, Json, Path, Problem},
     tasks::{self, Reminder, TaskPatch},
 };
 use utoipa::ToSchema;
@@ -43,6 +43,23 @@ struct Reminders {
     items: Vec<Planned>,
     /// There is always one page.
     next_cursor: Option<String>,
+}
+
+/// A reminder as a body has it, beside its user.
+#[derive(Debug, Deserialize)]
+struct Written {
+    at: Option<DateTime<Utc>>,
+    before_minutes: Option<u32>,
+}
+
+impl Written {
+    fn reminder(self) -> Result<Reminder, FieldError> {
+        match (self.at, self.before_minutes) {
+            (Some(at), None) => Ok(Reminder::At(at)),
+            (None, Some(minutes)) => Ok(Reminder::BeforeMinutes(minutes)),
+            _ => Err(FieldError::new("at", "write one of at and before_minutes")),
+        }
+    }
 }
 
 /// All the reminders of a task.
@@ -89,8 +106,9 @@ async fn add(
     State(app): State<App>,
     Path(id): Path<Uuid>,
     headers: HeaderMap,
-    Owned(caller, reminder): Owned<Reminder>,
+    Owned(caller, written): Owned<Written>,
 ) -> Result<Response, Problem> {
+    let reminder = written.reminder()?;
     let expected = expected_version(&headers)?;
     let add = async |connection: &mut PgConnection| {
         tasks::update_with(connection, &caller.user, id, expected, |task| {

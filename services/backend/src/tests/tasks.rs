@@ -162,29 +162,46 @@ async fn a_lost_completion_is_replayed_by_service_invocation() {
 async fn everything_that_is_wrong_is_a_problem() {
     with_backend(async |backend| {
         let id = backend.create(json!({"user_id": "ada", "title": "a"})).await;
-        let task = format!("/api/tasks/{id}");
-        let cases = [
-            (Method::GET, "/nowhere", Value::Null, 404),
-            (Method::PATCH, "/api/tasks", Value::Null, 405),
-            (Method::GET, "/api/tasks", Value::Null, 422),
-            (Method::GET, "/api/tasks?user_id=$canary", Value::Null, 422),
-            (Method::GET, "/api/tasks?user_id=ada&status=closed", Value::Null, 422),
-            (Method::GET, "/api/tasks?user_id=ada&limit=many", Value::Null, 400),
-            (Method::GET, "/api/tasks/3?user_id=ada", Value::Null, 404),
-            (Method::POST, "/api/tasks", json!({"user_id": "ada"}), 422),
-            (Method::POST, "/api/tasks", json!({"user_id": "ada", "title": "x".repeat(201)}), 422),
-            (Method::POST, "/api/tasks", json!({"user_id": "ada", "title": "a", "due_at": "soon"}), 422),
-            (Method::POST, "/api/tasks", json!({"user_id": "ada", "title": "a", "time_zone": "Mars/Base"}), 422),
-            (Method::POST, "/api/tasks/bulk", json!({"user_id": "ada", "action": "complete", "ids": []}), 422),
-            (Method::PATCH, &task, json!({"user_id": "ada", "title": ""}), 422),
-            (Method::POST, "/reminder-cron", Value::Null, 401),
-            (Method::GET, "/dapr/subscribe", Value::Null, 401),
-        ];
-        for (method, path, body, status) in cases {
+        let (task, reminders) = (format!("/api/tasks/{id}"), format!("/api/tasks/{id}/reminders"));
+        let post = |path, body| (Method::POST, path, body);
+        let get = |path| (Method::GET, path, Value::Null);
+        let with =
+            |field: &str, value: Value| post("/api/tasks", json!({"user_id": "ada", "title": "a", field: value}));
+        for ((method, path, body), status, field) in [
+            (get("/nowhere"), 404, ""),
+            ((Method::PATCH, "/api/tasks", Value::Null), 405, ""),
+            (get("/api/tasks"), 422, "user_id"),
+            (get("/api/tasks?user_id=$canary"), 422, "user_id"),
+            (get("/api/tasks?user_id=ada&status=closed"), 422, "status"),
+            (get("/api/tasks?user_id=ada&limit=many"), 400, ""),
+            (get("/api/tasks/3?user_id=ada"), 404, ""),
+            (post("/api/tasks", json!([])), 422, ""),
+            (post("/api/tasks", json!({"user_id": "ada"})), 422, "title"),
+            (post("/api/tasks", json!({"user_id": 7, "title": "a"})), 422, "user_id"),
+            (with("title", json!("x".repeat(201))), 422, "title"),
+            (with("title", json!(1)), 422, "title"),
+            (with("priority", json!("huge")), 422, "priority"),
+            (with("due_at", json!("soon")), 422, "due_at"),
+            (with("tags", json!(["b", 7])), 422, "tags[1]"),
+            (with("recurrence", json!({"rrule": 7})), 422, "recurrence.rrule"),
+            (with("reminders", json!([{"at": "soon"}])), 422, "reminders[0].at"),
+            (with("time_zone", json!("Mars/Base")), 422, "time_zone"),
+            (post("/api/tasks/bulk", json!({"user_id": "ada", "action": "complete", "ids": []})), 422, "ids"),
+            (post("/api/tasks/bulk", json!({"user_id": "ada", "action": "paint", "ids": [id]})), 422, "action"),
+            ((Method::PATCH, &task, json!({"user_id": "ada", "title": ""})), 422, "title"),
+            (post(&reminders, json!({"user_id": "ada", "at": "soon"})), 422, "at"),
+            (post(&reminders, json!({"user_id": "ada"})), 422, "at"),
+            (post("/api/chat", json!({"user_id": "ada", "message": 7})), 422, "message"),
+            (post("/reminder-cron", Value::Null), 401, ""),
+            (get("/dapr/subscribe"), 401, ""),
+        ] {
             let answer = backend.send(method.clone(), path, body).await;
             assert_eq!(answer.status.as_u16(), status, "{method} {path}: {answer:?}");
             assert_eq!(answer.header("content-type"), "application/problem+json", "{method} {path}");
             assert_eq!(answer.body["status"], status);
+            let errors = answer.body["errors"].as_array();
+            let named = errors.and_then(|errors| errors.first()).map_or("", |error| error["field"].as_str().unwrap());
+            assert_eq!(named, field, "{method} {path}: {answer:?}");
         }
     })
     .await;

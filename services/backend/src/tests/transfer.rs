@@ -65,7 +65,7 @@ async fn one_wrong_task_keeps_out_all_and_each_mistake_is_told() {
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
         let fields: Vec<_> =
             answer.body["errors"].as_array().unwrap().iter().map(|error| error["field"].clone()).collect();
-        assert_eq!(fields, ["items[1].title", "items[2]", "items[3]"]);
+        assert_eq!(fields, ["items[1].title", "items[2].due_at", "items[3]"]);
         let table = "title,priority\na,high\nb,huge\n,low\n";
         let answer = import(&backend, "user_id=ada", "text/csv", table.to_owned()).await;
         let fields: Vec<_> =

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use todo_common::{
     idempotency::IdempotencyKey,
-    problem::{FieldError, Json, Problem, Query},
+    problem::{FieldError, Json, Problem, Query, from_value},
     tasks::{self, Importable, ImportedTask, TaskError},
 };
 use tokio::task::yield_now;
@@ -104,7 +104,7 @@ fn read(content_type: &str, body: &[u8]) -> Result<Vec<Row>, Problem> {
             })?;
             let read = |(index, item): (usize, Value)| {
                 let place = format!("items[{index}]");
-                (place, serde_json::from_value(item).map_err(|error| FieldError::new("", error.to_string())))
+                (place, from_value(item).and_then(ImportedTask::read))
             };
             Ok(document.items.into_iter().enumerate().map(read).collect())
         }
@@ -139,10 +139,7 @@ async fn check(rows: impl ExactSizeIterator<Item = Row>) -> Result<Vec<Importabl
             Ok(Err(other)) => return Err(other.into()),
             Err(wrong) => vec![wrong],
         };
-        errors.extend(wrong.into_iter().map(|error| {
-            let dot = if error.field.is_empty() { "" } else { "." };
-            FieldError::new(format!("{place}{dot}{}", error.field), error.message)
-        }));
+        errors.extend(wrong.into_iter().map(|error| error.within(&place)));
     }
     if errors.is_empty() { Ok(tasks) } else { Err(Problem::invalid(errors)) }
 }

@@ -10,7 +10,7 @@ use csv::{ByteRecord, ReaderBuilder, Writer};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use todo_common::{
-    problem::{FieldError, Problem},
+    problem::{FieldError, Fields, Problem},
     tasks::{ImportedTask, Recurrence, Reminder, Task},
 };
 
@@ -144,22 +144,10 @@ fn task(names: &[String], row: &ByteRecord) -> Result<ImportedTask, FieldError> 
     };
     let reminders =
         cells.get("reminders").map(|text| split(text).iter().map(|part| reminder(part)).collect()).transpose()?;
-    // Field by field, so that the message is of the field.
-    for (name, text) in &fields {
-        check(name, text)?;
-    }
-    let mut task: ImportedTask =
-        serde_json::from_value(Value::Object(fields)).map_err(|error| FieldError::new("title", error.to_string()))?;
+    let mut task = ImportedTask::read(Fields::from(fields))?;
     task.task.recurrence = recurrence;
     task.task.reminders = reminders.unwrap_or_default();
     Ok(task)
-}
-
-/// Whether a field can be read alone.
-fn check(name: &str, value: &Value) -> Result<(), FieldError> {
-    let fields = [("title".to_owned(), "a".into()), (name.to_owned(), value.clone())];
-    let alone: Result<ImportedTask, _> = serde_json::from_value(Value::Object(fields.into_iter().collect()));
-    alone.map(drop).map_err(|error| FieldError::new(name, error.to_string()))
 }
 
 fn value<T: DeserializeOwned>(name: &str, text: &str, wanted: &str) -> Result<T, FieldError> {

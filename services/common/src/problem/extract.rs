@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::Problem;
+use super::{Problem, fields};
 
 /// A JSON body, in or out.
 #[derive(Clone, Copy, Debug)]
@@ -42,10 +42,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         axum::Json::from_request(request, state).await.map(|axum::Json(value)| Self(value)).map_err(|rejection| {
             let detail = rejection.body_text();
             match rejection {
-                JsonRejection::JsonDataError(_) => {
-                    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", "The request has wrong values")
-                        .detail(detail)
-                }
+                JsonRejection::JsonDataError(error) => match fields::located(&error) {
+                    Some(wrong) => wrong.into(),
+                    None => Problem::invalid(Vec::new()).detail(detail),
+                },
                 JsonRejection::MissingJsonContentType(_) => {
                     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body must be JSON")
                         .detail("send the header `content-type: application/json`")

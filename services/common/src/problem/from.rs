@@ -39,6 +39,17 @@ fn has_code(error: &sqlx::Error, is_one: impl FnOnce(&str) -> bool) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| is_one(&code)))
 }
 
+impl From<FieldError> for Problem {
+    fn from(wrong: FieldError) -> Self {
+        // All of it is wrong where no field is named.
+        if wrong.field.is_empty() {
+            Self::invalid(Vec::new()).detail(wrong.message)
+        } else {
+            Self::invalid(vec![wrong])
+        }
+    }
+}
+
 impl From<TaskError> for Problem {
     fn from(error: TaskError) -> Self {
         match error {

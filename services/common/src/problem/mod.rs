@@ -1,6 +1,7 @@
 //! Problem details (RFC 9457): the one form in which every service says what is wrong.
 
 mod extract;
+mod fields;
 mod from;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use extract::{Json, Path, Query, read};
+pub use fields::{Fields, from_value};
 
 /// Why a request was not done. `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,13 @@ impl FieldError {
     /// A mistake in `field`.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
+    }
+
+    /// The same mistake, where the field is a part of `outer`.
+    #[must_use]
+    pub fn within(self, outer: &str) -> Self {
+        let dot = if outer.is_empty() || self.field.is_empty() || self.field.starts_with('[') { "" } else { "." };
+        Self { field: format!("{outer}{dot}{}", self.field), message: self.message }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Tasks from elsewhere, such as an export of this or another platform.
 
 use chrono::{DateTime, Datelike, SubsecRound, Utc};
-use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -13,10 +12,14 @@ use super::{
     row::{self, Row},
     write::now,
 };
-use crate::{events::EventType, problem::FieldError, telemetry::trace_context};
+use crate::{
+    events::EventType,
+    problem::{FieldError, Fields},
+    telemetry::trace_context,
+};
 
 /// A task as an export has it. What only the platform decides, such as its id, is not taken over.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, ToSchema)]
 pub struct ImportedTask {
     /// Its content.
     #[serde(flatten)]
@@ -37,6 +40,15 @@ pub struct Importable {
 }
 
 impl ImportedTask {
+    /// Reads the members of an object; those that no task has are not looked at.
+    pub fn read(mut fields: Fields) -> Result<Self, FieldError> {
+        Ok(Self {
+            status: fields.optional("status")?,
+            completed_at: fields.optional("completed_at")?,
+            task: fields.rest()?,
+        })
+    }
+
     /// Checks everything.
     pub fn check(self) -> Result<Importable, TaskError> {
         let completed_at = match self.status {

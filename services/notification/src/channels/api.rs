@@ -14,7 +14,7 @@ use todo_common::{
     auth,
     database::Database,
     idempotency::{self, IdempotencyKey, KeptBody, Keyed},
-    problem::{FieldError, Json, Path, Problem, Query},
+    problem::{FieldError, Fields, Json, Path, Problem, Query},
     tasks::Page,
 };
 use utoipa::ToSchema;
@@ -160,8 +160,9 @@ pub(crate) async fn create(
     State(app): State<App>,
     Query(caller): Query<Caller>,
     headers: HeaderMap,
-    Keyed(once, Json(request)): Keyed<Json<input::Request>>,
+    Keyed(once, Json(fields)): Keyed<Json<Fields>>,
 ) -> Result<Response, Problem> {
+    let request = input::Request::read(fields)?;
     let user = auth::user(request.user_id.as_deref(), caller.user_id.as_deref(), &headers)?;
     let new = request.check(&app.settings)?;
     idempotency::write(&app.database, &user, once.as_ref(), async |connection| {

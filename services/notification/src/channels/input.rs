@@ -3,7 +3,7 @@
 use lettre::Address;
 use rand::Rng;
 use serde::Deserialize;
-use todo_common::problem::{FieldError, Problem};
+use todo_common::problem::{FieldError, Fields, Problem};
 use utoipa::ToSchema;
 
 use super::Kind;
@@ -16,7 +16,7 @@ const NAME: usize = 100;
 const TOKEN: usize = 200;
 
 /// A channel to be added.
-#[derive(Deserialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = NewChannel)]
 pub(crate) struct Request {
     /// The user, where neither the query nor the header says it.
@@ -30,7 +30,7 @@ pub(crate) struct Request {
 }
 
 /// Where it goes, by kind.
-#[derive(Deserialize, ToSchema)]
+#[derive(ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Target {
     /// As `PushSubscription.toJSON()` gives it.
@@ -89,6 +89,22 @@ pub(crate) struct Changes {
 }
 
 impl Request {
+    /// Reads a body.
+    pub(crate) fn read(mut fields: Fields) -> Result<Self, FieldError> {
+        Ok(Self {
+            user_id: fields.optional("user_id")?,
+            name: fields.optional("name")?,
+            target: match fields.required("kind")? {
+                Kind::WebPush => {
+                    Target::WebPush { endpoint: fields.required("endpoint")?, keys: fields.required("keys")? }
+                }
+                Kind::Webhook => Target::Webhook { url: fields.required("url")?, secret: fields.optional("secret")? },
+                Kind::Email => Target::Email { address: fields.required("address")? },
+                Kind::Ntfy => Target::Ntfy { topic: fields.required("topic")?, token: fields.optional("token")? },
+            },
+        })
+    }
+
     /// Checks everything that can be checked without asking the target.
     pub(crate) fn check(self, settings: &Settings) -> Result<New, Problem> {
         let wrong = |field: &str, message: &str| Problem::invalid(vec![FieldError::new(field, message)]);

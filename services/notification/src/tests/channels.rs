@@ -108,6 +108,12 @@ async fn wrong_channels_are_refused_with_the_field_that_is_wrong() {
             (json!({"kind": "ntfy", "topic": "todo", "token": "a\nb"}), "token"),
             (json!({"kind": "web_push", "endpoint": "https://169.254.169.254/", "keys": {"p256dh": P256DH, "auth": "BTBZMqHH6r4Tts7J_aSIgg"}}), "endpoint"),
             (json!({"kind": "web_push", "endpoint": "https://push.example.org/", "keys": {"p256dh": "AAAA", "auth": "AAAA"}}), "keys"),
+            (json!({"kind": "web_push", "endpoint": "https://push.example.org/", "keys": {"p256dh": 7, "auth": "AAAA"}}), "keys.p256dh"),
+            (json!({"kind": "webhook", "url": 7}), "url"),
+            (json!({"kind": "webhook", "url": "https://example.com/", "name": 7}), "name"),
+            (json!({"kind": "email"}), "address"),
+            (json!({"kind": "pigeon"}), "kind"),
+            (json!({}), "kind"),
             (json!({"kind": "ntfy", "topic": "todo", "name": ""}), "name"),
         ] {
             let (status, problem) = call(&service.app, "POST", CHANNELS, channel.clone()).await;
