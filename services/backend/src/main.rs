@@ -14,13 +14,15 @@ mod tests;
 mod tools;
 mod transfer;
 
+use std::process::ExitCode;
+
 use todo_common::{
     auth,
     config::{self, Settings},
     dapr,
     database::Database,
     events::PUBSUB,
-    health,
+    exit, health,
     outbox::relay,
     server::{self, Background},
     telemetry,
@@ -39,14 +41,14 @@ const SERVICE: &str = "backend-service";
 const COMPONENTS: [&str; 3] = [PUBSUB, conversation::STORE, reminder_cron::COMPONENT];
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     // On a worker's thread, which uses again what is freed on the way. What the main thread frees, only it can use again.
-    tokio::spawn(run()).await?
+    exit::code(tokio::spawn(run()).await.unwrap_or_else(|panicked| Err(panicked.into())))
 }
 
 async fn run() -> anyhow::Result<()> {
     telemetry::init(SERVICE)?;
-    let (settings, own) = config::both(Settings::from_env(SERVICE), Own::from_env())?;
+    let (settings, own) = config::both(Settings::with_database_from_env(SERVICE), Own::from_env())?;
     auth::announce(&settings);
 
     let database = Database::new();

@@ -5,7 +5,10 @@ use std::{env, fmt, str::FromStr};
 use reqwest::Url;
 use todo_traces::{Collector, Endpoint};
 
-use crate::Sensitive;
+use crate::{
+    Sensitive,
+    database::{ConnectError, options},
+};
 
 /// What every service is told.
 #[derive(Clone, Debug)]
@@ -81,10 +84,15 @@ impl fmt::Display for ConfigError {
 impl Settings {
     /// Reads the process environment for the service with this Dapr app id.
     pub fn from_env(service: &'static str) -> Result<Self, ConfigError> {
-        Self::read(service, &|name| env::var(name).ok())
+        Self::read(service, &of_process).unless_any_mistake()
     }
 
-    fn read(service: &'static str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    /// The same for one that has a database: without a way to it, it cannot start.
+    pub fn with_database_from_env(service: &'static str) -> Result<Self, ConfigError> {
+        Self::read(service, &of_process).with_database().unless_any_mistake()
+    }
+
+    fn read<'a>(service: &'static str, lookup: &'a dyn Fn(&str) -> Option<String>) -> Read<'a> {
         let mut variables = Variables { lookup, mistakes: Vec::new() };
         let settings = Self {
             service,
@@ -101,7 +109,39 @@ impl Settings {
             auth_mode: variables.auth_mode(),
             spans: variables.spans(),
         };
-        if variables.mistakes.is_empty() { Ok(settings) } else { Err(ConfigError(variables.mistakes)) }
+        Read { settings, variables }
+    }
+}
+
+fn of_process(name: &str) -> Option<String> {
+    env::var(name).ok()
+}
+
+/// Settings, and what was wrong with them.
+struct Read<'a> {
+    settings: Settings,
+    variables: Variables<'a>,
+}
+
+impl Read<'_> {
+    /// Looks at what says where the database is, beside what [`Variables::database_secret`] has noted.
+    fn with_database(mut self) -> Self {
+        let is_named =
+            ["DATABASE_SECRET_NAME", "DATABASE_SECRET_KEY"].iter().any(|name| self.variables.text(name).is_some());
+        let mistake = match &self.settings.database_url {
+            Some(url) => {
+                options::parse(url.expose()).err().map(|error| format!("DATABASE_URL cannot be read: {error}"))
+            }
+            None if is_named => None,
+            None => Some(ConnectError::NotConfigured.to_string()),
+        };
+        self.variables.mistakes.extend(mistake);
+        self
+    }
+
+    fn unless_any_mistake(self) -> Result<Settings, ConfigError> {
+        let Self { settings, variables: Variables { mistakes, .. } } = self;
+        if mistakes.is_empty() { Ok(settings) } else { Err(ConfigError(mistakes)) }
     }
 }
 
@@ -228,9 +268,11 @@ mod tests {
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
-        Settings::read("notification-service", &|name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-        })
+        Settings::read("notification-service", &lookup(variables)).unless_any_mistake()
+    }
+
+    fn lookup(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+        move |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
     }
 
     #[test]
@@ -276,6 +318,29 @@ mod tests {
         let ConfigError(mistakes) = both(read(&wrong), own()).unwrap_err();
         assert_eq!((mistakes.len(), mistakes[4].as_str()), (5, "WEB_ROOT is missing"));
         assert!(both(Ok(()), own()).is_err() && both(own(), Ok(())).is_err() && both(Ok(()), Ok(())).is_ok());
+    }
+
+    #[test]
+    fn a_service_with_a_database_is_told_where_it_is_before_it_starts() {
+        let with_database = |variables: &[(&str, &str)]| {
+            let variables = [&[("AUTH_MODE", "disabled")], variables].concat();
+            let read = Settings::read("notification-service", &lookup(&variables)).with_database().unless_any_mistake();
+            read.map(|settings| settings.database_url.is_some()).map_err(|ConfigError(mistakes)| mistakes)
+        };
+        let (name, key) = (("DATABASE_SECRET_NAME", "postgres-credentials"), ("DATABASE_SECRET_KEY", "uri"));
+        assert_eq!(with_database(&[name, key]), Ok(false));
+        assert_eq!(with_database(&[("DATABASE_URL", "postgres://todo@localhost/todo")]), Ok(true));
+        let nowhere = with_database(&[]).unwrap_err();
+        assert!(
+            nowhere.len() == 1 && nowhere[0].contains("DATABASE_SECRET_NAME") && nowhere[0].contains("DATABASE_URL")
+        );
+        assert_eq!(with_database(&[name]).unwrap_err().len(), 1, "one mistake is told once");
+        for url in ["localhost:5432 hunter2", "postgres://todo:hunter2@:bad/"] {
+            let mistakes = with_database(&[("DATABASE_URL", url)]).unwrap_err();
+            assert!(mistakes[0].starts_with("DATABASE_URL cannot be read") && !mistakes[0].contains("hunter2"));
+        }
+        let mistakes = with_database(&[("PORT", "eighty")]).unwrap_err();
+        assert_eq!(mistakes.len(), 2, "with all others: {mistakes:?}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod dapr;
 pub mod database;
 pub mod dead_letters;
 pub mod events;
+pub mod exit;
 pub mod health;
 pub mod idempotency;
 pub mod inbox;

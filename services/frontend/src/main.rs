@@ -14,13 +14,13 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use todo_common::{
     auth,
     config::{self, Settings},
-    dapr, health,
+    dapr, exit, health,
     server::{self, Background},
     telemetry,
 };
@@ -28,7 +28,11 @@ use todo_common::{
 use crate::{forward::Forwarder, hosts::Hosts, page::Page};
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    exit::code(run().await)
+}
+
+async fn run() -> anyhow::Result<()> {
     telemetry::init("frontend-service")?;
     let own = config::both(config::required::<PathBuf>("WEB_ROOT"), config::optional("ALLOWED_HOSTS"));
     let (settings, (root, allowed)) = config::both(Settings::from_env("frontend-service"), own)?;

@@ -13,7 +13,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{process::ExitCode, sync::Arc};
 
 use todo_common::{
     auth,
@@ -22,14 +22,18 @@ use todo_common::{
     database::Database,
     dead_letters,
     events::PUBSUB,
-    health, server, telemetry,
+    exit, health, server, telemetry,
 };
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    exit::code(run().await)
+}
+
+async fn run() -> anyhow::Result<()> {
     let service = "notification-service";
     telemetry::init(service)?;
-    let (settings, channels) = config::both(Settings::from_env(service), settings::Settings::from_env())?;
+    let (settings, channels) = config::both(Settings::with_database_from_env(service), settings::Settings::from_env())?;
     let channels = Arc::new(channels);
     auth::announce(&settings);
     let dapr = dapr::Client::new(&settings.dapr_http)?;

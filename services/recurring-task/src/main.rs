@@ -6,15 +6,21 @@ mod task_events;
 #[cfg(test)]
 mod tests;
 
+use std::process::ExitCode;
+
 use todo_common::{
-    auth, config::Settings, dapr, database::Database, dead_letters, events::PUBSUB, health, server, telemetry,
+    auth, config::Settings, dapr, database::Database, dead_letters, events::PUBSUB, exit, health, server, telemetry,
 };
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    exit::code(run().await)
+}
+
+async fn run() -> anyhow::Result<()> {
     let service = "recurring-task-service";
     telemetry::init(service)?;
-    let settings = Settings::from_env(service)?;
+    let settings = Settings::with_database_from_env(service)?;
     auth::announce(&settings);
     let dapr = dapr::Client::new(&settings.dapr_http)?;
     let database = Database::new();

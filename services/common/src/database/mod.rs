@@ -3,7 +3,7 @@
 mod answered;
 mod claim;
 mod connect;
-mod options;
+pub(crate) mod options;
 mod pool;
 mod reads;
 

@@ -22,7 +22,7 @@ pub enum OptionsError {
 }
 
 /// Reads `postgres://…` or `host=… user=… password=…`.
-pub(super) fn parse(text: &str) -> Result<PgConnectOptions, OptionsError> {
+pub(crate) fn parse(text: &str) -> Result<PgConnectOptions, OptionsError> {
     let text = text.trim();
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         return PgConnectOptions::from_str(&without_unknown(text)).map_err(|_| OptionsError::Url);
