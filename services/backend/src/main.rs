@@ -23,7 +23,7 @@ use todo_common::{
     database::Database,
     events::PUBSUB,
     exit, health,
-    outbox::relay,
+    outbox::{Broker, relay},
     server::{self, Background},
     telemetry,
 };
@@ -57,10 +57,11 @@ async fn run() -> anyhow::Result<()> {
     let stop = background.stop.clone();
     let app = App::new(database.clone(), dapr.clone(), own.reminder_window, stop.clone());
     let data_path = DataPath::default();
+    let broker = Broker::default();
 
     background.spawn("database", database.clone().run(settings.clone(), dapr.clone(), stop.clone()));
     // In every replica: claims keep the relays out of each other's way.
-    background.spawn("relay", relay::run(database.clone(), dapr.clone(), stop.clone()));
+    background.spawn("relay", relay::run(database.clone(), broker.watched(dapr.clone()), stop.clone()));
     background.spawn("feed", app.feed.clone().run(database.clone(), stop.clone()));
     background.spawn("news", database.clone().listen(stop.clone()));
     background.spawn("reminders", reminder_cron::run(app.clone()));
@@ -69,8 +70,8 @@ async fn run() -> anyhow::Result<()> {
     }
     background.spawn("canary", data_path.clone().run(database.clone(), stop));
 
-    let management =
-        health::router(&settings, Some(database.clone()), dapr, &COMPONENTS).merge(data_path.router(database));
+    let management = health::router(&settings, Some(database.clone()), dapr, &COMPONENTS, Some(broker))
+        .merge(data_path.router(database));
     let routes = routes::router(app, &settings);
     server::run(&settings, routes, management, background).await?;
     Ok(())

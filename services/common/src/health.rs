@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use chrono::Utc;
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -10,6 +11,7 @@ use crate::{
     config::Settings,
     dapr,
     database::{self, Database, SECRET_STORE},
+    outbox::{Broker, broker},
     telemetry,
 };
 
@@ -21,6 +23,7 @@ struct Health {
     database: Option<Database>,
     dapr: dapr::Client,
     needed: Arc<[&'static str]>,
+    broker: Option<Broker>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -43,17 +46,21 @@ impl Check {
 struct Readiness {
     ready: bool,
     checks: BTreeMap<&'static str, Check>,
-    /// Components that the service needs, for people. A broker that is away does not make a pod unready.
+    /// Components that the service needs, for people: that the sidecar has loaded one does not say that what is behind it answers.
     components: BTreeMap<&'static str, Check>,
+    /// The broker, of a service that publishes events, for people. One that is away does not make a pod unready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broker: Option<broker::Report>,
 }
 
-/// The management routes. A service without a database passes none; `components` are the names of those that it works with, beside
-/// the one by which it reads where its database is. More routes can be merged.
+/// The management routes. A service without a database passes none, and one that publishes no events no broker; `components` are the
+/// names of those that it works with, beside the one by which it reads where its database is. More routes can be merged.
 pub fn router(
     settings: &Settings,
     database: Option<Database>,
     dapr: dapr::Client,
     components: &[&'static str],
+    broker: Option<Broker>,
 ) -> Router {
     let reads_secrets = database.is_some() && settings.database_url.is_none();
     let needed = components.iter().copied().chain(reads_secrets.then_some(SECRET_STORE)).collect();
@@ -61,7 +68,7 @@ pub fn router(
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(Health { database, dapr, needed })
+        .with_state(Health { database, dapr, needed, broker })
 }
 
 async fn metrics() -> Result<String, StatusCode> {
@@ -82,7 +89,8 @@ async fn readyz(State(health): State<Health>) -> (StatusCode, Json<Readiness>) {
         database.map(|check| ("database", check)).into_iter().chain([("sidecar", sidecar)]).collect();
     let ready = checks.values().all(|check| check.ok);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready, checks, components }))
+    let broker = health.broker.map(|broker| broker.report(Utc::now()));
+    (status, Json(Readiness { ready, checks, components, broker }))
 }
 
 async fn check_database(database: &Database) -> Check {

@@ -44,6 +44,6 @@ async fn run() -> anyhow::Result<()> {
     let forwarder = Forwarder::new(&settings.dapr_http, sidecar.clone(), background.stop.clone())?;
     let hosts = Hosts::new(settings.service, &settings.namespace, allowed.unwrap_or_default());
     let app = router::build(&settings, hosts, page, forwarder);
-    server::run(&settings, app, health::router(&settings, None, sidecar, &[]), background).await?;
+    server::run(&settings, app, health::router(&settings, None, sidecar, &[], None), background).await?;
     Ok(())
 }

@@ -44,7 +44,7 @@ async fn run() -> anyhow::Result<()> {
     background.spawn("deliveries", deliveries::dispatcher::run(database.clone(), senders, background.stop.clone()));
     let app =
         router::router(&settings, &router::App { database: database.clone(), dapr: dapr.clone(), settings: channels });
-    let management = health::router(&settings, Some(database.clone()), dapr, &[PUBSUB])
+    let management = health::router(&settings, Some(database.clone()), dapr, &[PUBSUB], None)
         .merge(dead_letters::management::<reminders::Reminders>(database));
     Ok(server::run(&settings, app, management, background).await?)
 }

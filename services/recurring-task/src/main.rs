@@ -27,7 +27,7 @@ async fn run() -> anyhow::Result<()> {
     let background = server::Background::default();
     background.spawn("database", database.clone().run(settings.clone(), dapr.clone(), background.stop.clone()));
     let app = router::router(&settings, &database, &dapr);
-    let management = health::router(&settings, Some(database.clone()), dapr, &[PUBSUB])
+    let management = health::router(&settings, Some(database.clone()), dapr, &[PUBSUB], None)
         .merge(dead_letters::management::<task_events::TaskEvents>(database));
     Ok(server::run(&settings, app, management, background).await?)
 }

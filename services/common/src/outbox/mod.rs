@@ -1,5 +1,6 @@
 //! Events that wait for the broker. They are written in the transaction of the change that they tell of.
 
+pub(crate) mod broker;
 mod claim;
 pub(crate) mod feed;
 pub(crate) mod news;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
+pub use broker::Broker;
 pub use feed::{Change, Feed, Told};
 pub use news::Waiter;
 pub use position::{NoPosition, Position};

@@ -1,0 +1,179 @@
+//! What the relay knows of the broker, for people who look at `/readyz`. Nothing depends on it: events wait in the outbox.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{OutboxEvent, relay::Publish};
+
+/// A broker that works answers sooner.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How the last publishing went, and what is under way. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Broker(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    last: Option<Last>,
+    /// When the calls that have no answer yet were begun, the oldest first.
+    pending: Vec<DateTime<Utc>>,
+}
+
+#[derive(Debug)]
+struct Last {
+    result: Result<(), String>,
+    /// Since when the results are of this kind.
+    since: DateTime<Utc>,
+}
+
+/// What `/readyz` says.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Report {
+    /// Nothing before the first answer.
+    ok: Option<bool>,
+    message: String,
+    since: Option<DateTime<Utc>>,
+}
+
+impl Broker {
+    /// The same way out, which notes here what becomes of events.
+    pub fn watched<P: Publish>(&self, publisher: P) -> impl Publish + use<P> {
+        Watched { publisher, broker: self.clone() }
+    }
+
+    pub(crate) fn report(&self, now: DateTime<Utc>) -> Report {
+        self.known().report(now)
+    }
+
+    fn begin(&self, now: DateTime<Utc>) -> Pending<'_> {
+        self.known().pending.push(now);
+        Pending { broker: self, begun: now }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn note(&mut self, result: Result<(), String>, now: DateTime<Utc>) {
+        let same_kind = self.last.as_ref().filter(|last| last.result.is_ok() == result.is_ok());
+        let since = same_kind.map_or(now, |last| last.since);
+        self.last = Some(Last { result, since });
+    }
+
+    fn report(&self, now: DateTime<Utc>) -> Report {
+        if let Some(Last { result: Err(why), since }) = &self.last {
+            return Report { ok: Some(false), message: why.clone(), since: Some(*since) };
+        }
+        let overdue = self.pending.first().map(|begun| (*begun, now.signed_duration_since(begun).to_std()));
+        match (overdue, &self.last) {
+            (Some((begun, Ok(waited))), _) if waited >= PATIENCE => {
+                let message = format!("it has not answered for {} s", waited.as_secs());
+                Report { ok: Some(false), message, since: Some(begun) }
+            }
+            (_, Some(Last { since, .. })) => Report { ok: Some(true), message: "ok".to_owned(), since: Some(*since) },
+            (_, None) => Report { ok: None, message: "nothing has been published yet".to_owned(), since: None },
+        }
+    }
+}
+
+/// A call that has no answer yet; also where it is given up.
+struct Pending<'a> {
+    broker: &'a Broker,
+    begun: DateTime<Utc>,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        let mut known = self.broker.known();
+        if let Some(place) = known.pending.iter().position(|begun| *begun == self.begun) {
+            known.pending.remove(place);
+        }
+    }
+}
+
+struct Watched<P> {
+    publisher: P,
+    broker: Broker,
+}
+
+impl<P: Publish> Publish for Watched<P> {
+    async fn publish_events(&self, topic: &str, events: &[&OutboxEvent]) -> Result<HashMap<Uuid, String>, String> {
+        let pending = self.broker.begin(Utc::now());
+        let published = self.publisher.publish_events(topic, events).await;
+        drop(pending);
+        self.broker.known().note(outcome(&published, events.len()), Utc::now());
+        published
+    }
+}
+
+/// What is told of the broker: one that has taken any of the events works.
+fn outcome(published: &Result<HashMap<Uuid, String>, String>, events: usize) -> Result<(), String> {
+    match published {
+        Ok(failed) if failed.len() < events => Ok(()),
+        Ok(failed) => failed.values().next().map_or(Ok(()), |why| Err(why.clone())),
+        Err(why) => Err(why.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(second)
+    }
+
+    fn report(ok: bool, message: &str, since: i64) -> Report {
+        Report { ok: Some(ok), message: message.to_owned(), since: Some(at(since)) }
+    }
+
+    #[test]
+    fn a_broker_is_as_its_last_answer_says_since_the_first_of_that_kind() {
+        let broker = Broker::default();
+        let none = Report { ok: None, message: "nothing has been published yet".to_owned(), since: None };
+        assert_eq!(broker.report(at(0)), none);
+        for second in [1, 2] {
+            broker.known().note(Ok(()), at(second));
+        }
+        assert_eq!(broker.report(at(3)), report(true, "ok", 1));
+        for (second, why) in [(4, "no leader"), (5, "no broker")] {
+            broker.known().note(Err(why.to_owned()), at(second));
+        }
+        assert_eq!(broker.report(at(6)), report(false, "no broker", 4));
+        broker.known().note(Ok(()), at(7));
+        assert_eq!(broker.report(at(8)), report(true, "ok", 7));
+    }
+
+    #[test]
+    fn a_broker_that_has_stopped_answering_is_noticed_before_the_call_is_given_up() {
+        let broker = Broker::default();
+        broker.known().note(Ok(()), at(1));
+        let pending = broker.begin(at(10));
+        assert_eq!(broker.report(at(14)), report(true, "ok", 1));
+        assert_eq!(broker.report(at(16)), report(false, "it has not answered for 6 s", 10));
+        drop(pending);
+        assert_eq!(broker.report(at(17)), report(true, "ok", 1));
+        let text = serde_json::to_string(&broker.report(at(17))).unwrap();
+        assert_eq!(text, r#"{"ok":true,"message":"ok","since":"1970-01-01T00:00:01Z"}"#);
+    }
+
+    #[test]
+    fn one_event_that_is_refused_says_nothing_of_the_broker() {
+        let refused = || HashMap::from([(Uuid::nil(), "too large".to_owned())]);
+        assert_eq!(outcome(&Ok(refused()), 2), Ok(()));
+        assert_eq!(outcome(&Ok(refused()), 1), Err("too large".to_owned()));
+        assert_eq!(outcome(&Err("away".to_owned()), 1), Err("away".to_owned()));
+        assert_eq!(outcome(&Ok(HashMap::new()), 1), Ok(()));
+    }
+}
