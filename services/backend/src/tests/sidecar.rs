@@ -112,6 +112,8 @@ async fn save(State(seen): Shared, Json(items): Json<Vec<Value>>) -> Response {
     for item in items {
         let key = item["key"].as_str().unwrap().to_owned();
         assert_eq!(item["options"], json!({"concurrency": "first-write", "consistency": "strong"}));
+        // Thirty days: what nobody continues is gone after that.
+        assert_eq!(item["metadata"], json!({"ttlInSeconds": "2592000"}));
         let current = seen.state.get(&key).map(|(version, _)| version.to_string());
         match (current, item["etag"].as_str()) {
             (Some(current), Some(etag)) if current == etag => {}
