@@ -1,6 +1,14 @@
 //! Effects and marks in one transaction.
 
+use std::{
+    collections::HashSet,
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
+
+use futures::FutureExt;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::Consumer;
 use crate::{
@@ -35,36 +43,60 @@ impl Verdict {
     }
 }
 
-/// Handles events in their order: all in one transaction, or, if one of them spoils that, each in its own. Once something is
-/// away the rest waits too, so that no event overtakes an earlier one of its key.
-pub(super) async fn judge<C: Consumer>(
+/// How long the effects of one event may take.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// The same of several events together.
+const TOGETHER: Duration = Duration::from_secs(8);
+/// How long the server goes on with a statement, or waits for a lock: less than we do, as it would hold the marks of all meanwhile.
+const STATEMENT: Duration = Duration::from_secs(6);
+/// After this no other event of a call is begun, as the sidecar gives that 30 s.
+const MOST_PATIENCE: Duration = Duration::from_secs(16);
+
+/// Handles events, each with its key, in their order: all in one transaction, or, if one of them spoils that, each in its own. Once
+/// something is away the rest waits too, so that no event overtakes an earlier one of its key; behind one that takes too long only
+/// those of its key do.
+pub(super) async fn judge<'a, C: Consumer>(
     database: &Database,
-    delivered: impl IntoIterator<Item = Value>,
+    delivered: impl IntoIterator<Item = (&'a str, Value)>,
 ) -> Vec<Verdict> {
+    let begun = Instant::now();
+    let (keys, delivered): (Vec<&str>, Vec<Value>) = delivered.into_iter().unzip();
     let mut read: Vec<Option<CloudEvent<C::Data>>> = delivered.into_iter().map(read).collect();
     let spans: Vec<Option<Span>> = read.iter_mut().map(|event| event.as_mut().map(span::<C>)).collect();
     let events: Vec<&CloudEvent<C::Data>> = read.iter().flatten().collect();
     let together = match apply::<C>(database, &events).await {
         Ok(()) => Some(Verdict::Handled),
-        Err(problem) if problem.is_away() => Some(Verdict::Later),
+        Err(problem) if problem.is_away() && (events.len() == 1 || !problem.is_slow()) => Some(Verdict::Later),
         Err(_) => None,
     };
     let mut verdicts = Vec::with_capacity(read.len());
-    let mut is_away = false;
-    for (event, span) in read.into_iter().zip(spans) {
+    let mut waiting = Waiting::default();
+    for ((event, span), key) in read.into_iter().zip(spans).zip(keys) {
         let verdict = match (event, together) {
             (None, _) => Verdict::Impossible,
             (Some(_), Some(verdict)) => verdict,
-            (Some(_), None) if is_away => Verdict::Later,
-            (Some(event), None) => alone::<C>(database, &event).await,
+            (Some(_), None) if waiting.includes(key) || begun.elapsed() >= MOST_PATIENCE => Verdict::Later,
+            (Some(event), None) => alone::<C>(database, &event, key, &mut waiting).await,
         };
-        is_away |= verdict == Verdict::Later;
         if let Some(span) = span {
             note(span, verdict);
         }
         verdicts.push(verdict);
     }
     verdicts
+}
+
+/// Whose events wait for a later delivery.
+#[derive(Default)]
+struct Waiting<'a> {
+    all: bool,
+    keys: HashSet<&'a str>,
+}
+
+impl Waiting<'_> {
+    fn includes(&self, key: &str) -> bool {
+        self.all || self.keys.contains(key)
+    }
 }
 
 /// The span of an event's way through here. It goes on from what caused the event, and what its effects are causes goes on
@@ -97,21 +129,43 @@ fn read<T: serde::de::DeserializeOwned>(event: Value) -> Option<CloudEvent<T>> {
         .ok()
 }
 
-async fn alone<C: Consumer>(database: &Database, event: &CloudEvent<C::Data>) -> Verdict {
-    match apply::<C>(database, &[event]).await {
-        Ok(()) => Verdict::Handled,
-        Err(problem) if problem.is_away() => Verdict::Later,
-        Err(problem) => {
-            let reason = problem.sentence();
-            tracing::warn!(event_id = event.id, reason, "an event cannot be handled and goes to the dead-letter topic");
-            Verdict::Impossible
-        }
+async fn alone<'a, C: Consumer>(
+    database: &Database,
+    event: &CloudEvent<C::Data>,
+    key: &'a str,
+    waiting: &mut Waiting<'a>,
+) -> Verdict {
+    let Err(problem) = apply::<C>(database, &[event]).await else { return Verdict::Handled };
+    let reason = problem.sentence();
+    if !problem.is_away() {
+        tracing::warn!(event_id = event.id, reason, "an event cannot be handled and goes to the dead-letter topic");
+        return Verdict::Impossible;
+    }
+    if problem.is_slow() {
+        tracing::warn!(event_id = event.id, reason, "an event could not be handled in time and is tried again");
+        // Those without a key have no order.
+        waiting.keys.extend(Some(key).filter(|key| !key.is_empty()));
+    } else {
+        waiting.all = true;
+    }
+    Verdict::Later
+}
+
+/// Does what [`effect`] does, in time. That it panics is a matter of the events, like all that cannot be
+/// done. In both cases the transaction is rolled back.
+pub(crate) async fn apply<C: Consumer>(database: &Database, events: &[&CloudEvent<C::Data>]) -> Result<(), Problem> {
+    let limit = if events.len() > 1 { TOGETHER } else { PATIENCE };
+    match AssertUnwindSafe(timeout(limit, effect::<C>(database, events))).catch_unwind().await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(Problem::slow(format!("it took longer than {limit:?}"))),
+        // What it says may quote the event; where it was is in the log already.
+        Err(_) => Err(Problem::internal().detail("the program panicked over it")),
     }
 }
 
 /// Marks the events in the inbox and does what they ask for, in one transaction. What was handled before is left out.
-pub(crate) async fn apply<C: Consumer>(database: &Database, events: &[&CloudEvent<C::Data>]) -> Result<(), Problem> {
-    let mut transaction = database.begin().await?;
+async fn effect<C: Consumer>(database: &Database, events: &[&CloudEvent<C::Data>]) -> Result<(), Problem> {
+    let mut transaction = database.begin_within(STATEMENT).await?;
     let marked = events.iter().filter(|event| C::is_marked(&event.data)).map(|event| event.id.as_str()).collect();
     let mut unseen = inbox::mark(&mut transaction, C::NAME, marked).await?;
     // The second of one batch is as old as one that comes later.

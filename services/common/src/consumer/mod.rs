@@ -64,7 +64,8 @@ pub trait Consumer: Send + Sync + 'static {
     }
 
     /// The effects of some events, each in a statement for all of them, in the transaction of their marks: what became of
-    /// each, in their order. A problem that is not "away" means that one of them can never be done: then each comes alone.
+    /// each, in their order. A problem that is not "away" means that one of them can never be done: then each comes alone, as it does
+    /// where this panics or takes too long.
     fn handle(
         connection: &mut PgConnection,
         events: &[&CloudEvent<Self::Data>],
@@ -102,7 +103,7 @@ async fn receive<C: Consumer>(
     };
     match delivery {
         Ok(Delivery::Batch(entries)) => Statuses(batch::<C>(&database, &dapr, entries).await).into_response(),
-        Ok(Delivery::One(event)) => match judge::<C>(&database, [event]).await[..] {
+        Ok(Delivery::One(event)) => match judge::<C>(&database, [("", event)]).await[..] {
             [Verdict::Handled] => Reply::Success,
             [Verdict::Impossible] => Reply::Drop,
             _ => Reply::Retry,
@@ -127,7 +128,10 @@ fn untaken(rejection: &BytesRejection) -> Reply {
 /// `DeliverBulk`).
 async fn batch<C: Consumer>(database: &Database, dapr: &dapr::Client, entries: Vec<Entry>) -> Vec<(String, Reply)> {
     let lanes = lanes(&entries);
-    let judged = lanes.iter().map(|lane| judge::<C>(database, lane.iter().map(|place| entries[*place].event.clone())));
+    let judged = lanes.iter().map(|lane| {
+        let delivered = lane.iter().map(|place| &entries[*place]).map(|entry| (&entry.key[..], entry.event.clone()));
+        judge::<C>(database, delivered)
+    });
     let mut verdicts = vec![Verdict::Later; entries.len()];
     for (lane, judged) in lanes.iter().zip(join_all(judged).await) {
         for (place, verdict) in lane.iter().zip(judged) {

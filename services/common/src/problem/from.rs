@@ -8,6 +8,10 @@ impl From<sqlx::Error> for Problem {
         if has_code(&error, |code| code == READ_ONLY) {
             database::note_read_only();
         }
+        if has_code(&error, |code| SLOW_CODES.contains(&code)) {
+            tracing::warn!(%error, "the database took too long");
+            return Self::slow("the database took too long");
+        }
         if database_is_away(&error) {
             tracing::warn!(%error, "the database is away");
             return Self::unavailable("the database is away");
@@ -34,6 +38,8 @@ const AWAY_CLASSES: [&str; 5] = ["08", "28", "40", "53", "57"];
 /// time.
 const AWAY_CODES: [&str; 3] = [READ_ONLY, "25P03", "55P03"];
 const READ_ONLY: &str = "25006";
+/// A statement that was ended after its time, and a lock that was not had in time.
+const SLOW_CODES: [&str; 2] = ["57014", "55P03"];
 
 fn has_code(error: &sqlx::Error, is_one: impl FnOnce(&str) -> bool) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| is_one(&code)))

@@ -25,6 +25,7 @@ pub struct Problem {
     detail: Option<String>,
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
+    is_slow: bool,
 }
 
 /// A mistake in one field of the request.
@@ -53,7 +54,7 @@ impl FieldError {
 impl Problem {
     /// A problem with a stable `kind` (the end of its `type` URN) and a title that is the same for all of that kind.
     pub const fn new(status: StatusCode, kind: &'static str, title: &'static str) -> Self {
-        Self { status, kind, title, detail: None, errors: Vec::new(), retry_after: None }
+        Self { status, kind, title, detail: None, errors: Vec::new(), retry_after: None, is_slow: false }
     }
 
     /// What is special about this one.
@@ -127,6 +128,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Something that is needed is away").detail(detail)
     }
 
+    /// The same of what is there, and took too long over this one.
+    pub fn slow(detail: impl Into<String>) -> Self {
+        Self { is_slow: true, ..Self::unavailable(detail) }
+    }
+
     /// 500 without inner details. The caller of this logs them.
     pub const fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The service made a mistake")
@@ -135,6 +141,11 @@ impl Problem {
     /// Whether the same may work later, because something that is needed is away.
     pub fn is_away(&self) -> bool {
         self.status == StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    /// Whether that may be a matter of this request alone.
+    pub const fn is_slow(&self) -> bool {
+        self.is_slow
     }
 
     /// HTTP status.

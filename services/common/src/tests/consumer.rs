@@ -1,6 +1,9 @@
 //! Batches as the sidecar posts them, with a real database; the sidecar that takes dead letters is a stand-in.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    future::pending,
+    sync::{Arc, Mutex},
+};
 
 use axum::{
     Router,
@@ -24,7 +27,8 @@ use crate::{
     testing::with_database,
 };
 
-/// Writes each event's text as a row of the table `written`, which does not take `bad`.
+/// Writes each event's text as a row of the table `written`, which does not take `bad`. It panics over `panic`, and neither `hang` nor
+/// `sleep`, which the database does, has an end.
 pub(super) struct Writer;
 
 #[derive(Deserialize)]
@@ -42,7 +46,19 @@ impl Consumer for Writer {
 
     async fn handle(connection: &mut PgConnection, events: &[&CloudEvent<Text>]) -> Result<Vec<()>, Problem> {
         let texts: Vec<&str> = events.iter().map(|event| event.data.text.as_str()).collect();
-        sqlx::query("INSERT INTO written (text) SELECT unnest($1::text[])").bind(texts).execute(connection).await?;
+        let wants = |what| texts.contains(&what);
+        let (panics, hangs, sleeps) = (wants("panic"), wants("hang"), wants("sleep"));
+        sqlx::query("INSERT INTO written (text) SELECT unnest($1::text[])")
+            .bind(texts)
+            .execute(&mut *connection)
+            .await?;
+        assert!(!panics, "over a text");
+        if sleeps {
+            sqlx::query("SELECT pg_sleep(60)").execute(connection).await?;
+        }
+        if hangs {
+            pending::<()>().await;
+        }
         Ok(vec![(); events.len()])
     }
 
@@ -188,6 +204,40 @@ async fn what_cannot_be_handled_is_kept_by_the_broker_until_the_dead_letter_topi
         assert_eq!(post(&database, &dapr, &events).await, statuses(&["RETRY", "SUCCESS"]));
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_event_over_which_the_program_panics_is_a_dead_letter_and_spoils_nothing_else() {
+    with_database(|pool| async move {
+        let database = writer(&pool).await;
+        let (dapr, published) = sidecar(StatusCode::NO_CONTENT).await;
+        let events = [event("e1", "a"), event("e2", "panic"), event("e3", "b")];
+        assert_eq!(post(&database, &dapr, &batch(&events)).await, statuses(&["SUCCESS"; 3]));
+        assert_eq!(written(&database).await, ["a", "b"]);
+        assert_eq!(count(&pool, "inbox").await, 2);
+        let dead: Vec<Value> = published.lock().unwrap().iter().map(|(_, _, event)| event.clone()).collect();
+        assert_eq!(dead, [events[1].clone()]);
+        assert_eq!(post(&database, &dapr, &events[1]).await, json!({"status": "DROP"}));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_that_takes_too_long_holds_up_those_of_its_key_alone() {
+    let holds_up = |long: &'static str| {
+        with_database(move |pool| async move {
+            let database = writer(&pool).await;
+            let (dapr, published) = sidecar(StatusCode::NO_CONTENT).await;
+            let mut batch = batch(&[event("e1", "a"), event("e2", long), event("e3", "b"), event("e4", "c")]);
+            batch["entries"][3]["metadata"]["__key"] = json!("key-1");
+            let answer = post(&database, &dapr, &batch).await;
+            assert_eq!(answer, statuses(&["SUCCESS", "RETRY", "SUCCESS", "RETRY"]), "{long}");
+            assert_eq!(written(&database).await, ["a", "b"], "{long}");
+            assert_eq!(count(&pool, "inbox").await, 2);
+            assert!(published.lock().unwrap().is_empty());
+        })
+    };
+    tokio::join!(holds_up("hang"), holds_up("sleep"));
 }
 
 #[tokio::test]

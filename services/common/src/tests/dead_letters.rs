@@ -79,6 +79,21 @@ async fn whatever_a_record_is_it_is_kept_once_and_holds_up_nothing() {
 }
 
 #[tokio::test]
+async fn a_record_over_which_the_program_panics_is_kept_and_holds_up_nothing() {
+    with_database(|pool| async move {
+        let database = writer(&pool).await;
+        assert_eq!(
+            arrive(&database, br#"{"specversion": "1.0", "id": "e1", "data": {"text": "panic"}}"#).await,
+            "SUCCESS"
+        );
+        let (_, letter) = call(&database, "GET", "/dead-letters/e1").await;
+        assert_eq!(letter["error"], "the program panicked over it");
+        assert_eq!(call(&database, "POST", "/dead-letters/e1/replay").await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_record_is_tried_again_while_the_database_is_away() {
     for record in [&b"hello"[..], br#"{"text": "a"}"#] {
         assert_eq!(arrive(&Database::new(), record).await, "RETRY");
