@@ -26,9 +26,12 @@ async fn an_independent_reader_finds_the_open_tasks_that_are_due() {
         let notes = "lines\nBEGIN:VEVENT\r\n; , \\ \u{1}end ".to_owned() + &"größe🥛".repeat(30);
         backend
             .create(json!({"user_id": "ada", "title": "meet, greet; \\ \"x\"", "notes": notes, "priority": "urgent",
-                "tags": ["a,b", "home"], "due_at": "2026-03-27T08:00:00Z", "time_zone": "Europe/Berlin",
+                "tags": ["home"], "due_at": "2026-03-27T08:00:00Z", "time_zone": "Europe/Berlin",
                 "recurrence": {"rrule": "FREQ=DAILY;COUNT=4"}}))
             .await;
+        // As older tasks may have them.
+        let with_comma = "UPDATE tasks SET tags = ARRAY['a,b', 'home']";
+        sqlx::query(with_comma).execute(&backend.pool).await.unwrap();
         backend
             .create(json!({"user_id": "ada", "title": "rent", "due_date": "2026-01-31", "recurrence": {"rrule": "FREQ=MONTHLY"}}))
             .await;

@@ -31,6 +31,7 @@ pub(super) struct Draft {
 impl Draft {
     pub(super) fn new(new: NewTask) -> Result<Self, TaskError> {
         let mut mistakes = Mistakes::default();
+        mistakes.commas(&new.tags, &[]);
         let draft = Self {
             due: mistakes.due(new.due_at, new.due_date.map(Due::On)),
             zone: mistakes.zone(new.time_zone.as_deref().unwrap_or("UTC")),
@@ -73,7 +74,10 @@ impl Draft {
         self.title = patch.title.unwrap_or(self.title);
         self.notes = patch.notes.unwrap_or(self.notes);
         self.priority = patch.priority.unwrap_or(self.priority);
-        self.tags = patch.tags.unwrap_or(self.tags);
+        if let Some(tags) = patch.tags {
+            mistakes.commas(&tags, &self.tags);
+            self.tags = tags;
+        }
         self.recurrence = patch.recurrence.unwrap_or(self.recurrence);
         self.reminders = patch.reminders.unwrap_or(self.reminders);
         self.checked(mistakes)
@@ -173,6 +177,13 @@ impl Mistakes {
         kept
     }
 
+    /// In a list's filter a comma separates tags: one with a comma could not be looked for. Those that a task has had may stay.
+    fn commas(&mut self, tags: &[String], known: &[String]) {
+        if tags.iter().any(|tag| tag.contains(',') && !known.iter().any(|known| known == tag.trim())) {
+            self.add("tags", "must have no comma");
+        }
+    }
+
     fn reminders(&mut self, reminders: &mut [Reminder], due: Option<Due>) {
         if reminders.len() > REMINDERS {
             self.add("reminders", format!("at most {REMINDERS}"));
@@ -231,6 +242,21 @@ mod tests {
         let reminders = vec![Reminder::BeforeMinutes(u32::MAX); 100_000];
         let new = NewTask { tags, reminders, ..NewTask::titled("a") };
         assert_eq!(fields(Draft::new(new)), ["tags", "reminders"]);
+    }
+
+    #[test]
+    fn no_tag_gets_a_comma_and_one_that_has_it_keeps_nothing_from_being_changed() {
+        let tagged = |tag: &str| NewTask { tags: vec![tag.to_owned()], ..NewTask::titled("a") };
+        assert_eq!(fields(Draft::new(tagged("b,c"))), ["tags"]);
+        let old = Draft { tags: vec!["b,c".to_owned()], ..Draft::new(tagged("b")).unwrap() };
+        let tags = |tags: &[&str]| TaskPatch {
+            tags: Some(tags.iter().map(|tag| (*tag).to_owned()).collect()),
+            ..TaskPatch::default()
+        };
+        for patch in [TaskPatch { title: Some("d".to_owned()), ..TaskPatch::default() }, tags(&["b,c", "d"])] {
+            assert!(old.clone().patched(patch).is_ok());
+        }
+        assert_eq!(fields(old.patched(tags(&["b,c", "d,e"]))), ["tags"]);
     }
 
     #[test]

@@ -19,9 +19,9 @@ pub struct NewTask {
     /// How urgent.
     #[serde(default)]
     pub priority: Priority,
-    /// At most 20 of 1 to 50 characters.
+    /// At most 20.
     #[serde(default)]
-    #[schema(max_items = 20)]
+    #[schema(max_items = 20, value_type = Vec<Tag>)]
     pub tags: Vec<String>,
     /// When it is due. At most one of this and `due_date`.
     #[serde(default)]
@@ -41,6 +41,12 @@ pub struct NewTask {
     #[schema(max_items = 10)]
     pub reminders: Vec<Reminder>,
 }
+
+/// A label of 1 to 50 characters, without a comma, which separates them in the filter of a list.
+#[derive(ToSchema)]
+#[schema(min_length = 1, max_length = 50, pattern = "^[^,]*$")]
+#[expect(dead_code, reason = "it describes what is checked later")]
+struct Tag(String);
 
 impl NewTask {
     /// A task with a title and nothing else.
@@ -65,7 +71,7 @@ pub struct TaskPatch {
     pub priority: Option<Priority>,
     /// All the tags.
     #[serde(default, deserialize_with = "or_default")]
-    #[schema(max_items = 20)]
+    #[schema(max_items = 20, value_type = Option<Vec<Tag>>)]
     pub tags: Option<Vec<String>>,
     /// New due time, or none. A due time replaces a due day.
     #[serde(default, deserialize_with = "given")]
