@@ -1,12 +1,15 @@
 //! `/api/conversations/{id}`: what was said in a conversation.
 
 use axum::{
+    body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
 use todo_common::{
     auth,
+    idempotency::{self, IdempotencyKey, Keyed},
     problem::{Json, Path, Problem, Query},
 };
 use utoipa::ToSchema;
@@ -64,11 +67,14 @@ async fn read(
     delete,
     path = "/api/conversations/{id}",
     tag = "chat",
-    params(("id" = String, Path, description = "The conversation", min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]+$")),
+    params(
+        ("id" = String, Path, description = "The conversation", min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]+$"),
+        IdempotencyKey,
+    ),
     responses(
         (status = 204, description = "It is forgotten"),
         (status = 404, description = "This user has no such conversation"),
-        (status = 409, description = "Somebody is speaking in it"),
+        (status = 409, description = "Somebody is speaking in it, or a request with this idempotency key is under way"),
     )
 )]
 async fn remove(
@@ -76,8 +82,14 @@ async fn remove(
     Path(id): Path<String>,
     Query(whose): Query<Whose>,
     headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
+    Keyed(once, _): Keyed<Bytes>,
+) -> Result<Response, Problem> {
     let user = auth::user(None, whose.user_id.as_deref(), &headers)?;
-    conversation::delete(&app.dapr, &ConversationId::parse(&id)?, &user).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let id = ConversationId::parse(&id)?;
+    let delete = async || conversation::delete(&app.dapr, &id, &user).await.map(|()| StatusCode::NO_CONTENT);
+    if once.is_none() {
+        // The database has no part in it.
+        return delete().await.map(IntoResponse::into_response);
+    }
+    idempotency::write(&app.database, &user, once.as_ref(), async |_| delete().await).await
 }

@@ -269,6 +269,22 @@ async fn a_sentence_that_changes_something_is_done_where_its_conversation_cannot
 const ID: (&str, &str) = ("todo-request-id", "0193a1b0-7c1e-7000-8000-000000000001");
 
 #[tokio::test]
+async fn a_conversation_that_is_deleted_twice_by_one_request_was_there() {
+    with_backend(async |backend| {
+        let path = "/api/conversations/talk?user_id=ada";
+        for by in [ID, KEY] {
+            say(&backend, &[], "help").await;
+            let first = backend.send_with(Method::DELETE, path, &[by], Value::Null).await;
+            let second = backend.send_with(Method::DELETE, path, &[by], Value::Null).await;
+            assert_eq!((first.status, second.status), (StatusCode::NO_CONTENT, StatusCode::NO_CONTENT), "{by:?}");
+            assert_eq!(second.header("idempotency-replayed"), "true");
+        }
+        assert_eq!(backend.send(Method::DELETE, path, Value::Null).await.status, StatusCode::NOT_FOUND);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_request_that_the_sidecar_sends_again_is_done_once_without_a_key() {
     with_backend(async |backend| {
         let send = async |body| backend.send_with(Method::POST, "/api/tasks", &[ID], body).await;
