@@ -14,8 +14,9 @@ const FOLDING: Duration = Duration::from_millis(20);
 const ALLOWED: usize = 8 * 1024 * 1024;
 
 fn resident() -> usize {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-    pages.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    let pages = std::fs::read_to_string("/proc/self/statm").expect("Linux says it");
+    let resident = pages.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok());
+    resident.expect("the second of the numbers is that of resident pages") * 4096
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
