@@ -176,9 +176,10 @@ pub fn services(platform: &Resolved, live: &Live, pods: &[Arc<Pod>], before: &[S
 }
 
 /// Pods without which a service does not serve. The ones that it had are enough for as long as more of them are on the way;
-/// one that had none needs all.
+/// one that had none, or of which not all served, needs all.
 fn needed(wanted: i32, ready: i32, before: Option<&ServiceStatus>) -> i32 {
-    let had = before.map(|before| before.needed.unwrap_or(before.replicas)).filter(|had| *had > 0);
+    let served = |before: &ServiceStatus| (1..=ready).contains(&before.replicas).then_some(before.replicas);
+    let had = before.and_then(|before| before.needed.or_else(|| served(before)));
     had.filter(|_| ready < wanted).map_or(wanted, |had| had.min(wanted))
 }
 
@@ -309,6 +310,7 @@ mod tests {
             ("made for the first time", 4, 2, None, 4),
             ("its Deployment was not there yet", 4, 2, Some(before(0, None)), 4),
             ("made, and under way", 2, 1, Some(before(2, None)), 2),
+            ("made smaller and enlarged before any served", 2, 0, Some(before(1, None)), 2),
             ("enlarged", 4, 2, Some(before(2, None)), 2),
             ("the Deployment has taken it up", 4, 3, Some(before(4, Some(2))), 2),
             ("enlarged once more before all had come", 6, 3, Some(before(4, Some(2))), 2),
