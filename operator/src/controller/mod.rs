@@ -1,10 +1,5 @@
 //! The controller: what sets a pass off, and the loop around it.
 
-mod backoff;
-pub mod cache;
-mod failing;
-mod guarded;
-mod holders;
 mod isolation;
 mod kinds;
 mod memory;
@@ -15,11 +10,8 @@ mod panic_tests;
 mod pass;
 mod queue;
 mod reconcile;
-mod relist;
 mod report;
-mod scope;
-mod settled;
-mod unseen;
+mod unreadable;
 pub mod watches;
 mod write;
 
@@ -51,13 +43,12 @@ use crate::{
     resolve::Settings,
     runtime::{events::Events, lease::Leadership, metrics},
 };
-pub use guarded::{Guarded, Unreadable};
-use holders::Holders;
-use memory::Memories;
+use memory::{Memories, holders::Holders};
 pub use queue::Queue;
 use queue::{Action, name};
-pub use scope::Scope;
-use watches::Watches;
+pub use unreadable::{Guarded, Unreadable};
+pub use watches::Scope;
+use watches::{Watches, relist};
 
 /// What became of a pass.
 type Passed = Result<(ObjectRef<Guarded>, ControllerAction), ControllerError<Infallible, watcher::Error>>;

@@ -8,7 +8,13 @@ use kube_runtime::reflector::ObjectRef;
 use todo_crds::platform::TodoPlatform;
 use tracing::{Instrument, info, warn};
 
-use super::{Context, holders::Claim, isolation::Place, memory::Memory, reconcile::failed, write::Written};
+use super::{
+    Context,
+    isolation::Place,
+    memory::{Memory, holders::Claim},
+    reconcile::failed,
+    write::Written,
+};
 use crate::{
     apply::{Applied, Writer},
     dereference::{self, DereferenceError, Dereferenced},

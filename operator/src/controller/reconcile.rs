@@ -13,9 +13,9 @@ use todo_crds::platform::TodoPlatform;
 use tracing::{Instrument, Span, error, warn};
 
 use super::{
-    Context, Guarded, backoff,
+    Context, Guarded,
     isolation::{Cut, contained},
-    memory::Memory,
+    memory::{Memory, backoff},
     pace,
     queue::Action,
 };

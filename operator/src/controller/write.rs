@@ -6,7 +6,11 @@ use kube::ResourceExt;
 use todo_crds::platform::TodoPlatform;
 use tracing::{Instrument, info};
 
-use super::{Context, memory::Memory, notices, pace, settled};
+use super::{
+    Context,
+    memory::{Memory, settled},
+    notices, pace,
+};
 use crate::{
     apply::{self, Applied},
     build,

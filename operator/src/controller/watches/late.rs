@@ -10,11 +10,8 @@ use kube::core::DynamicObject;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-use super::{Watches, late_kinds};
-use crate::{
-    controller::cache::Cache,
-    dereference::cluster::{self, Cluster, Injector},
-};
+use super::{Watches, cache::Cache, late_kinds};
+use crate::dereference::cluster::{self, Cluster, Injector};
 
 /// How soon the cluster is asked again for parts that are not there yet.
 const ASK_WHILE_MISSING: Duration = Duration::from_secs(15);

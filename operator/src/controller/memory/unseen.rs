@@ -16,14 +16,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Writes of one platform that no watch has brought yet.
 #[derive(Debug, Default)]
-pub(super) struct Unseen {
+pub(in crate::controller) struct Unseen {
     versions: BTreeMap<Key, u64>,
     until: Option<Instant>,
 }
 
 impl Unseen {
     /// Notes objects that were written, and the resource versions that this left.
-    pub(super) fn wrote(&mut self, objects: impl IntoIterator<Item = (Key, u64)>, now: Instant) {
+    pub(in crate::controller) fn wrote(&mut self, objects: impl IntoIterator<Item = (Key, u64)>, now: Instant) {
         for (key, version) in objects {
             self.versions.insert(key, version);
             self.until = Some(now + PATIENCE);
@@ -31,7 +31,7 @@ impl Unseen {
     }
 
     /// Forgets what the watches have brought.
-    pub(super) fn look(&mut self, live: &Live) {
+    pub(in crate::controller) fn look(&mut self, live: &Live) {
         self.versions.retain(|key, written| {
             let seen = live.objects.get(key).map(|object| or_first(object.metadata.resource_version.as_deref()));
             seen.is_none_or(|seen| seen < *written)
@@ -39,7 +39,7 @@ impl Unseen {
     }
 
     /// Whether something is still waited for.
-    pub(super) fn is_awaited(&self, now: Instant) -> bool {
+    pub(in crate::controller) fn is_awaited(&self, now: Instant) -> bool {
         !self.versions.is_empty() && self.until.is_some_and(|until| now < until)
     }
 }

@@ -9,29 +9,29 @@ use crate::{
 };
 
 /// All that a plan of one platform is made from, besides what is the same as long as the operator runs.
-pub(super) struct Inputs<'a> {
+pub(in crate::controller) struct Inputs<'a> {
     /// Of the platform's spec.
-    pub(super) generation: Option<i64>,
+    pub(in crate::controller) generation: Option<i64>,
     /// The Secrets that it names.
-    pub(super) dereferenced: &'a Dereferenced,
+    pub(in crate::controller) dereferenced: &'a Dereferenced,
     /// What exists in its namespace.
-    pub(super) live: &'a Live,
+    pub(in crate::controller) live: &'a Live,
     /// What new objects wait for.
-    pub(super) gates: &'a Gates,
+    pub(in crate::controller) gates: &'a Gates,
 }
 
 /// What a plan was made from that had nothing in it.
 #[derive(Debug, Default)]
-pub(super) struct Settled(Option<u64>);
+pub(in crate::controller) struct Settled(Option<u64>);
 
 impl Settled {
     /// Whether a plan that is made from this would have nothing in it.
-    pub(super) fn is_as_before(&self, inputs: &Inputs<'_>) -> bool {
+    pub(in crate::controller) fn is_as_before(&self, inputs: &Inputs<'_>) -> bool {
         self.0 == Some(inputs.fingerprint())
     }
 
     /// Notes whether the plan that was made from this has nothing in it.
-    pub(super) fn note(&mut self, inputs: &Inputs<'_>, is_empty: bool) {
+    pub(in crate::controller) fn note(&mut self, inputs: &Inputs<'_>, is_empty: bool) {
         self.0 = is_empty.then(|| inputs.fingerprint());
     }
 }

@@ -9,13 +9,13 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(1);
 
 /// A little less, so that many platforms do not all come at the same moment.
-pub(super) fn jittered(wait: Duration) -> Duration {
+pub(in crate::controller) fn jittered(wait: Duration) -> Duration {
     wait.mul_f64(rand::rng().random_range(0.9..1.0))
 }
 
 /// Failures in a row.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(in crate::controller) struct Backoff {
     failures: u32,
     until: Option<Instant>,
     generation: Option<i64>,
@@ -23,12 +23,12 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// Whether it is too soon for another try.
-    pub(super) fn is_waiting(&self, generation: Option<i64>, now: Instant) -> bool {
+    pub(in crate::controller) fn is_waiting(&self, generation: Option<i64>, now: Instant) -> bool {
         self.generation == generation && self.until.is_some_and(|until| now < until)
     }
 
     /// A try failed. A failure within the wait, set off by something else, does not count. Answers how long to wait.
-    pub(super) fn fail(&mut self, generation: Option<i64>, now: Instant) -> Duration {
+    pub(in crate::controller) fn fail(&mut self, generation: Option<i64>, now: Instant) -> Duration {
         if self.generation != generation {
             *self = Self { generation, ..Self::default() };
         }
@@ -43,7 +43,7 @@ impl Backoff {
     }
 
     /// A try worked.
-    pub(super) fn succeed(&mut self) {
+    pub(in crate::controller) fn succeed(&mut self) {
         *self = Self::default();
     }
 }

@@ -13,12 +13,12 @@ pub struct Scope {
 
 impl Scope {
     /// The API of the one namespace if there is a restriction to one.
-    pub(super) fn api<T>(&self, all: impl FnOnce() -> T, one: impl FnOnce(&str) -> T) -> T {
+    pub(in crate::controller) fn api<T>(&self, all: impl FnOnce() -> T, one: impl FnOnce(&str) -> T) -> T {
         self.namespace.as_deref().map_or_else(all, one)
     }
 
     /// Leaves out what is somebody else's. The API server does that, so nothing of it is ever sent here.
-    pub(super) fn narrow(&self, config: watcher::Config) -> watcher::Config {
+    pub(in crate::controller) fn narrow(&self, config: watcher::Config) -> watcher::Config {
         if self.excluded.is_empty() {
             return config;
         }

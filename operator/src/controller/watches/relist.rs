@@ -13,7 +13,7 @@ use kube_runtime::{
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::backoff::jittered;
+use crate::controller::memory::backoff::jittered;
 
 /// How long it takes to tell.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ struct Silent(Duration);
 
 /// Watches as `watcher` does. `period` after each complete list, or a little sooner, another one is begun. A list that is
 /// under way and brings something is never cut off.
-pub(super) fn watch<K>(
+pub(in crate::controller) fn watch<K>(
     api: Api<K>,
     config: watcher::Config,
     period: Duration,

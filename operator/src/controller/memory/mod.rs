@@ -1,6 +1,11 @@
 //! What is remembered of each platform between passes. All of it may be lost: it saves work and holds back repetition,
 //! but nothing that is made depends on it.
 
+pub(super) mod backoff;
+pub(super) mod holders;
+pub(super) mod settled;
+mod unseen;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
@@ -9,7 +14,6 @@ use std::{
 
 use todo_crds::platform::{TodoPlatform, TodoPlatformStatus};
 
-use super::{backoff::Backoff, settled::Settled, unseen::Unseen};
 use crate::{
     apply::{Applied, Failure, Fights},
     dereference::SecretsRead,
@@ -18,6 +22,9 @@ use crate::{
     status::{Assessment, Stop},
     topics::TopicsMemory,
 };
+use backoff::Backoff;
+use settled::Settled;
+use unseen::Unseen;
 
 /// What is remembered of one platform.
 #[derive(Debug, Default)]

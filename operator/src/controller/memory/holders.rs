@@ -14,22 +14,22 @@ use crate::plan::Live;
 /// Of each namespace, the UID of the platform that was last found to have it. It may be lost: objects tell it, too, only
 /// later.
 #[derive(Debug, Default)]
-pub(super) struct Holders(Mutex<HashMap<String, String>>);
+pub(in crate::controller) struct Holders(Mutex<HashMap<String, String>>);
 
 /// A platform that could have the namespace in which it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Claim {
+pub(in crate::controller) struct Claim {
     /// Its name.
-    pub(super) name: String,
+    pub(in crate::controller) name: String,
     /// Its UID.
-    pub(super) uid: String,
+    pub(in crate::controller) uid: String,
     created: Option<Timestamp>,
     has_objects: bool,
 }
 
 impl Claim {
     /// Of the platform with this metadata, in a namespace that has these objects.
-    pub(super) fn of(platform: &ObjectMeta, live: &Live) -> Self {
+    pub(in crate::controller) fn of(platform: &ObjectMeta, live: &Live) -> Self {
         let uid = platform.uid.clone().unwrap_or_default();
         let mut owners = live.objects.values().flat_map(|object| object.metadata.owner_references.iter().flatten());
         Self {
@@ -43,7 +43,7 @@ impl Claim {
 
 impl Holders {
     /// Which of the platforms of a namespace has it; `known` are the UIDs of all that exist, for forgetting others.
-    pub(super) fn holder(
+    pub(in crate::controller) fn holder(
         &self,
         namespace: &str,
         claims: Vec<Claim>,

@@ -1,5 +1,11 @@
 //! One watch per kind, each with its own back-off, so that one that fails delays no other.
 
+pub mod cache;
+mod failing;
+mod late;
+pub(super) mod relist;
+mod scope;
+
 use std::{
     collections::BTreeMap,
     fmt::Debug,
@@ -25,10 +31,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-mod late;
-
 pub(crate) use super::kinds::{base_kinds, late_kinds};
-use super::{Guarded, Scope, cache::Cache, failing::Failing, isolation::unending, relist};
+use super::{Guarded, isolation::unending};
 use crate::{
     class::Class,
     dereference::cluster::Cluster,
@@ -37,6 +41,9 @@ use crate::{
     plan::{Key, Live, ownership, slim},
     runtime::metrics,
 };
+use cache::Cache;
+use failing::Failing;
+pub use scope::Scope;
 
 /// The kind that says what there is to do.
 const PLATFORM: &str = "TodoPlatform";
