@@ -13,8 +13,8 @@ const FOLDING: Duration = Duration::from_millis(20);
 const ALLOWED: usize = 8 * 1024 * 1024;
 
 fn resident() -> usize {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-    pages.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    let pages = std::fs::read_to_string("/proc/self/statm").expect("Linux says how much memory it takes");
+    pages.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok()).expect("a number of pages") * 4096
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
