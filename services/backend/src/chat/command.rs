@@ -1,10 +1,11 @@
 //! The command parser: a sentence in, a command out. Pure, and no language model: it knows the sentences of the table below.
 
 use chrono::{DateTime, Utc};
+use todo_common::tasks::Due;
 use uuid::Uuid;
 
 use super::{
-    when::{self, Clock, Due, When},
+    when::{self, Clock, When},
     words::{self, Word, after, before},
 };
 

@@ -3,9 +3,10 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde::Deserialize;
+use todo_common::tasks::Due;
 use uuid::Uuid;
 
-use super::{command::Target, when::Due};
+use super::command::Target;
 
 /// What chat needs to know of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -3,14 +3,18 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
-use todo_common::{dapr, problem::Problem, tasks::UserId};
+use todo_common::{
+    dapr,
+    problem::Problem,
+    tasks::{Due, UserId},
+};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
     command::{Command, Draft, Listing, Target},
     shown::{Choice, Shown, choose, words_for},
-    when::{Clock, Due},
+    when::Clock,
 };
 use crate::{
     peers,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike, Days, Duration, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc, Weekday};
 use chrono_tz::Tz;
-use todo_common::tasks;
+use todo_common::tasks::{self, Due};
 
 use super::words::Word;
 
@@ -29,15 +29,6 @@ impl Clock {
     pub(crate) fn moment(&self, local: NaiveDateTime) -> DateTime<Utc> {
         tasks::to_instant(local, self.zone)
     }
-}
-
-/// When a task is due: a day or a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Due {
-    /// Some time on this day.
-    On(NaiveDate),
-    /// At this moment.
-    At(DateTime<Utc>),
 }
 
 /// What the words at the end of a sentence say about time.
