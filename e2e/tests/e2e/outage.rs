@@ -10,7 +10,9 @@ use serde_json::json;
 use sqlx::PgConnection;
 use todo_e2e::{
     chaos::{Ground, facts, history::Foreign},
-    harness::{Frozen, Metrics, Namespace, Platform, Transitions, until, wait},
+    harness::{
+        Forward, Frozen, Metrics, Namespace, Platform, Transitions, forward::ready_pods, http::Http, until, wait,
+    },
 };
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -34,6 +36,7 @@ const AWAY: Duration = Duration::from_mins(1);
 const WRITERS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(100);
 const REMINDED: usize = 10;
+const BACKEND: &str = "backend-service";
 /// A longer backlog is not counted to its end.
 const MEASURED: u32 = 10_000;
 
@@ -131,6 +134,7 @@ async fn a_minute_without_the_broker_refuses_no_write_and_every_event_gets_throu
             written.len()
         );
         backlog_is_measured(&platform, written.len()).await?;
+        readiness_tells_of_the_broker(&platform, false).await?;
 
         broker.thaw().await?;
         let back = Instant::now();
@@ -141,6 +145,7 @@ async fn a_minute_without_the_broker_refuses_no_write_and_every_event_gets_throu
         })
         .await?;
         let drained = back.elapsed().as_secs_f64();
+        readiness_tells_of_the_broker(&platform, true).await?;
         #[expect(clippy::cast_precision_loss, reason = "a backlog has fewer than 2^52 events")]
         let rate = backlog as f64 / drained;
         eprintln!("{} writes acknowledged; {backlog} events drained in {drained:.1} s, {rate:.0}/s", written.len());
@@ -168,11 +173,29 @@ async fn a_minute_without_the_broker_refuses_no_write_and_every_event_gets_throu
     .await;
 }
 
+/// Whether the broker answers is told to people, and makes no pod unready.
+async fn readiness_tells_of_the_broker(platform: &Platform, is_there: bool) -> anyhow::Result<()> {
+    until(&format!("readiness says of the broker: {is_there}"), SEEN, async || {
+        let (client, namespace) = (&platform.namespace.env.client, &platform.namespace.name);
+        for pod in ready_pods(client, namespace, BACKEND).await? {
+            let management = Http::new(Forward::to_pod(client, namespace, &pod, 8081).await?)?;
+            let readiness = management.get("/readyz").await?.expect(200)?;
+            let broker = &readiness.json()["broker"];
+            // Of two relays only one may have had something to publish.
+            if broker["ok"] == is_there {
+                return Ok(Some(()));
+            }
+        }
+        Ok(None)
+    })
+    .await
+}
+
 /// What waits is in the metrics, and for how long.
 async fn backlog_is_measured(platform: &Platform, written: usize) -> anyhow::Result<()> {
     let written = u32::try_from(written)?.min(MEASURED);
     until("the metrics tell of the backlog", SEEN, async || {
-        let metrics = Metrics::of(platform, "backend-service").await?;
+        let metrics = Metrics::of(platform, BACKEND).await?;
         let least = |series| metrics.values(series, "").fold(f64::INFINITY, f64::min);
         let (waiting, age) = (least("outbox_waiting_events"), least("outbox_oldest_age_seconds"));
         let is_told = waiting.is_finite() && waiting >= f64::from(written) && age >= AWAY.as_secs_f64() / 2.0;
@@ -185,7 +208,7 @@ async fn backlog_is_measured(platform: &Platform, written: usize) -> anyhow::Res
 /// That the backlog is over is in the metrics, and so is each reminder, some of which were late by most of the outage.
 async fn lateness_is_measured(platform: &Platform, reminded: usize) -> anyhow::Result<()> {
     until("the metrics tell that nothing waits", SEEN, async || {
-        let metrics = Metrics::of(platform, "backend-service").await?;
+        let metrics = Metrics::of(platform, BACKEND).await?;
         let waiting = metrics.values("outbox_waiting_events", "").fold(0.0, f64::max);
         anyhow::ensure!(waiting < 1.0, "{waiting} events wait");
         Ok(Some(()))

@@ -32,6 +32,7 @@ async fn each_write_of_the_status_says_something_new_and_at_rest_there_is_none()
 
         Platform::apply(&namespace, "todo", spec(json!({"replicas": 2}))).await?;
         settled(&platform, &statuses, 2).await?;
+        stays_ready(&statuses, told)?;
         told = tell("one pod more", &statuses, told)?;
 
         let broken = json!({"replicas": 2, "image": "127.0.0.1:1/todo-notification:none"});
@@ -81,6 +82,18 @@ fn tell(what: &str, statuses: &Statuses, told: usize) -> anyhow::Result<usize> {
         anyhow::ensure!(!changes.is_empty(), "version {} says what {} said: {}", now.number, before.number, now.status);
     }
     Ok(seen.len())
+}
+
+/// Pods that serve are enough while more are on the way.
+fn stays_ready(statuses: &Statuses, told: usize) -> anyhow::Result<()> {
+    for version in statuses.seen().iter().skip(told) {
+        for kind in ["Ready", "ServicesReady", "ComponentsReady"] {
+            let conditions = version.status["conditions"].as_array().into_iter().flatten();
+            let is_true = conditions.filter(|one| one["type"] == kind).all(|one| one["status"] == "True");
+            anyhow::ensure!(is_true, "{kind} is not True in version {}: {}", version.number, version.status);
+        }
+    }
+    Ok(())
 }
 
 fn at_rest(statuses: &Statuses, told: usize) -> anyhow::Result<usize> {
