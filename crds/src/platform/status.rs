@@ -81,7 +81,8 @@ pub struct ServiceStatus {
     pub replicas: i32,
     /// Pods that are ready.
     pub ready: i32,
-    /// Pods that are enough while more are on the way; absent when it needs as many as the spec says.
+    /// Pods that are enough: fewer than the spec says while more are on the way, or more than `replicas`. Absent when it needs
+    /// as many as the spec says and there are to be as many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub needed: Option<i32>,
     /// Pods with a sidecar.

@@ -28,7 +28,8 @@ const FIXED: [&str; 9] = [
 
 /// Rules that came after a release all the same. Each refuses only what every operator has refused: such a platform was
 /// `SpecInvalid` and nothing was made of it, so none is lost, and an API server asks a rule about a field of a stored one only
-/// when that field changes. The operator has a test that it takes nothing that they refuse.
+/// when that field changes. The operator has a test that it takes nothing that they refuse. An address with zeros before its
+/// numbers was no host that an Ingress could be made for.
 ///
 /// And bounds that only zeros before or behind an amount can exceed: what Kubernetes can hold has some twenty digits.
 const OF_WHAT_NEVER_RAN: [&str; 16] = [

@@ -43,11 +43,10 @@ pub const CURL: (&str, &str, From) = ("curl", "asks whether images can be pulled
 pub const GO: (&str, &str, From) =
     ("go", "builds programs from Go modules", From::Person("version 1.26 or later, https://go.dev/doc/install"));
 
-const ANYWHERE: [(&str, &str, From); 3] = [
-    GO,
-    ("make", "builds the operator's allocator", From::Debian("make")),
-    ("docker", "runs the cluster's nodes", From::Debian("docker.io")),
-];
+/// Builds a library of ours.
+pub const MAKE: (&str, &str, From) = ("make", "builds the operator's allocator", From::Debian("make"));
+
+const ANYWHERE: [(&str, &str, From); 3] = [GO, MAKE, ("docker", "runs the cluster's nodes", From::Debian("docker.io"))];
 
 const OFFLINE: [(&str, &str, From); 8] = [
     ("mmdebstrap", "makes root file systems from Debian's packages", From::Debian("mmdebstrap")),
@@ -102,7 +101,11 @@ impl Requirements {
     /// What is needed besides, for tests that a person asked for: programs with the Debian package that has each.
     #[must_use]
     pub fn and(mut self, programs: &[(&'static str, &'static str, From)]) -> Self {
-        self.needed.extend(programs);
+        for program in programs {
+            if !self.needed.contains(program) {
+                self.needed.push(*program);
+            }
+        }
         self
     }
 

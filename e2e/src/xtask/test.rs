@@ -7,7 +7,7 @@ use todo_e2e::{
     cargo_tool,
     cluster::{
         Cluster, Images, Requirements, Settings, Tool, Tools,
-        requirements::{From, GO},
+        requirements::{From, GO, MAKE},
     },
     command::of_own_package,
     harness::{self, Namespace, Python, database::Database},
@@ -61,17 +61,18 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings, progress: &P
     kinds.sort();
     kinds.dedup();
     let filter = arguments.filter.as_deref();
+    require(&kinds, arguments.yes, settings, progress).await?;
     let mut cluster = None;
     for kind in kinds {
         match kind {
-            Kind::Lint => lint(arguments.yes, settings, progress).await?,
+            Kind::Lint => lint(settings, progress).await?,
             Kind::Unit => unit(filter, arguments.yes, settings, progress).await?,
             Kind::Web => web().await?,
             Kind::Faults => faults(filter, settings, progress).await?,
             Kind::Apiserver | Kind::E2e => {
                 let cluster = match &cluster {
                     Some(cluster) => cluster,
-                    None => cluster.insert(self::cluster(arguments.yes, settings, progress).await?),
+                    None => cluster.insert(up::own(Images::Auto, arguments.yes, settings, progress).await?),
                 };
                 let target = if kind == Kind::E2e { "e2e" } else { "apiserver" };
                 scenarios(cluster, target, filter, progress).await?;
@@ -81,17 +82,34 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings, progress: &P
     Ok(())
 }
 
-/// With all that scenarios need.
-async fn cluster(yes: bool, settings: &Settings, progress: &Progress) -> anyhow::Result<Cluster> {
-    up::require(Requirements::none().and(&PROGRAMS), yes, progress).await?;
-    up::own(Images::Auto, yes, settings, progress).await
+/// Asks for what all of them need before the first begins.
+async fn require(kinds: &[Kind], yes: bool, settings: &Settings, progress: &Progress) -> anyhow::Result<()> {
+    let has = |wanted: &[Kind]| kinds.iter().any(|kind| wanted.contains(kind));
+    let mut needed = if has(&[Kind::Unit, Kind::Apiserver, Kind::Faults, Kind::E2e]) {
+        Requirements::of_cluster(up::choose(Images::Auto, yes, settings, progress).await?).await
+    } else {
+        Requirements::none()
+    };
+    if has(&[Kind::Lint]) {
+        needed = needed.and(&[MAKE]);
+        if !Tools::new(settings).helm().exists() {
+            needed = needed.and(&[GO]);
+        }
+    }
+    if has(&[Kind::Unit]) {
+        needed = needed.and(&[PYTHON]);
+    }
+    if has(&[Kind::Web, Kind::Apiserver, Kind::E2e]) {
+        needed = needed.and(&up::PROGRAMS);
+    }
+    if has(&[Kind::Apiserver, Kind::E2e]) {
+        needed = needed.and(&PROGRAMS);
+    }
+    up::require(needed, yes, progress).await
 }
 
-async fn lint(yes: bool, settings: &Settings, progress: &Progress) -> anyhow::Result<()> {
+async fn lint(settings: &Settings, progress: &Progress) -> anyhow::Result<()> {
     let tools = Tools::new(settings);
-    if !tools.helm().exists() {
-        up::require(Requirements::none().and(&[GO]), yes, progress).await?;
-    }
     tools.ensure(&[Tool::Helm], progress).await?;
     call(cargo(&["fmt", "--all", "--check"])).await?;
     // The second time those that a plain `cargo test` leaves out.
@@ -115,7 +133,6 @@ const DENY: &str = "0.20.2";
 
 async fn unit(filter: Option<&str>, yes: bool, settings: &Settings, progress: &Progress) -> anyhow::Result<()> {
     let source = up::choose(Images::Auto, yes, settings, progress).await?;
-    up::require(Requirements::of_cluster(source).await.and(&[PYTHON]), yes, progress).await?;
     let engine = Cluster::engine(settings, source.into(), progress).await?;
     let python = Python::judges(settings).await?;
     let database = Database::start(&engine, progress).await?;

@@ -68,13 +68,13 @@ pub(super) async fn choose(
     }
     let source = Cluster::choose(settings, images).await;
     if asks && source == Source::Build {
-        progress.note("images are built here, as a registry does not answer; --images pull asks for them all the same");
+        progress.note("images are built here, as a registry does not answer");
     }
     Ok(source)
 }
 
 /// What the project's own images are built with.
-const PROGRAMS: [(&str, &str, From); 1] =
+pub(super) const PROGRAMS: [(&str, &str, From); 1] =
     [("npm", "builds the web page", From::Person("version 20 or later, https://nodejs.org"))];
 
 /// Installs what is missing, after a yes.

@@ -138,6 +138,7 @@ async fn a_wrong_component_is_told_and_costs_nothing(
         let staying = list.items.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
         anyhow::Ok(staying.filter_map(|pod| pod.metadata.uid).collect::<BTreeSet<_>>())
     };
+    platform.wait("Progressing", "False", RECOVERED).await?;
     let before = pods().await?;
     Platform::apply(&platform.namespace, "todo", wrong.clone()).await?;
     todo_e2e::harness::until("the component is named", REFUSED, async || {

@@ -7,7 +7,7 @@ use kube::{ResourceExt, api::ListParams};
 use reqwest::Method;
 use serde_json::json;
 use sqlx::PgConnection;
-use todo_e2e::harness::{Metrics, Namespace, Platform, freeze, until};
+use todo_e2e::harness::{Metrics, Namespace, Platform, freeze, until, wait};
 use uuid::Uuid;
 
 use crate::shared::{self, tasks};
@@ -94,13 +94,15 @@ async fn an_event_that_comes_twice_is_counted_as_such(platform: &Platform) -> an
     let before = duplicates().await?;
     let sidecar = platform.sidecar("backend-service").await?;
     let topic = "/v1.0-alpha1/publish/bulk/kafka-pubsub/reminders";
-    sidecar.post(topic, &json!([entry(), entry()])).await?;
+    sidecar.post(topic, &json!([entry(), entry()])).await?.expect(204)?;
     until("one of the two is counted as a duplicate", HANDLED, async || {
         Ok((duplicates().await? - before >= 1.0).then_some(()))
     })
     .await?;
-    assert_eq!(shared::notifications(&page, "ada").await?.len(), 1);
-    Ok(())
+    // It is counted before the commit of what it came with.
+    let shown = async || Ok(shared::notifications(&page, "ada").await?.len() == 1);
+    until("it is shown", HANDLED, async || Ok(shown().await?.then_some(()))).await?;
+    wait::throughout("it is shown once", SEEN, shown).await
 }
 
 /// The address of the pod whose commit takes a while, as soon as there is one; or nothing, as soon as there is none.

@@ -155,7 +155,7 @@ async fn two_releases_have_alerts_and_dashboards_of_their_own() -> anyhow::Resul
         let alerts = of_kind(&documents, "PrometheusRule").pop().unwrap().data["spec"]["groups"][0]["rules"].clone();
         for alert in alerts.as_array().unwrap() {
             let expression = alert["expr"].as_str().unwrap();
-            let own = format!("{{namespace=\"{RELEASE}\", pod=~\"{release}-[^-]+-[^-]+\"");
+            let own = format!("{{namespace=\"{RELEASE}\", pod=~\"{release}-[^-]+(-[^-]+)?\"");
             assert_eq!(expression.matches('{').count(), expression.matches(&own).count(), "{expression}");
             assert_eq!(
                 (&alert["labels"]["namespace"], &alert["labels"]["release"]),

@@ -315,6 +315,8 @@ mod tests {
             ("the Deployment has taken it up", 4, 3, Some(before(4, Some(2))), 2),
             ("enlarged once more before all had come", 6, 3, Some(before(4, Some(2))), 2),
             ("all have come", 4, 4, Some(before(4, Some(2))), 4),
+            ("made with one pod, which an autoscaler has raised", 2, 1, Some(before(1, Some(2))), 2),
+            ("made smaller by somebody else, and put right", 4, 1, Some(before(1, Some(4))), 4),
             ("one of them is gone again", 4, 3, Some(before(4, None)), 4),
             ("made smaller", 2, 4, Some(before(4, None)), 2),
             ("made smaller than what never came", 2, 1, Some(before(4, Some(3))), 2),

@@ -103,11 +103,18 @@ fn services(observed: &Observed) -> Vec<ServiceStatus> {
         image: service.image.clone(),
         replicas: service.rollout.desired,
         ready: service.rollout.ready,
-        needed: (service.needed != service.wanted).then_some(service.needed),
+        needed: needed(service),
         sidecars: service.sidecars,
         message: words::service(service),
     };
     observed.services.iter().map(status).collect()
+}
+
+/// Told where it says something else than `replicas` and the spec do. The next pass goes by it: what a service was smaller by
+/// for a while was not enough for it.
+fn needed(service: &ServiceObserved) -> Option<i32> {
+    let (needed, desired) = (service.needed, service.rollout.desired);
+    (needed != service.wanted || (1..needed).contains(&desired)).then_some(needed)
 }
 
 fn dispute(dispute: &Dispute) -> OwnershipConflict {

@@ -266,7 +266,10 @@ fn cidr() -> String {
 
 /// Levels, each of everything or of one target. A word that is no level would be read as the only target that is not silent.
 fn levels() -> String {
-    let level = r"([^,\s]+=)?(off|error|warn|info|debug|trace|OFF|ERROR|WARN|INFO|DEBUG|TRACE)";
+    let either = |letter: char| format!("[{}{letter}]", letter.to_ascii_uppercase());
+    let words =
+        ["off", "error", "warn", "info", "debug", "trace"].map(|word| word.chars().map(either).collect::<String>());
+    let level = format!(r"([^,\s]+=)?([0-5]|{})", words.join("|"));
     format!("^{level}(,{level})*$")
 }
 

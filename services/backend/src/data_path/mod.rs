@@ -41,8 +41,8 @@ impl DataPath {
 
     /// Sends canaries until `stop`.
     pub(crate) async fn run(self, database: Database, stop: CancellationToken) {
-        // An alert is about its age, and says nothing of a series that begins with the end of the outage.
-        note_arrival();
+        // For an outage from the start: the series of arrivals begins with its end.
+        set_now("data_path_started_timestamp_seconds");
         let mut under_way = Vec::new();
         while !stop.is_cancelled() {
             let next = Instant::now() + PERIOD;
@@ -111,16 +111,15 @@ impl DataPath {
     fn succeed(&self, sent: Instant) {
         let (now, latency) = (Instant::now(), sent.elapsed());
         metrics::histogram!("data_path_latency_seconds").record(latency.as_secs_f64());
-        note_arrival();
+        set_now("data_path_last_arrival_timestamp_seconds");
         let mut observation = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         observation.arrived(Success { sent, wall: Utc::now(), latency }, now);
     }
 }
 
-/// A canary arrives now.
-fn note_arrival() {
+fn set_now(gauge: &'static str) {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    metrics::gauge!("data_path_last_arrival_timestamp_seconds").set(since_epoch.as_secs_f64());
+    metrics::gauge!(gauge).set(since_epoch.as_secs_f64());
 }
 
 /// A canary that is under way.
@@ -202,9 +201,9 @@ mod tests {
 
     /// Keeps the one gauge.
     #[derive(Default)]
-    struct LastArrival(Arc<AtomicU64>);
+    struct Started(Arc<AtomicU64>);
 
-    impl Recorder for LastArrival {
+    impl Recorder for Started {
         fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
         fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
         fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
@@ -214,7 +213,7 @@ mod tests {
         }
 
         fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-            assert_eq!(key.name(), "data_path_last_arrival_timestamp_seconds");
+            assert_eq!(key.name(), "data_path_started_timestamp_seconds");
             Gauge::from_arc(self.0.clone())
         }
 
@@ -225,7 +224,7 @@ mod tests {
 
     #[test]
     fn an_outage_from_the_start_has_an_age_too() {
-        let (recorder, stop) = (LastArrival::default(), CancellationToken::new());
+        let (recorder, stop) = (Started::default(), CancellationToken::new());
         stop.cancel();
         let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
         let run = || DataPath::default().run(Database::new(), stop).now_or_never();

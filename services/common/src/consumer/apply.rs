@@ -43,8 +43,8 @@ impl Verdict {
     }
 }
 
-/// How long the effects of one event may take.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How long the effects of one event may take: longer than the pool lets wait for a connection, which is no matter of the event.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The same of several events together.
 const TOGETHER: Duration = Duration::from_secs(8);
 /// How long the server goes on with a statement, or waits for a lock: less than we do, as it would hold the marks of all meanwhile.

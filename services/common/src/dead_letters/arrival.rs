@@ -85,7 +85,8 @@ async fn again<C: Consumer>(database: &Database, body: &[u8]) -> Result<(), Opti
     // Not serde's own text, which quotes the payload.
     let event = CloudEvent::parse(body).map_err(|_| Some("it cannot be read".to_owned()))?;
     let handled = consumer::apply::<C>(database, &[&event]).await;
-    handled.map_err(|problem| (!problem.is_away()).then(|| problem.sentence()))
+    // One that always takes too long would hold up its partition for ever. Where it is the database, it cannot be kept either.
+    handled.map_err(|problem| (!problem.is_away() || problem.is_slow()).then(|| problem.sentence()))
 }
 
 async fn keep(database: &Database, topic: &'static str, body: &[u8], reason: &str) -> Reply {

@@ -108,7 +108,7 @@ async fn replay<C: Consumer>(State(database): State<Database>, Path(id): Path<St
     };
     let mut connection = database.pool()?.acquire().await?;
     if let Err(problem) = handled {
-        if !problem.is_away() {
+        if !problem.is_away() || problem.is_slow() {
             note_error(&mut connection, C::TOPIC, &id, &problem.sentence()).await?;
         }
         return Err(problem);

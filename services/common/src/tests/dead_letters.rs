@@ -94,6 +94,18 @@ async fn a_record_over_which_the_program_panics_is_kept_and_holds_up_nothing() {
 }
 
 #[tokio::test]
+async fn a_record_that_always_takes_too_long_is_kept_and_holds_up_nothing() {
+    with_database(|pool| async move {
+        let database = writer(&pool).await;
+        let record = br#"{"specversion": "1.0", "id": "e1", "data": {"text": "hang"}}"#;
+        assert_eq!(arrive(&database, record).await, "SUCCESS");
+        let (_, letter) = call(&database, "GET", "/dead-letters/e1").await;
+        assert!(letter["error"].as_str().unwrap().contains("took longer"), "{letter}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_record_is_tried_again_while_the_database_is_away() {
     for record in [&b"hello"[..], br#"{"text": "a"}"#] {
         assert_eq!(arrive(&Database::new(), record).await, "RETRY");
