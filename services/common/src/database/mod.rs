@@ -129,12 +129,12 @@ impl Database {
     pub(crate) async fn begin_within(&self, limit: Duration) -> Result<Transaction<'static, Postgres>, Problem> {
         let limit = limit.as_millis();
         // One round trip.
-        let begin = format!("BEGIN; SET LOCAL statement_timeout = {limit}; SET LOCAL lock_timeout = {limit}");
+        let statement = format!("BEGIN; SET LOCAL statement_timeout = {limit}; SET LOCAL lock_timeout = {limit}");
         let pool = self.pool()?;
         // A task goes on when nobody waits for it any more. What is dropped before it is answered would be given back to the
         // pool inside of a transaction that nobody ends.
-        let begun = tokio::spawn(async move { pool.begin_with(AssertSqlSafe(begin)).await });
-        Ok(begun.await.map_err(|_| Problem::internal())??)
+        let transaction = tokio::spawn(async move { pool.begin_with(AssertSqlSafe(statement)).await });
+        Ok(transaction.await.map_err(|_| Problem::internal())??)
     }
 
     /// To be told that something may have been committed: by this process at once, by others if somebody here
