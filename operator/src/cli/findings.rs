@@ -126,9 +126,10 @@ pub(super) fn dapr(cluster: &Cluster, namespace: &str) -> Vec<Finding> {
             found.push(if *drops_capabilities {
                 Finding::good("Dapr's sidecars are admitted under Pod Security restricted")
             } else {
-                Finding::missing(
+                Finding::warning(
                     "Dapr's sidecars are not admitted under Pod Security restricted",
-                    "upgrade Dapr's chart with --set dapr_sidecar_injector.sidecarDropALLCapabilities=true",
+                    "where a namespace asks for that, upgrade Dapr's chart with --set \
+                     dapr_sidecar_injector.sidecarDropALLCapabilities=true",
                 )
             });
         }
@@ -301,7 +302,7 @@ mod tests {
         for (cluster, expected) in [
             (ready("1.16.14", true), vec![good, good, good]),
             (ready("1.16.0", true), vec![good, good, unsure, good]),
-            (ready("1.17.0", false), vec![good, good, bad]),
+            (ready("1.17.0", false), vec![good, good, unsure]),
             (cluster(Injector::Missing), vec![good, bad]),
             (cluster(Injector::NotReady), vec![good, bad]),
             (cluster(Injector::Unknown), vec![good, unsure]),

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use kube::Resource;
 use serde::Deserialize;
 use serde_json::Value;
 use todo_crds::platform::TodoPlatform;
@@ -43,6 +44,14 @@ pub enum RenderError {
         path: PathBuf,
         /// How many there are.
         count: usize,
+    },
+    /// An API server would not take it, whatever its spec.
+    #[error("{path} has a TodoPlatform of which it is not known what it is: write {what}", path = path.display())]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// What is to be written.
+        what: String,
     },
     /// The platform asks for something that cannot be.
     #[error("the platform is not valid:{}", list(.0))]
@@ -110,7 +119,15 @@ pub(super) fn read(path: &Path) -> Result<TodoPlatform, RenderError> {
     let count = platforms.len();
     match (platforms.pop(), count) {
         (Some(document), 1) => {
+            let unknown = |what: String| RenderError::Unknown { path: path.to_owned(), what };
+            let version = TodoPlatform::api_version(&());
+            if document.get("apiVersion").and_then(serde_yaml::Value::as_str) != Some(&*version) {
+                return Err(unknown(format!("apiVersion: {version}")));
+            }
             let platform: TodoPlatform = serde_yaml::from_value(document.clone()).map_err(parse_error)?;
+            if platform.metadata.name.is_none() {
+                return Err(unknown("a metadata.name".to_owned()));
+            }
             refuse_unknown_fields(&document, &platform)?;
             Ok(platform)
         }

@@ -207,7 +207,9 @@ pub(super) fn last_line(text: &str) -> Option<String> {
         let message = log.get("msg").or_else(|| log.get("message")).or_else(|| log.pointer("/fields/message"))?;
         message.as_str().map(str::to_owned)
     });
-    Some(bounded(&without_passwords(&message.unwrap_or_else(|| line.to_owned())), MESSAGE))
+    // A terminal may do what such characters tell it.
+    let printable = message.unwrap_or_else(|| line.to_owned()).replace(char::is_control, " ");
+    Some(bounded(&without_passwords(&printable), MESSAGE))
 }
 
 #[cfg(test)]
@@ -327,6 +329,8 @@ mod tests {
             assert_eq!(last_line(&text).as_deref(), Some(line));
         }
         assert_eq!(last_line(" \n"), None);
+        let colours = r#"{"level": "error", "msg": "\u001b[2Jno\nbroker"}"#;
+        assert_eq!(last_line(colours).as_deref(), Some(" [2Jno broker"));
     }
 
     #[test]

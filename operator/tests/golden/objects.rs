@@ -234,5 +234,16 @@ fn a_file_with_other_documents_is_rendered_and_one_without_a_platform_refused() 
     fs::write(&file, "kind: Namespace\n").unwrap();
     let error = render(&file, None, &settings(), &mut Vec::new()).unwrap_err();
     assert!(error.to_string().contains("0 documents of kind TodoPlatform"), "{error}");
+    for (platform, cure) in [
+        (
+            "apiVersion: v1\nkind: TodoPlatform\nmetadata: {name: todo}\nspec: {}\n",
+            "apiVersion: todoplatform.dev/v1alpha1",
+        ),
+        ("apiVersion: todoplatform.dev/v1alpha1\nkind: TodoPlatform\nmetadata: {}\nspec: {}\n", "metadata.name"),
+    ] {
+        fs::write(&file, platform).unwrap();
+        let error = render(&file, None, &settings(), &mut Vec::new()).unwrap_err();
+        assert!(error.to_string().contains(cure), "{error}");
+    }
     fs::remove_dir_all(&dir).unwrap();
 }
