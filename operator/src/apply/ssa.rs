@@ -29,7 +29,7 @@ const METADATA: HeaderValue =
     HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json");
 
 /// A resource version that no object ever has: the database counts writes from 2 on.
-const OF_NOTHING: &str = "1";
+pub const OF_NOTHING: &str = "1";
 
 /// Why a write did not happen.
 #[derive(Debug, thiserror::Error)]

@@ -22,6 +22,7 @@ use super::{
     tree::Paint,
 };
 use crate::{
+    apply::ssa::OF_NOTHING,
     build,
     class::{Class, words},
     controller::watches::{base_kinds, late_kinds},
@@ -30,7 +31,7 @@ use crate::{
         cluster::{self, Cluster},
     },
     labels::MANAGED_BY,
-    plan::{self, Action, Gates, Identity, Key, Live, Step},
+    plan::{self, Action, Gates, Identity, Key, Live, Standing, Step, ownership::standing},
     resolve::Settings,
 };
 
@@ -137,7 +138,7 @@ impl Asker {
             infrastructure_ready: true,
         };
         let plan = plan::plan(&build::desired(&found.resolved), &live, &identity, &gates);
-        let calls: Vec<_> = plan.steps.iter().map(|step| self.step(step, &live)).collect();
+        let calls: Vec<_> = plan.steps.iter().map(|step| self.step(&identity, step, &live)).collect();
         let mut entries: Vec<Entry> = stream::iter(calls).buffered(CONCURRENCY).collect().await;
         entries.extend(entries::without_a_step(&plan));
         entries.extend(found.missing.iter().map(entries::missing));
@@ -168,19 +169,11 @@ impl Asker {
         Ok(list.items.into_iter().map(keyed).collect())
     }
 
-    async fn step(&self, step: &Step, live: &Live) -> Entry {
-        let before = live.objects.get(&step.key);
+    async fn step(&self, identity: &Identity, step: &Step, live: &Live) -> Entry {
         let what = match &step.action {
-            Action::Apply { body, hand_over, .. } => match (self.try_apply(&step.resource, body).await, before) {
-                (Ok(after), Some(before)) => {
-                    What::of_change(changes::between(before, &entries::handed_over(after, *hand_over)))
-                }
-                (Ok(_), None) => What::Created(None),
-                // Where its Role is not there yet either.
-                (Err(error), None) if step.key.kind == "RoleBinding" && Class::of(&error) == Class::Missing => {
-                    What::Created(None)
-                }
-                (Err(error), _) => What::Refused(words(&error)),
+            Action::Apply { body, hand_over, .. } => match live.objects.get(&step.key) {
+                Some(before) => self.change(step, body, before, *hand_over).await,
+                None => self.make(identity, step, body).await,
             },
             Action::Create(body) => What::Created(Some(entries::keys(body))),
             Action::Relabel(patch) => {
@@ -191,8 +184,44 @@ impl Asker {
         Entry { key: step.key.to_string(), what }
     }
 
-    async fn try_apply(&self, resource: &ApiResource, body: &DynamicObject) -> kube::Result<DynamicObject> {
-        let params = PatchParams { dry_run: true, force: true, ..PatchParams::apply(MANAGED_BY) };
+    async fn change(&self, step: &Step, body: &DynamicObject, before: &DynamicObject, replicas: Option<i32>) -> What {
+        match self.try_apply(&step.resource, body, true).await {
+            Ok(after) => What::of_change(changes::between(before, &entries::handed_over(after, replicas))),
+            Err(error) => What::Refused(words(&error)),
+        }
+    }
+
+    /// What the operator would do about what does not have its label: only what is not there, or is its own all the same, is
+    /// written.
+    async fn make(&self, identity: &Identity, step: &Step, body: &DynamicObject) -> What {
+        let mut new = body.clone();
+        new.metadata.resource_version = Some(OF_NOTHING.to_owned());
+        let Err(refused) = self.try_apply(&step.resource, &new, false).await else {
+            return What::Created(None);
+        };
+        match Class::of(&refused) {
+            // Where its Role is not there yet either.
+            Class::Missing if step.key.kind == "RoleBinding" => What::Created(None),
+            Class::Conflict => match self.api(&step.resource).get_opt(&step.key.name).await {
+                Ok(Some(present)) => match standing(identity, &present.metadata) {
+                    Standing::Ours => self.change(step, body, &present, None).await,
+                    Standing::Leaving(reason) => entries::not_yet(&reason),
+                    Standing::Foreign(message) => entries::left_alone(&message),
+                },
+                Ok(None) => What::Refused(words(&refused)),
+                Err(error) => What::Refused(words(&error)),
+            },
+            _ => What::Refused(words(&refused)),
+        }
+    }
+
+    async fn try_apply(
+        &self,
+        resource: &ApiResource,
+        body: &DynamicObject,
+        force: bool,
+    ) -> kube::Result<DynamicObject> {
+        let params = PatchParams { dry_run: true, force, ..PatchParams::apply(MANAGED_BY) };
         self.api(resource).patch(&body.name_any(), &params, &Patch::Apply(body)).await
     }
 
@@ -204,4 +233,88 @@ impl Asker {
 fn untyped(platform: &TodoPlatform) -> anyhow::Result<DynamicObject> {
     let value: Value = serde_json::to_value(platform)?;
     Ok(serde_json::from_value(value)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::json;
+
+    use super::*;
+    use crate::build::Wave;
+
+    fn config_map(metadata: &Value, data: &Value) -> Value {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+    }
+
+    /// An API server that has one object or none. It refuses to apply over what has another resource version.
+    fn server(present: Option<Value>) -> Client {
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let present = present.clone();
+            async move {
+                let is_read = request.method() == "GET";
+                let is_forced = request.uri().query().is_some_and(|query| query.contains("force=true"));
+                let sent = request.into_body().collect_bytes().await.unwrap();
+                let failure = |code| json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code});
+                let answer = match (present, is_read) {
+                    (Some(present), true) => present,
+                    (None, true) => failure(404),
+                    (present, false) => {
+                        let mut applied: Value = serde_json::from_slice(&sent).unwrap();
+                        let version = applied["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+                        match present {
+                            Some(_) if version.is_some() || !is_forced => failure(409),
+                            Some(present) => {
+                                applied["metadata"] = present["metadata"].clone();
+                                applied
+                            }
+                            None => applied,
+                        }
+                    }
+                };
+                let code = answer["code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(200);
+                let response = Response::builder().status(code).body(Body::from(answer.to_string().into_bytes()));
+                Ok::<_, Infallible>(response.unwrap())
+            }
+        });
+        Client::new(service, "todo")
+    }
+
+    #[tokio::test]
+    async fn what_somebody_else_made_is_left_alone() {
+        let (named, data) = (json!({"name": "x"}), json!({"a": "1"}));
+        let body: DynamicObject = serde_json::from_value(config_map(&named, &data)).unwrap();
+        let resource = ApiResource::erase::<k8s_openapi::api::core::v1::ConfigMap>(&());
+        let key = Key { kind: "ConfigMap".to_owned(), name: "x".to_owned() };
+        let action = Action::Apply {
+            body: Box::new(body),
+            uid: None,
+            version: None,
+            hand_over: None,
+            takes_over: false,
+            reads_anew: false,
+        };
+        let step = Step { wave: Wave::Identity, key, resource, action };
+        let identity = Identity { namespace: "todo".to_owned(), name: "todo".to_owned(), uid: "1".to_owned() };
+        let owner = json!({
+            "apiVersion": "todoplatform.dev/v1alpha1", "kind": "TodoPlatform", "name": "todo", "uid": "1",
+            "controller": true,
+        });
+        let ours = json!({"name": "x", "ownerReferences": [owner]});
+        for (present, expected) in [
+            (None, "+ ConfigMap/x\n"),
+            (
+                Some(config_map(&named, &data)),
+                "… ConfigMap/x: left alone: somebody else made it; delete or rename it, and the operator will make its own\n",
+            ),
+            (Some(config_map(&ours, &json!({"a": "0"}))), "~ ConfigMap/x\n└─ ~ data.a: \"0\" → \"1\"\n"),
+        ] {
+            let asker = Asker { client: server(present), namespace: "todo".to_owned() };
+            let entry = asker.step(&identity, &step, &Live::default()).await;
+            assert_eq!(entries::report(&[entry], Paint::PLAIN).0, expected);
+        }
+    }
 }

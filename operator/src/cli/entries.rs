@@ -95,10 +95,20 @@ fn code(entries: &[Entry]) -> u8 {
 
 /// What a plan has beside its steps.
 pub(super) fn without_a_step(plan: &Plan) -> Vec<Entry> {
-    let held = plan.held.iter().map(|held| (&held.key, What::Held(format!("not made yet: {}", held.reason))));
-    let foreign = plan.foreign.iter().map(|one| (&one.key, What::Held(format!("left alone: {}", one.message))));
+    let held = plan.held.iter().map(|held| (&held.key, not_yet(&held.reason)));
+    let foreign = plan.foreign.iter().map(|one| (&one.key, left_alone(&one.message)));
     let removed = plan.removals.iter().map(|removal| (&removal.key, What::Removed));
     held.chain(foreign).chain(removed).map(|(key, what)| Entry { key: key.to_string(), what }).collect()
+}
+
+/// It waits for something.
+pub(super) fn not_yet(reason: &str) -> What {
+    What::Held(format!("not made yet: {reason}"))
+}
+
+/// It is somebody else's.
+pub(super) fn left_alone(message: &str) -> What {
+    What::Held(format!("left alone: {message}"))
 }
 
 /// What is needed and is not there.
