@@ -26,10 +26,7 @@ use crate::{
     build,
     class::{Class, words},
     controller::watches::{base_kinds, late_kinds},
-    dereference::{
-        self, Dereferenced, SecretsRead,
-        cluster::{self, Cluster},
-    },
+    dereference::{self, Dereferenced, SecretsRead, cluster},
     labels::MANAGED_BY,
     plan::{self, Action, Gates, Identity, Key, Live, Standing, Step, ownership::standing},
     resolve::Settings,
@@ -130,7 +127,7 @@ impl Asker {
             name: platform.name_any(),
             uid: platform.uid().unwrap_or_default(),
         };
-        let live = self.live(&found, settings).await?;
+        let live = self.live(&found).await?;
         // What only waits for a while is looked at as if the wait were over.
         let gates = Gates {
             missing_secrets: found.missing.iter().map(|missing| missing.secret.clone()).collect(),
@@ -146,8 +143,8 @@ impl Asker {
     }
 
     /// What exists of the platform, as the operator's watches would have it.
-    async fn live(&self, found: &Dereferenced, settings: &Settings) -> anyhow::Result<Live> {
-        let served = cluster::read(&self.client, &settings.dapr_namespace, &Cluster::default()).await.served;
+    async fn live(&self, found: &Dereferenced) -> anyhow::Result<Live> {
+        let served = cluster::served(&self.client).await?;
         let late = late_kinds().into_iter().filter(|kind| served.contains(&kind.kind));
         let mut resources: BTreeMap<_, _> = base_kinds().into_iter().chain(late).map(|r| (r.kind.clone(), r)).collect();
         let lists = resources.values().map(|resource| self.list(resource));

@@ -25,12 +25,7 @@ use super::{
     releases::Release,
     tree::{Mark, Paint},
 };
-use crate::{
-    class::Class,
-    dereference::cluster::{self, Cluster},
-    labels::MANAGED_BY,
-    resolve::Settings,
-};
+use crate::{class::Class, dereference::cluster, labels::MANAGED_BY, resolve::Settings};
 
 /// Questions at the same time.
 const CONCURRENCY: usize = 8;
@@ -61,7 +56,7 @@ pub(super) async fn run(args: PreflightArgs, out: &mut impl io::Write) -> anyhow
     let version: Info = version.map_err(|error| client::cannot("ask the API server for its version", &error))?;
     let mut found = vec![findings::kubernetes(&version)];
     found.push(definition(&client).await?);
-    let cluster = cluster::read(&client, &args.dapr_namespace, &Cluster::default()).await;
+    let cluster = cluster::ask(&client, &args.dapr_namespace).await?;
     found.extend(findings::dapr(&cluster, &args.dapr_namespace));
     found.extend(findings::others(&cluster));
     found.extend(operators(&client).await?);

@@ -7,7 +7,10 @@ use kube::{Api, Client};
 use todo_crds::{cloud_native_pg, strimzi};
 use tokio::time::timeout;
 
-use crate::{build::monitoring, class::Class};
+use crate::{
+    build::monitoring,
+    class::{Class, words},
+};
 
 /// How long one question may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -64,29 +67,78 @@ pub enum Injector {
     },
 }
 
+/// Why something of the cluster could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The API server refused to answer, or could not be reached.
+    #[error("cannot ask for {what}: {}", words(.error))]
+    Api {
+        /// What was asked for.
+        what: String,
+        /// What was answered.
+        error: kube::Error,
+    },
+    /// There was no answer in time.
+    #[error("cannot ask for {what}: no answer in time")]
+    Deadline {
+        /// What was asked for.
+        what: String,
+    },
+}
+
 /// Asks the cluster. What cannot be asked now is as it was in `before`.
 pub async fn read(client: &Client, dapr_namespace: &str, before: &Cluster) -> Cluster {
     let mut served = BTreeSet::new();
     for (group_version, kinds) in LATE_KINDS {
-        match timeout(DEADLINE, client.list_api_group_resources(group_version)).await {
-            Ok(Ok(list)) => {
-                let found = list.resources.into_iter().map(|resource| resource.kind);
-                served.extend(found.filter(|kind| kinds.contains(&kind.as_str())));
-            }
-            Ok(Err(error)) if Class::of(&error) == Class::Missing => {}
-            _ => served.extend(before.served.iter().filter(|kind| kinds.contains(&kind.as_str())).cloned()),
+        match ask_kinds(client, group_version, kinds).await {
+            Ok(found) => served.extend(found),
+            Err(_) => served.extend(before.served.iter().filter(|kind| kinds.contains(&kind.as_str())).cloned()),
         }
     }
-    Cluster { served, injector: read_injector(client, dapr_namespace, &before.injector).await }
+    let injector = ask_injector(client, dapr_namespace).await.unwrap_or_else(|_| before.injector.clone());
+    Cluster { served, injector }
 }
 
-async fn read_injector(client: &Client, namespace: &str, before: &Injector) -> Injector {
+/// Asks the cluster, and fails if it does not answer: without a look before, that would be taken for an answer.
+pub async fn ask(client: &Client, dapr_namespace: &str) -> Result<Cluster, AskError> {
+    Ok(Cluster { served: served(client).await?, injector: ask_injector(client, dapr_namespace).await? })
+}
+
+/// Asks for the kinds that may come late alone.
+pub async fn served(client: &Client) -> Result<BTreeSet<String>, AskError> {
+    let mut served = BTreeSet::new();
+    for (group_version, kinds) in LATE_KINDS {
+        served.extend(ask_kinds(client, group_version, kinds).await?);
+    }
+    Ok(served)
+}
+
+async fn ask_kinds(client: &Client, group_version: &str, kinds: &[&str]) -> Result<Vec<String>, AskError> {
+    let question = client.list_api_group_resources(group_version);
+    match within(&format!("the kinds of {group_version}"), question).await {
+        Ok(list) => {
+            let found = list.resources.into_iter().map(|resource| resource.kind);
+            Ok(found.filter(|kind| kinds.contains(&kind.as_str())).collect())
+        }
+        Err(AskError::Api { error, .. }) if Class::of(&error) == Class::Missing => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn ask_injector(client: &Client, namespace: &str) -> Result<Injector, AskError> {
     let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    match timeout(DEADLINE, api.get_opt(INJECTOR)).await {
-        Ok(Ok(Some(deployment))) => injector(&deployment),
-        Ok(Ok(None)) => Injector::Missing,
-        Ok(Err(error)) if Class::of(&error) == Class::Forbidden => Injector::Unknown,
-        _ => before.clone(),
+    match within(&format!("Deployment {INJECTOR} of namespace {namespace}"), api.get_opt(INJECTOR)).await {
+        Ok(Some(deployment)) => Ok(injector(&deployment)),
+        Ok(None) => Ok(Injector::Missing),
+        Err(AskError::Api { error, .. }) if Class::of(&error) == Class::Forbidden => Ok(Injector::Unknown),
+        Err(error) => Err(error),
+    }
+}
+
+async fn within<T>(what: &str, question: impl Future<Output = kube::Result<T>>) -> Result<T, AskError> {
+    match timeout(DEADLINE, question).await {
+        Ok(answer) => answer.map_err(|error| AskError::Api { what: what.to_owned(), error }),
+        Err(_) => Err(AskError::Deadline { what: what.to_owned() }),
     }
 }
 
@@ -127,7 +179,36 @@ pub fn version_warning(version: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use axum::http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::json;
+
     use super::*;
+
+    /// An API server that answers nothing else than this failure.
+    fn failing(code: u16, reason: &str) -> Client {
+        let failure = json!({
+            "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "reason": reason, "code": code,
+        });
+        let service = tower::service_fn(move |_: Request<Body>| {
+            let answer = Response::builder().status(code).body(Body::from(failure.to_string().into_bytes())).unwrap();
+            async { Ok::<_, Infallible>(answer) }
+        });
+        Client::new(service, "default")
+    }
+
+    #[tokio::test]
+    async fn no_answer_is_not_taken_for_the_answer_that_nothing_is_there() {
+        let unreachable = failing(503, "ServiceUnavailable");
+        let asked = ask(&unreachable, "dapr-system").await.map_err(|error| error.to_string());
+        assert_eq!(asked, Err("cannot ask for the kinds of dapr.io/v1alpha1: no".to_owned()));
+        let before = Cluster { served: ["Component".to_owned()].into(), injector: Injector::NotReady };
+        assert_eq!(read(&unreachable, "dapr-system", &before).await, before);
+        let nothing = Cluster { injector: Injector::Missing, ..Cluster::default() };
+        assert_eq!(ask(&failing(404, "NotFound"), "dapr-system").await.unwrap(), nothing);
+    }
 
     #[test]
     fn the_version_is_read_from_the_image() {
