@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use kube::{Client, Config, client::ClientBuilder};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{Api, Client, Config, api::ListParams, client::ClientBuilder};
 use tower::timeout::TimeoutLayer;
 
-use crate::class::{Class, words};
+use crate::{
+    class::{Class, words},
+    labels::MANAGED_BY,
+};
 
 /// How long a connection to the API server may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -30,6 +34,12 @@ pub(super) fn answered_within(limit: Duration, config: Config) -> kube::Result<C
     Ok(ClientBuilder::try_from(config)?.with_layer(&TimeoutLayer::new(limit)).build())
 }
 
+/// The Deployments of operators, by the label that the chart gives them.
+pub(super) async fn operators(api: &Api<Deployment>) -> kube::Result<Vec<Deployment>> {
+    let labels = ListParams::default().labels(&format!("app.kubernetes.io/name={MANAGED_BY}"));
+    Ok(api.list(&labels).await?.items)
+}
+
 /// Why something could not be asked.
 pub(super) fn cannot(what: &str, error: &kube::Error) -> anyhow::Error {
     match Class::of(error) {
@@ -43,7 +53,7 @@ pub(super) fn cannot(what: &str, error: &kube::Error) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::core::v1::Pod;
-    use kube::{Api, api::WatchParams};
+    use kube::api::WatchParams;
     use tokio::{net::TcpListener, time::timeout};
 
     use super::*;

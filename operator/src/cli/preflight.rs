@@ -13,10 +13,7 @@ use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     apimachinery::pkg::version::Info,
 };
-use kube::{
-    Api, Client,
-    api::{ListParams, PostParams},
-};
+use kube::{Api, Client, api::PostParams};
 use todo_crds::platform;
 
 use super::{
@@ -25,10 +22,12 @@ use super::{
     releases::Release,
     tree::{Mark, Paint},
 };
-use crate::{class::Class, dereference::cluster, labels::MANAGED_BY, resolve::Settings};
+use crate::{class::Class, dereference::cluster, resolve::Settings};
 
 /// Questions at the same time.
 const CONCURRENCY: usize = 8;
+/// The Lease of an operator that is named no other.
+const LEASE: &str = "todo-operator";
 
 #[derive(Args, Debug)]
 pub(super) struct PreflightArgs {
@@ -38,15 +37,27 @@ pub(super) struct PreflightArgs {
     /// Namespace of Dapr's control plane.
     #[arg(long, env = "DAPR_NAMESPACE", default_value_t = Settings::default().dapr_namespace)]
     dapr_namespace: String,
-    /// The one namespace that the operator works in; all if absent.
+    /// The one namespace that the operator works in. If absent, that of the only operator in --namespace; all if there is
+    /// none.
     #[arg(long, env = "WATCH_NAMESPACE")]
     watch_namespace: Option<String>,
-    /// Name of the operator's Lease.
-    #[arg(long, env = "LEASE_NAME", default_value = "todo-operator")]
-    lease_name: String,
+    /// Name of the operator's Lease. If absent, that of the only operator in --namespace; todo-operator if there is none.
+    #[arg(long, env = "LEASE_NAME")]
+    lease_name: Option<String>,
     /// Whose rights to look at, for example `system:serviceaccount:todo-operator:todo-operator`; your own if absent.
     #[arg(long = "as", value_name = "USER")]
     user: Option<String>,
+}
+
+impl PreflightArgs {
+    /// Names of the Lease and of the one namespace that is worked in: what is given, else what the only operator that is
+    /// there already was started with.
+    fn names<'a>(&'a self, releases: &'a [Release]) -> (&'a str, Option<&'a str>) {
+        let only = releases.first().filter(|_| releases.len() == 1);
+        let lease = self.lease_name.as_deref().or_else(|| only?.lease.as_deref());
+        let watched = self.watch_namespace.as_deref().or_else(|| only?.scope.namespace.as_deref());
+        (lease.unwrap_or(LEASE), watched)
+    }
 }
 
 /// Prints what is there and what is not. The exit code is 1 if something is missing.
@@ -61,12 +72,9 @@ pub(super) async fn run(args: PreflightArgs, out: &mut impl io::Write) -> anyhow
     found.extend(findings::others(&cluster));
     found.extend(operators(&client).await?);
 
-    let namespaces = findings::Namespaces {
-        operator: &args.namespace,
-        lease: &args.lease_name,
-        dapr: &args.dapr_namespace,
-        watched: args.watch_namespace.as_deref(),
-    };
+    let present = releases(Api::namespaced(client.clone(), &args.namespace)).await?.unwrap_or_default();
+    let (lease, watched) = args.names(&present);
+    let namespaces = findings::Namespaces { operator: &args.namespace, lease, dapr: &args.dapr_namespace, watched };
     let needed = findings::needed(&namespaces)?;
     let asker = match &args.user {
         Some(user) => client::connect(Some(user)).await?,
@@ -97,10 +105,15 @@ async fn definition(client: &Client) -> anyhow::Result<Finding> {
 
 /// Whether the operators that there are leave each other alone.
 async fn operators(client: &Client) -> anyhow::Result<Vec<Finding>> {
-    let labels = ListParams::default().labels(&format!("app.kubernetes.io/name={MANAGED_BY}"));
-    match Api::<Deployment>::all(client.clone()).list(&labels).await {
-        Ok(list) => Ok(findings::operators(&list.items.iter().map(Release::of).collect::<Vec<_>>())),
-        Err(error) if Class::of(&error) == Class::Forbidden => Ok(vec![findings::hidden_operators()]),
+    let all = releases(Api::all(client.clone())).await?;
+    Ok(all.map_or_else(|| vec![findings::hidden_operators()], |all| findings::operators(&all)))
+}
+
+/// The operators that there are; nothing if that may not be asked.
+async fn releases(api: Api<Deployment>) -> anyhow::Result<Option<Vec<Release>>> {
+    match client::operators(&api).await {
+        Ok(deployments) => Ok(Some(deployments.iter().map(Release::of).collect())),
+        Err(error) if Class::of(&error) == Class::Forbidden => Ok(None),
         Err(error) => Err(client::cannot("list Deployments", &error)),
     }
 }
@@ -131,4 +144,41 @@ async fn ask(api: Api<SelfSubjectAccessReview>, right: Right) -> anyhow::Result<
     let answer = api.create(&PostParams::default(), &review).await;
     let answer = answer.map_err(|error| client::cannot("ask about rights", &error))?;
     Ok((!answer.status.is_some_and(|status| status.allowed)).then_some(right))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn release(name: &str, watched: Option<&str>) -> Release {
+        let mut env = vec![json!({"name": "LEASE_NAME", "value": name})];
+        env.extend(watched.map(|namespace| json!({"name": "WATCH_NAMESPACE", "value": namespace})));
+        let pod = json!({"spec": {"containers": [{"name": "operator", "env": env}]}});
+        let deployment = json!({"metadata": {"name": name}, "spec": {"selector": {}, "template": pod}});
+        Release::of(&serde_json::from_value(deployment).unwrap())
+    }
+
+    #[test]
+    fn the_rights_are_those_that_the_operator_needs_which_is_there_unless_another_is_meant() {
+        let args = |lease: Option<&str>, watched: Option<&str>| PreflightArgs {
+            namespace: "ops".to_owned(),
+            dapr_namespace: "dapr-system".to_owned(),
+            watch_namespace: watched.map(str::to_owned),
+            lease_name: lease.map(str::to_owned),
+            user: None,
+        };
+        let (team, whole) = (|| release("team-a", Some("a")), || release("whole", None));
+        for (lease, watched, present, expected) in [
+            (None, None, vec![], ("todo-operator", None)),
+            (None, None, vec![whole()], ("whole", None)),
+            (None, None, vec![team()], ("team-a", Some("a"))),
+            (Some("mine"), None, vec![team()], ("mine", Some("a"))),
+            (Some("mine"), Some("b"), vec![team()], ("mine", Some("b"))),
+            (None, None, vec![team(), whole()], ("todo-operator", None)),
+        ] {
+            assert_eq!(args(lease, watched).names(&present), expected, "{lease:?} {watched:?} {present:?}");
+        }
+    }
 }

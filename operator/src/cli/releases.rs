@@ -11,7 +11,10 @@ use crate::controller::Scope;
 pub(super) struct Release {
     /// Namespace and name of its Deployment.
     name: String,
-    scope: Scope,
+    /// Name of its Lease.
+    pub(super) lease: Option<String>,
+    /// Where it works.
+    pub(super) scope: Scope,
 }
 
 impl Release {
@@ -24,6 +27,7 @@ impl Release {
         let excluded = value("EXCLUDED_NAMESPACES").unwrap_or_default();
         Self {
             name: format!("{}/{}", deployment.namespace().unwrap_or_default(), deployment.name_any()),
+            lease: value("LEASE_NAME"),
             scope: Scope {
                 namespace: value("WATCH_NAMESPACE"),
                 excluded: excluded.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
