@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, io, path::PathBuf, process::ExitCode, sync::Arc
 use anyhow::Context;
 use clap::Args;
 use futures::{StreamExt, TryStreamExt, stream};
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client, ResourceExt,
     api::{ListParams, Patch, PatchParams, PostParams},
@@ -18,6 +18,7 @@ use todo_crds::platform::TodoPlatform;
 use super::{
     changes, client,
     entries::{self, Entry, What},
+    releases::Release,
     render,
     tree::Paint,
 };
@@ -43,7 +44,7 @@ pub(super) struct DiffArgs {
     /// Namespace, in place of the one in the file; that of the kubeconfig's context if absent in both.
     #[arg(short, long)]
     namespace: Option<String>,
-    /// Namespace of the operator, whose settings are taken.
+    /// Namespace of the operator, whose settings are taken; of several there, of the one that looks after the platform.
     #[arg(long, env = "OPERATOR_NAMESPACE", default_value_t = Settings::default().operator_namespace)]
     operator_namespace: String,
 }
@@ -55,7 +56,7 @@ pub(super) async fn run(args: DiffArgs, out: &mut impl io::Write) -> anyhow::Res
     let namespace =
         args.namespace.or_else(|| wanted.namespace()).unwrap_or_else(|| client.default_namespace().to_owned());
     wanted.metadata.namespace = Some(namespace.clone());
-    let settings = settings(&client, &args.operator_namespace).await;
+    let settings = settings(&client, &args.operator_namespace, &namespace).await?;
     let cluster = Asker { client, namespace };
 
     let (platform, own) = cluster.platform(&wanted).await?;
@@ -71,16 +72,16 @@ pub(super) async fn run(args: DiffArgs, out: &mut impl io::Write) -> anyhow::Res
     Ok(code)
 }
 
-/// What the operator of the cluster was started with; the usual settings if it cannot be found.
-async fn settings(client: &Client, namespace: &str) -> Settings {
-    let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    let labels = ListParams::default().labels(&format!("app.kubernetes.io/name={MANAGED_BY}"));
-    let found = api.list(&labels).await.ok().and_then(|list| list.items.into_iter().next());
-    let Some(deployment) = found else {
-        eprintln!("todo-operator: found no operator in namespace {namespace}; taking the usual settings");
-        return Settings::default();
+/// What the operator in namespace `own` that looks after `namespace` was started with; the usual settings if there is none.
+async fn settings(client: &Client, own: &str, namespace: &str) -> anyhow::Result<Settings> {
+    let found = client::operators(&Api::namespaced(client.clone(), own)).await;
+    let found = found.map_err(|error| client::cannot(&format!("look for the operator in namespace {own}"), &error))?;
+    let Some(operator) = found.iter().find(|one| Release::of(one).scope.has(namespace)) else {
+        let what = format!("found no operator in namespace {own} that looks after namespace {namespace}");
+        eprintln!("todo-operator: {what}; taking the usual settings");
+        return Ok(Settings::default());
     };
-    entries::settings_of(&deployment)
+    Ok(entries::settings_of(operator))
 }
 
 /// Asks the API server about one namespace.
@@ -242,6 +243,49 @@ mod tests {
 
     use super::*;
     use crate::build::Wave;
+
+    /// An API server that answers nothing else.
+    fn answering(code: u16, answer: &Value) -> Client {
+        let answer = answer.to_string();
+        let service = tower::service_fn(move |_: Request<Body>| {
+            let body = Body::from(answer.clone().into_bytes());
+            async move { Ok::<_, Infallible>(Response::builder().status(code).body(body).unwrap()) }
+        });
+        Client::new(service, "todo")
+    }
+
+    fn release(name: &str, watched: Option<&str>) -> Value {
+        let mut env = vec![json!({"name": "IMAGE_REGISTRY", "value": name})];
+        env.extend(watched.map(|namespace| json!({"name": "WATCH_NAMESPACE", "value": namespace})));
+        let pod = json!({"spec": {"containers": [{"name": "operator", "env": env}]}});
+        json!({"metadata": {"name": name}, "spec": {"selector": {}, "template": pod}})
+    }
+
+    #[tokio::test]
+    async fn the_settings_are_those_of_the_operator_that_looks_after_the_platform() {
+        let usual = Settings::default().image_registry;
+        let (a, b, all) = (release("a", Some("team-a")), release("b", Some("todo")), release("c", None));
+        for (releases, expected) in [
+            (vec![], usual.as_str()),
+            (vec![a.clone(), b.clone()], "b"),
+            (vec![a.clone(), all], "c"),
+            (vec![a], usual.as_str()),
+        ] {
+            let client = answering(200, &json!({"metadata": {}, "items": releases}));
+            let found = settings(&client, "ops", "todo").await.unwrap();
+            assert_eq!(found.image_registry, expected, "{releases:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_operator_that_may_not_be_looked_for_is_not_one_that_is_not_there() {
+        for code in [403, 503] {
+            let failure =
+                json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "code": code});
+            let failed = settings(&answering(code, &failure), "ops", "todo").await.unwrap_err();
+            assert_eq!(failed.to_string(), "cannot look for the operator in namespace ops: no", "{code}");
+        }
+    }
 
     fn config_map(metadata: &Value, data: &Value) -> Value {
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})

@@ -15,6 +15,8 @@ use crate::{dereference::MissingSecret, plan::Plan, resolve::Settings};
 
 /// Something would change.
 const CHANGES: u8 = 1;
+/// The operator's container, as the chart names it.
+const CONTAINER: &str = "operator";
 /// It cannot be told what would change.
 pub(super) const ERROR: u8 = 2;
 
@@ -154,6 +156,11 @@ pub(super) fn relabelling(metadata: &ObjectMeta, patch: &Value) -> Option<Change
 pub(super) fn settings_of(operator: &Deployment) -> Settings {
     let mut settings = Settings::default();
     let pod = operator.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let container = pod.and_then(|pod| pod.containers.iter().find(|container| container.name == CONTAINER));
+    // The chart leaves the version out for an image with a tag of its own: the operator in there knows what it is.
+    if let Some(version) = container.and_then(|container| version(container.image.as_deref()?)) {
+        version.clone_into(&mut settings.operator_version);
+    }
     let variables =
         pod.into_iter().flat_map(|pod| &pod.containers).flat_map(|container| container.env.iter().flatten());
     for variable in variables {
@@ -176,6 +183,14 @@ pub(super) fn settings_of(operator: &Deployment) -> Settings {
         value.trim_end_matches('/').clone_into(setting);
     }
     settings
+}
+
+/// Tag of an image if it is a version. What is in an image of another tag, nobody can tell from outside.
+fn version(image: &str) -> Option<&str> {
+    let (_, tag) = image.split('@').next()?.rsplit_once(':')?;
+    let numbers: Vec<&str> = tag.split('-').next()?.split('.').collect();
+    let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    (numbers.len() == 3 && numbers.iter().all(is_number)).then_some(tag)
 }
 
 #[cfg(test)]
@@ -272,6 +287,27 @@ mod tests {
             let pod = json!({"spec": {"containers": containers}});
             let operator = serde_json::from_value(json!({"spec": {"selector": {}, "template": pod}})).unwrap();
             assert_ne!(settings_of(&operator), Settings::default(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_version_of_an_operator_that_is_not_told_is_that_of_its_image() {
+        let usual = Settings::default().operator_version;
+        for (image, told, expected) in [
+            ("example.com:5000/todo-operator:9.8.7", None, "9.8.7"),
+            ("todo-operator:9.8.7-rc.1@sha256:abc", None, "9.8.7-rc.1"),
+            ("todo-operator:9.8.7", Some("9.8.8"), "9.8.8"),
+            ("todo-operator:9.8", None, usual.as_str()),
+            ("example.com:5000/todo-operator", None, usual.as_str()),
+            ("todo-operator@sha256:abc", None, usual.as_str()),
+        ] {
+            let env: Vec<Value> =
+                told.map(|told| json!({"name": "OPERATOR_VERSION", "value": told})).into_iter().collect();
+            let containers =
+                json!([{"name": "proxy", "image": "proxy:1.2.3"}, {"name": CONTAINER, "image": image, "env": env}]);
+            let pod = json!({"spec": {"containers": containers}});
+            let operator = serde_json::from_value(json!({"spec": {"selector": {}, "template": pod}})).unwrap();
+            assert_eq!(settings_of(&operator).operator_version, expected, "{image} {told:?}");
         }
     }
 

@@ -12,6 +12,14 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// Whether this namespace is one of them.
+    pub fn has(&self, namespace: &str) -> bool {
+        match &self.namespace {
+            Some(only) => only == namespace,
+            None => !self.excluded.iter().any(|other| other == namespace),
+        }
+    }
+
     /// The API of the one namespace if there is a restriction to one.
     pub(in crate::controller) fn api<T>(&self, all: impl FnOnce() -> T, one: impl FnOnce(&str) -> T) -> T {
         self.namespace.as_deref().map_or_else(all, one)
