@@ -43,14 +43,28 @@ impl Verdict {
     }
 }
 
-/// How long the effects of one event may take: longer than the pool lets wait for a connection, which is no matter of the event.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The same of several events together.
-const TOGETHER: Duration = Duration::from_secs(8);
-/// How long the server goes on with a statement, or waits for a lock: less than we do, as it would hold the marks of all meanwhile.
-const STATEMENT: Duration = Duration::from_secs(6);
-/// After this no other event of a call is begun, as the sidecar gives that 30 s.
-const MOST_PATIENCE: Duration = Duration::from_secs(16);
+/// How long a consumer's work may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The effects of one event: longer than the pool lets wait for a connection, which is no matter of the event.
+    pub alone: Duration,
+    /// The same of several events together.
+    pub together: Duration,
+    /// How long the server goes on with a statement, or waits for a lock: less than we do, as it would hold the marks of all meanwhile.
+    pub statement: Duration,
+    /// After this no other event of a call is begun, as the sidecar gives that 30 s.
+    pub call: Duration,
+}
+
+impl Limits {
+    /// Those of the services.
+    pub const USUAL: Self = Self {
+        alone: Duration::from_secs(5),
+        together: Duration::from_secs(8),
+        statement: Duration::from_secs(6),
+        call: Duration::from_secs(16),
+    };
+}
 
 /// Handles events, each with its key, in their order: all in one transaction, or, if one of them spoils that, each in its own. Once
 /// something is away the rest waits too, so that no event overtakes an earlier one of its key; behind one that takes too long only
@@ -75,7 +89,7 @@ pub(super) async fn judge<'a, C: Consumer>(
         let verdict = match (event, together) {
             (None, _) => Verdict::Impossible,
             (Some(_), Some(verdict)) => verdict,
-            (Some(_), None) if waiting.includes(key) || begun.elapsed() >= MOST_PATIENCE => Verdict::Later,
+            (Some(_), None) if waiting.includes(key) || begun.elapsed() >= C::LIMITS.call => Verdict::Later,
             (Some(event), None) => alone::<C>(database, &event, key, &mut waiting).await,
         };
         if let Some(span) = span {
@@ -154,7 +168,7 @@ async fn alone<'a, C: Consumer>(
 /// Does what [`effect`] does, in time. That it panics is a matter of the events, like all that cannot be
 /// done. In both cases the transaction is rolled back.
 pub(crate) async fn apply<C: Consumer>(database: &Database, events: &[&CloudEvent<C::Data>]) -> Result<(), Problem> {
-    let limit = if events.len() > 1 { TOGETHER } else { PATIENCE };
+    let limit = if events.len() > 1 { C::LIMITS.together } else { C::LIMITS.alone };
     match AssertUnwindSafe(timeout(limit, effect::<C>(database, events))).catch_unwind().await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(Problem::slow(format!("it took longer than {limit:?}"))),
@@ -165,7 +179,7 @@ pub(crate) async fn apply<C: Consumer>(database: &Database, events: &[&CloudEven
 
 /// Marks the events in the inbox and does what they ask for, in one transaction. What was handled before is left out.
 async fn effect<C: Consumer>(database: &Database, events: &[&CloudEvent<C::Data>]) -> Result<(), Problem> {
-    let mut transaction = database.begin_within(STATEMENT).await?;
+    let mut transaction = database.begin_within(C::LIMITS.statement).await?;
     let marked = events.iter().filter(|event| C::is_marked(&event.data)).map(|event| event.id.as_str()).collect();
     let mut unseen = inbox::mark(&mut transaction, C::NAME, marked).await?;
     // The second of one batch is as old as one that comes later.

@@ -18,6 +18,7 @@ use futures::future::join_all;
 use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
 
+pub use apply::Limits;
 pub(crate) use apply::apply;
 use apply::{Verdict, judge};
 use delivery::{Delivery, Entry, Statuses};
@@ -53,6 +54,8 @@ pub trait Consumer: Send + Sync + 'static {
     const DEAD_LETTERS: &'static str;
     /// Route that the sidecar posts to.
     const ROUTE: &'static str;
+    /// How long its work may take.
+    const LIMITS: Limits = Limits::USUAL;
     /// Payload.
     type Data: DeserializeOwned + Send + Sync + 'static;
     /// What became of an event.

@@ -3,6 +3,7 @@
 use std::{
     future::pending,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use axum::{
@@ -18,7 +19,7 @@ use tower::ServiceExt;
 
 use super::count;
 use crate::{
-    consumer::{self, Consumer},
+    consumer::{self, Consumer, Limits},
     dapr,
     database::Database,
     events::CloudEvent,
@@ -65,6 +66,30 @@ impl Consumer for Writer {
     fn count(_event: &CloudEvent<Text>, _outcome: Option<&()>) {}
 }
 
+/// The same with less patience.
+pub(super) struct Hasty;
+
+impl Consumer for Hasty {
+    const NAME: &'static str = Writer::NAME;
+    const TOPIC: &'static str = Writer::TOPIC;
+    const DEAD_LETTERS: &'static str = Writer::DEAD_LETTERS;
+    const ROUTE: &'static str = Writer::ROUTE;
+    const LIMITS: Limits = Limits {
+        alone: Duration::from_secs(1),
+        together: Duration::from_millis(1600),
+        statement: Duration::from_millis(1200),
+        call: Duration::from_mins(1),
+    };
+    type Data = Text;
+    type Outcome = ();
+
+    async fn handle(connection: &mut PgConnection, events: &[&CloudEvent<Text>]) -> Result<Vec<()>, Problem> {
+        Writer::handle(connection, events).await
+    }
+
+    fn count(_event: &CloudEvent<Text>, _outcome: Option<&()>) {}
+}
+
 /// What the stand-in got: its path, content type and body.
 type Published = Arc<Mutex<Vec<(String, String, Value)>>>;
 
@@ -94,7 +119,11 @@ fn batch(events: &[Value]) -> Value {
 }
 
 async fn post(database: &Database, dapr: &dapr::Client, body: &Value) -> Value {
-    let app = server::layered(consumer::router::<Writer>(database.clone(), dapr.clone()));
+    post_to::<Writer>(database, dapr, body).await
+}
+
+async fn post_to<C: Consumer>(database: &Database, dapr: &dapr::Client, body: &Value) -> Value {
+    let app = server::layered(consumer::router::<C>(database.clone(), dapr.clone()));
     let request = Request::post("/texts").body(Body::from(body.to_string())).unwrap();
     let response = app.oneshot(request).await.unwrap();
     let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -230,7 +259,7 @@ async fn an_event_that_takes_too_long_holds_up_those_of_its_key_alone() {
             let (dapr, published) = sidecar(StatusCode::NO_CONTENT).await;
             let mut batch = batch(&[event("e1", "a"), event("e2", long), event("e3", "b"), event("e4", "c")]);
             batch["entries"][3]["metadata"]["__key"] = json!("key-1");
-            let answer = post(&database, &dapr, &batch).await;
+            let answer = post_to::<Hasty>(&database, &dapr, &batch).await;
             assert_eq!(answer, statuses(&["SUCCESS", "RETRY", "SUCCESS", "RETRY"]), "{long}");
             assert_eq!(written(&database).await, ["a", "b"], "{long}");
             assert_eq!(count(&pool, "inbox").await, 2);

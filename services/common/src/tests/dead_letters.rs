@@ -14,11 +14,11 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::{
-    consumer::{Writer, writer, written},
+    consumer::{Hasty, Writer, writer, written},
     count,
 };
 use crate::{
-    consumer,
+    consumer::{self, Consumer},
     database::Database,
     dead_letters::{self, store},
     server,
@@ -27,10 +27,14 @@ use crate::{
 
 /// What the sidecar hears when it posts a record as it is in the topic.
 async fn arrive(database: &Database, record: &[u8]) -> Value {
+    arrive_at::<Writer>(database, record).await
+}
+
+async fn arrive_at<C: Consumer>(database: &Database, record: &[u8]) -> Value {
     let wrapped = json!({"id": Uuid::new_v4(), "specversion": "1.0", "type": "com.dapr.event.sent", "source": "Dapr",
         "datacontenttype": "application/octet-stream", "topic": "texts-dead", "pubsubname": "kafka-pubsub",
         "data_base64": BASE64_STANDARD.encode(record)});
-    let app: Router = server::layered(consumer::router::<Writer>(database.clone(), no_sidecar()));
+    let app: Router = server::layered(consumer::router::<C>(database.clone(), no_sidecar()));
     let request = Request::post("/dead-letters").body(Body::from(wrapped.to_string())).unwrap();
     let bytes = axum::body::to_bytes(app.oneshot(request).await.unwrap().into_body(), usize::MAX).await.unwrap();
     serde_json::from_slice::<Value>(&bytes).unwrap()["status"].clone()
@@ -98,7 +102,7 @@ async fn a_record_that_always_takes_too_long_is_kept_and_holds_up_nothing() {
     with_database(|pool| async move {
         let database = writer(&pool).await;
         let record = br#"{"specversion": "1.0", "id": "e1", "data": {"text": "hang"}}"#;
-        assert_eq!(arrive(&database, record).await, "SUCCESS");
+        assert_eq!(arrive_at::<Hasty>(&database, record).await, "SUCCESS");
         let (_, letter) = call(&database, "GET", "/dead-letters/e1").await;
         assert!(letter["error"].as_str().unwrap().contains("took longer"), "{letter}");
     })
