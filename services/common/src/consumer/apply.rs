@@ -78,11 +78,7 @@ pub(super) async fn judge<'a, C: Consumer>(
     let mut read: Vec<Option<CloudEvent<C::Data>>> = delivered.into_iter().map(read).collect();
     let spans: Vec<Option<Span>> = read.iter_mut().map(|event| event.as_mut().map(span::<C>)).collect();
     let events: Vec<&CloudEvent<C::Data>> = read.iter().flatten().collect();
-    let together = match apply::<C>(database, &events).await {
-        Ok(()) => Some(Verdict::Handled),
-        Err(problem) if problem.is_away() && (events.len() == 1 || !problem.is_slow()) => Some(Verdict::Later),
-        Err(_) => None,
-    };
+    let together = if events.len() > 1 { together::<C>(database, &events).await } else { None };
     let mut verdicts = Vec::with_capacity(read.len());
     let mut waiting = Waiting::default();
     for ((event, span), key) in read.into_iter().zip(spans).zip(keys) {
@@ -143,6 +139,20 @@ fn read<T: serde::de::DeserializeOwned>(event: Value) -> Option<CloudEvent<T>> {
         .ok()
 }
 
+/// What becomes of all of several events, or nothing where each has to be looked at.
+async fn together<C: Consumer>(database: &Database, events: &[&CloudEvent<C::Data>]) -> Option<Verdict> {
+    let Err(problem) = apply::<C>(database, events).await else { return Some(Verdict::Handled) };
+    if !problem.is_away() || problem.is_slow() {
+        return None;
+    }
+    tracing::warn!(
+        events = events.len(),
+        reason = problem.sentence(),
+        "events cannot be handled yet and are tried again"
+    );
+    Some(Verdict::Later)
+}
+
 async fn alone<'a, C: Consumer>(
     database: &Database,
     event: &CloudEvent<C::Data>,
@@ -160,6 +170,7 @@ async fn alone<'a, C: Consumer>(
         // Those without a key have no order.
         waiting.keys.extend(Some(key).filter(|key| !key.is_empty()));
     } else {
+        tracing::warn!(event_id = event.id, reason, "an event cannot be handled yet and is tried again");
         waiting.all = true;
     }
     Verdict::Later

@@ -2,6 +2,7 @@
 
 use std::{
     future::pending,
+    io::{self, Write},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -288,4 +289,39 @@ async fn a_batch_is_tried_again_while_the_database_is_away() {
     let events = batch(&[event("e1", "a"), event("e2", "bad")]);
     assert_eq!(post(&Database::new(), &dapr, &events).await, statuses(&["RETRY"; 2]));
     assert!(published.lock().unwrap().is_empty());
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_event_alone_that_has_to_wait_is_named_in_the_log_with_the_reason() {
+    with_database(|pool| async move {
+        let database = writer(&pool).await;
+        let (dapr, _) = sidecar(StatusCode::NO_CONTENT).await;
+        let log = Log::default();
+        let written = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || written.clone()).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let retry = json!({"status": "RETRY"});
+        assert_eq!(post_to::<Hasty>(&database, &dapr, &event("slow-1", "hang")).await, retry);
+        assert_eq!(post_to::<Hasty>(&Database::new(), &dapr, &event("away-1", "a")).await, retry);
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        for (id, reason) in [("slow-1", "it took longer than 1s"), ("away-1", "waiting for the sidecar")] {
+            let is_named = log.lines().any(|line| line.contains("WARN") && line.contains(id) && line.contains(reason));
+            assert!(is_named, "{id}: {log}");
+        }
+    })
+    .await;
 }
