@@ -20,7 +20,6 @@ pub async fn mark(
     if event_ids.is_empty() {
         return Ok(HashSet::new());
     }
-    let count = event_ids.len();
     // Always in the same order: deliveries that overlap wait for each other and do not lock each other up.
     event_ids.sort_unstable();
     let new: Vec<String> = sqlx::query_scalar(
@@ -31,8 +30,5 @@ pub async fn mark(
     .bind(event_ids)
     .fetch_all(connection)
     .await?;
-    if new.len() < count {
-        duplicates(consumer).increment((count - new.len()) as u64);
-    }
     Ok(new.into_iter().collect())
 }

@@ -201,6 +201,9 @@ async fn effect<C: Consumer>(database: &Database, events: &[&CloudEvent<C::Data>
     for (event, outcome) in new.into_iter().zip(&outcomes) {
         C::count(event, Some(outcome));
     }
+    if !old.is_empty() {
+        inbox::duplicates(C::NAME).increment(old.len() as u64);
+    }
     for event in old {
         C::count(event, None);
     }

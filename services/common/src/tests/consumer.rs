@@ -13,6 +13,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, Request, StatusCode, Uri},
 };
+use metrics_exporter_prometheus::PrometheusBuilder;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
@@ -322,6 +323,23 @@ async fn an_event_alone_that_has_to_wait_is_named_in_the_log_with_the_reason() {
             let is_named = log.lines().any(|line| line.contains("WARN") && line.contains(id) && line.contains(reason));
             assert!(is_named, "{id}: {log}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_duplicate_is_counted_once_however_often_its_batch_was_rolled_back() {
+    with_database(|pool| async move {
+        let database = writer(&pool).await;
+        let (dapr, _) = sidecar(StatusCode::NO_CONTENT).await;
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        assert_eq!(post(&database, &dapr, &event("e1", "a")).await, json!({"status": "SUCCESS"}));
+        let events = [event("e1", "a"), event("e2", "bad"), event("e3", "b"), event("e3", "b")];
+        assert_eq!(post(&database, &dapr, &batch(&events)).await, statuses(&["SUCCESS"; 4]));
+        assert_eq!(written(&database).await, ["a", "b"]);
+        let metrics = recorder.handle().render();
+        assert!(metrics.lines().any(|line| line == r#"inbox_duplicates_total{consumer="writer"} 2"#), "{metrics}");
     })
     .await;
 }
