@@ -15,6 +15,9 @@ use super::{OutboxEvent, relay::Publish};
 /// A broker that works answers sooner.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How Dapr's client of Kafka says that an event is too large.
+const TOO_LARGE: [&str; 2] = ["Message was too large", "larger than configured Producer.MaxMessageBytes"];
+
 /// How the last publishing went, and what is under way. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Broker(Arc<Mutex<Known>>);
@@ -110,18 +113,26 @@ impl<P: Publish> Publish for Watched<P> {
         let pending = self.broker.begin(Utc::now());
         let published = self.publisher.publish_events(topic, events).await;
         drop(pending);
-        self.broker.known().note(outcome(&published, events.len()), Utc::now());
+        if let Some(result) = outcome(&published, events.len()) {
+            self.broker.known().note(result, Utc::now());
+        }
         published
     }
 }
 
-/// What is told of the broker: one that has taken any of the events works.
-fn outcome(published: &Result<HashMap<Uuid, String>, String>, events: usize) -> Result<(), String> {
+/// What is told of the broker: one that has taken any of the events works. Nothing where all were refused for themselves.
+fn outcome(published: &Result<HashMap<Uuid, String>, String>, events: usize) -> Option<Result<(), String>> {
     match published {
-        Ok(failed) if failed.len() < events => Ok(()),
-        Ok(failed) => failed.values().next().map_or(Ok(()), |why| Err(why.clone())),
-        Err(why) => Err(why.clone()),
+        Ok(failed) if failed.len() < events => Some(Ok(())),
+        // Of a broker that is away the sidecar says so for each event, too.
+        Ok(failed) => failed.values().find(|why| !is_of_the_event(why)).map(|why| Err(why.clone())),
+        Err(why) => Some(Err(why.clone())),
     }
+}
+
+/// Whether an event was refused for its size: by the broker, or by the sidecar, which has not asked it.
+fn is_of_the_event(why: &str) -> bool {
+    TOO_LARGE.iter().any(|words| why.contains(words))
 }
 
 #[cfg(test)]
@@ -168,12 +179,29 @@ mod tests {
         assert_eq!(text, r#"{"ok":true,"message":"ok","since":"1970-01-01T00:00:01Z"}"#);
     }
 
+    const TOO_LARGE_FOR_THE_BROKER: &str =
+        "kafka server: Message was too large, server rejected it to avoid allocation error";
+    const TOO_LARGE_FOR_THE_SIDECAR: &str = "kafka: invalid configuration (Attempt to produce message larger than configured Producer.MaxMessageBytes: 9 > 8)";
+    const AWAY: &str = "kafka: client has run out of available brokers to talk to: EOF";
+
+    fn refused(reasons: &[&str]) -> HashMap<Uuid, String> {
+        reasons.iter().map(|why| (Uuid::new_v4(), (*why).to_owned())).collect()
+    }
+
     #[test]
     fn one_event_that_is_refused_says_nothing_of_the_broker() {
-        let refused = || HashMap::from([(Uuid::nil(), "too large".to_owned())]);
-        assert_eq!(outcome(&Ok(refused()), 2), Ok(()));
-        assert_eq!(outcome(&Ok(refused()), 1), Err("too large".to_owned()));
-        assert_eq!(outcome(&Err("away".to_owned()), 1), Err("away".to_owned()));
-        assert_eq!(outcome(&Ok(HashMap::new()), 1), Ok(()));
+        for why in [TOO_LARGE_FOR_THE_BROKER, TOO_LARGE_FOR_THE_SIDECAR] {
+            assert_eq!(outcome(&Ok(refused(&[why])), 1), None, "{why}");
+            assert_eq!(outcome(&Ok(refused(&[why])), 2), Some(Ok(())), "the other one was taken");
+        }
+    }
+
+    #[test]
+    fn a_broker_that_takes_nothing_says_why_for_all_events_or_for_each() {
+        let away = Some(Err(AWAY.to_owned()));
+        assert_eq!(outcome(&Err(AWAY.to_owned()), 1), away);
+        assert_eq!(outcome(&Ok(refused(&[AWAY])), 1), away);
+        assert_eq!(outcome(&Ok(refused(&[TOO_LARGE_FOR_THE_SIDECAR, AWAY])), 2), away);
+        assert_eq!(outcome(&Ok(refused(&[])), 1), Some(Ok(())));
     }
 }
