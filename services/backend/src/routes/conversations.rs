@@ -86,10 +86,24 @@ async fn remove(
 ) -> Result<Response, Problem> {
     let user = auth::user(None, whose.user_id.as_deref(), &headers)?;
     let id = ConversationId::parse(&id)?;
-    let delete = async || conversation::delete(&app.dapr, &id, &user).await.map(|()| StatusCode::NO_CONTENT);
-    if once.is_none() {
+    let gone = StatusCode::NO_CONTENT;
+    let Some(once) = once else {
         // The database has no part in it.
-        return delete().await.map(IntoResponse::into_response);
+        conversation::delete(&app.dapr, &id, &user).await?;
+        return Ok(gone.into_response());
+    };
+    let kept = async || idempotency::kept(&app.database, &user, &once).await;
+    if let Some(answer) = kept().await? {
+        return Ok(answer);
     }
-    idempotency::write(&app.database, &user, once.as_ref(), async |_| delete().await).await
+    // Outside of a transaction: the store may take long, and others need the connection meanwhile.
+    if let Err(problem) = conversation::delete(&app.dapr, &id, &user).await {
+        // The same request may have been under way, and have done it.
+        return kept().await?.ok_or(problem);
+    }
+    let answer = idempotency::write(&app.database, &user, Some(&once), async |_| Ok(gone)).await;
+    Ok(answer.unwrap_or_else(|problem| {
+        tracing::warn!(kind = problem.kind(), "a conversation is deleted, and the answer to that could not be kept");
+        gone.into_response()
+    }))
 }

@@ -1,5 +1,7 @@
 //! Requests with the header `Idempotency-Key`.
 
+use std::time::Duration;
+
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -280,6 +282,28 @@ async fn a_conversation_that_is_deleted_twice_by_one_request_was_there() {
             assert_eq!(second.header("idempotency-replayed"), "true");
         }
         assert_eq!(backend.send(Method::DELETE, path, Value::Null).await.status, StatusCode::NOT_FOUND);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn deletions_of_conversations_that_wait_for_the_store_hold_no_connection() {
+    with_backend(async |backend| {
+        backend.sidecar.hang_state();
+        let delete = async |backend: Backend| {
+            let id = Uuid::new_v4().to_string();
+            let path = "/api/conversations/talk?user_id=ada";
+            backend.send_with(Method::DELETE, path, &[("todo-request-id", &id)], Value::Null).await
+        };
+        let waiting: Vec<_> = (0..20).map(|_| tokio::spawn(delete(backend.clone()))).collect();
+        while backend.sidecar.hanging_reads() < 8 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let write = backend.create(json!({"user_id": "ada", "title": "a"}));
+        tokio::time::timeout(Duration::from_secs(4), write).await.unwrap();
+        for deletion in waiting {
+            deletion.abort();
+        }
     })
     .await;
 }

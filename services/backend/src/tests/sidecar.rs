@@ -33,6 +33,7 @@ struct Seen {
     jobs: Vec<(String, Value)>,
     invocations_hang: bool,
     state_hangs: bool,
+    hanging_reads: usize,
     next_invocation: Option<(StatusCode, Value)>,
 }
 
@@ -91,6 +92,11 @@ impl Sidecar {
         self.seen.lock().unwrap().state_hangs = true;
     }
 
+    /// How many reads of the store have no answer.
+    pub(super) fn hanging_reads(&self) -> usize {
+        self.seen.lock().unwrap().hanging_reads
+    }
+
     /// The next call of another service is answered so.
     pub(super) fn refuse_next_invocation(&self, status: StatusCode, body: Value) {
         self.seen.lock().unwrap().next_invocation = Some((status, body));
@@ -132,7 +138,11 @@ async fn save(State(seen): Shared, Json(items): Json<Vec<Value>>) -> Response {
 }
 
 async fn read(State(seen): Shared, Path(key): Path<String>) -> Response {
-    let hangs = seen.lock().unwrap().state_hangs;
+    let hangs = {
+        let mut seen = seen.lock().unwrap();
+        seen.hanging_reads += usize::from(seen.state_hangs);
+        seen.state_hangs
+    };
     if hangs {
         return pending().await;
     }
