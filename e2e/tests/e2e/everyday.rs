@@ -138,8 +138,8 @@ async fn compared(platform: &Platform, spec: &Value) -> anyhow::Result<()> {
     for line in [
         "~ TodoPlatform/todo\n",
         "~ Deployment/frontend-service (its pods start anew)\n",
-        "env[RUST_LOG]",
-        "env[ALLOWED_HOSTS]",
+        "~ [RUST_LOG].value: \"info\" → \"debug\"\n",
+        "+ [ALLOWED_HOSTS]: ",
         "+ Ingress/frontend-service\n",
     ] {
         assert!(format!("{}\n", tree.output).contains(line), "{line} is not in:\n{}", tree.output);
