@@ -66,7 +66,7 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings, progress: &P
     for kind in kinds {
         match kind {
             Kind::Lint => lint(settings, progress).await?,
-            Kind::Unit => unit(filter, arguments.yes, settings, progress).await?,
+            Kind::Unit => unit(filter, settings, progress).await?,
             Kind::Web => web().await?,
             Kind::Faults => faults(filter, settings, progress).await?,
             Kind::Apiserver | Kind::E2e => {
@@ -131,9 +131,8 @@ async fn lint(settings: &Settings, progress: &Progress) -> anyhow::Result<()> {
 
 const DENY: &str = "0.20.2";
 
-async fn unit(filter: Option<&str>, yes: bool, settings: &Settings, progress: &Progress) -> anyhow::Result<()> {
-    let source = up::choose(Images::Auto, yes, settings, progress).await?;
-    let engine = Cluster::engine(settings, source.into(), progress).await?;
+async fn unit(filter: Option<&str>, settings: &Settings, progress: &Progress) -> anyhow::Result<()> {
+    let engine = Cluster::engine(settings, Images::Auto, progress).await?;
     let python = Python::judges(settings).await?;
     let database = Database::start(&engine, progress).await?;
     let mut unit = tests(&[]);

@@ -47,6 +47,9 @@ pub(super) async fn own(
 ) -> anyhow::Result<Cluster> {
     let source = choose(images, yes, settings, progress).await?;
     require(Requirements::of_cluster(source).await.and(&PROGRAMS), yes, progress).await?;
+    if images == Images::Auto && source == Source::Build && !settings.state().exists() {
+        progress.note("images are built here, as a registry does not answer");
+    }
     if !settings.tools().exists() {
         eprintln!("Nothing is in the cache {} yet: this takes {FIRST_TIME}.", settings.cache().display());
     }
@@ -62,15 +65,10 @@ pub(super) async fn choose(
     settings: &Settings,
     progress: &Progress,
 ) -> anyhow::Result<Source> {
-    let asks = images == Images::Auto && !settings.state().exists();
-    if asks {
+    if images == Images::Auto && !settings.state().exists() {
         require(Requirements::none().and(&[CURL]), yes, progress).await?;
     }
-    let source = Cluster::choose(settings, images).await;
-    if asks && source == Source::Build {
-        progress.note("images are built here, as a registry does not answer");
-    }
-    Ok(source)
+    Ok(Cluster::choose(settings, images).await)
 }
 
 /// What the project's own images are built with.

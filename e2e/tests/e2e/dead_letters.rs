@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use todo_e2e::harness::{http::Http, until};
 
-use crate::shared::{self, add_task, notifications, tasks};
+use crate::shared::{self, add_task, complete_a_daily_task, notifications, tasks};
 
 /// How soon what comes behind such an event is handled.
 const GOES_ON: Duration = Duration::from_secs(30);
@@ -81,11 +81,7 @@ async fn a_completion_that_cannot_be_handled_has_its_successor_once_it_is_replay
         );
         sqlx::query(sqlx::AssertSqlSafe(refuse)).execute(&mut database).await?;
 
-        let due = "2030-06-01T09:00:00Z";
-        let task = json!({"user_id": user, "title": "stretch", "due_at": due, "recurrence": {"rrule": "FREQ=DAILY"}});
-        let task = add_task(&page, task).await?;
-        let complete = format!("/api/tasks/{}/complete?user_id={user}", task["id"].as_str().unwrap_or_default());
-        page.post(&complete, &json!({})).await?.expect(200)?;
+        let task = complete_a_daily_task(&page, &user).await?;
         let letter =
             until("the completion is kept as a dead letter", GOES_ON, async || find(&management, &task["id"]).await)
                 .await?;

@@ -115,11 +115,7 @@ async fn is_refused_for(platform: &Platform, words: &str) -> anyhow::Result<()> 
 
 async fn events_go_through(platform: &Platform, user: &str) -> anyhow::Result<()> {
     let page = platform.page().await?;
-    let due = "2030-06-01T09:00:00Z";
-    let task = json!({"user_id": user, "title": "stretch", "due_at": due, "recurrence": {"rrule": "FREQ=DAILY"}});
-    let task = shared::add_task(&page, task).await?;
-    let complete = format!("/api/tasks/{}/complete?user_id={user}", task["id"].as_str().unwrap_or_default());
-    page.post(&complete, &json!({})).await?.expect(200)?;
+    shared::complete_a_daily_task(&page, user).await?;
     let is_there = async || Ok((shared::tasks(&page, user).await?.len() == 2).then_some(()));
     until("an event made the next task", TOLD, is_there).await
 }

@@ -13,7 +13,7 @@ use k8s_openapi::{
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use todo_crds::dapr::Component;
-use todo_e2e::harness::{Namespace, Platform, wait};
+use todo_e2e::harness::{Namespace, Platform, until, wait};
 
 use crate::shared;
 
@@ -62,7 +62,7 @@ async fn a_missing_secret_is_named_with_its_key_and_the_platform_starts_when_it_
                 let condition = platform.condition("SecretsReady").await?;
                 Ok(condition.filter(|one| one.message.contains("pass") && one.status == "False").map(drop))
             };
-            todo_e2e::harness::until("the missing key is named", Duration::from_secs(30), key_missing).await?;
+            until("the missing key is named", Duration::from_secs(30), key_missing).await?;
             nothing_of_it_started(&namespace).await?;
 
             let mut whole = secret("broker", "user", &username);
@@ -107,20 +107,16 @@ async fn a_wrong_password_is_told_and_costs_nothing(platform: &Platform, right: 
         let condition = platform.condition("Degraded").await?;
         Ok(condition.filter(|one| one.message.contains("kafka-pubsub")))
     };
-    let degraded = todo_e2e::harness::until("the component is named", REFUSED, of_the_broker).await?;
+    let degraded = until("the component is named", REFUSED, of_the_broker).await?;
     assert!(!degraded.message.contains("not-the-password"), "{}", degraded.message);
     let page = platform.page().await?;
-    let due = "2030-06-01T09:00:00Z";
-    let task = json!({"user_id": "ada", "title": "stretch", "due_at": due, "recurrence": {"rrule": "FREQ=DAILY"}});
-    let task = shared::add_task(&page, task).await?;
-    let complete = format!("/api/tasks/{}/complete?user_id=ada", task["id"].as_str().unwrap_or_default());
-    page.post(&complete, &json!({})).await?.expect(200)?;
+    shared::complete_a_daily_task(&page, "ada").await?;
 
     rotate(namespace, &json!({"data": right.data})).await?;
     platform.wait("Degraded", "False", RECOVERED).await?;
     platform.wait("Ready", "True", RECOVERED).await?;
     let page = platform.page().await?;
-    todo_e2e::harness::until("the next task is there", RECOVERED, async || {
+    until("the next task is there", RECOVERED, async || {
         let list = shared::tasks(&page, "ada").await?;
         Ok((list.iter().filter(|task| task["status"] == "open").count() == 1 && list.len() == 2).then_some(()))
     })
@@ -141,7 +137,7 @@ async fn a_wrong_component_is_told_and_costs_nothing(
     platform.wait("Progressing", "False", RECOVERED).await?;
     let before = pods().await?;
     Platform::apply(&platform.namespace, "todo", wrong.clone()).await?;
-    todo_e2e::harness::until("the component is named", REFUSED, async || {
+    until("the component is named", REFUSED, async || {
         let degraded = platform.condition("Degraded").await?.filter(|one| one.status == "True");
         let Some(degraded) = degraded else { return Ok(None) };
         let is_told = degraded.reason == "RolloutStuck" && degraded.message.contains("kafka-pubsub");
@@ -152,12 +148,8 @@ async fn a_wrong_component_is_told_and_costs_nothing(
     let during = pods().await?;
     assert!(during.is_superset(&before), "pods that served are gone: {before:?}, {during:?}");
     let page = platform.page().await?;
-    let due = "2030-06-01T09:00:00Z";
-    let task = json!({"user_id": "grace", "title": "stretch", "due_at": due, "recurrence": {"rrule": "FREQ=DAILY"}});
-    let task = shared::add_task(&page, task).await?;
-    let complete = format!("/api/tasks/{}/complete?user_id=grace", task["id"].as_str().unwrap_or_default());
-    page.post(&complete, &json!({})).await?.expect(200)?;
-    todo_e2e::harness::until("the next task is there, by the pods from before", RECOVERED, async || {
+    shared::complete_a_daily_task(&page, "grace").await?;
+    until("the next task is there, by the pods from before", RECOVERED, async || {
         Ok((shared::tasks(&page, "grace").await?.len() == 2).then_some(()))
     })
     .await?;
@@ -165,10 +157,7 @@ async fn a_wrong_component_is_told_and_costs_nothing(
     Platform::apply(&platform.namespace, "todo", right.clone()).await?;
     platform.wait("Degraded", "False", RECOVERED).await?;
     platform.wait("Ready", "True", RECOVERED).await?;
-    todo_e2e::harness::until("only the pods from before are there", RECOVERED, async || {
-        Ok((pods().await? == before).then_some(()))
-    })
-    .await
+    until("only the pods from before are there", RECOVERED, async || Ok((pods().await? == before).then_some(()))).await
 }
 
 async fn no_container_restarted(namespace: &Namespace) -> anyhow::Result<()> {
@@ -193,7 +182,7 @@ async fn a_database_that_belongs_to_another_platform_is_refused_with_its_name() 
             let spec = json!({"postgres": {"external": {"connectionString": reference}}});
             let platform = Platform::apply(&namespace, "todo", spec).await?;
             let what = "the other platform is named";
-            let refused = todo_e2e::harness::until(what, Platform::READY, async || {
+            let refused = until(what, Platform::READY, async || {
                 let condition = platform.condition("InfrastructureReady").await?;
                 Ok(condition.filter(|one| one.reason == "DatabaseInUse"))
             });

@@ -10,7 +10,7 @@ use todo_e2e::{
     harness::{Namespace, Platform, cut::Cut, http::Http, until, wait},
 };
 
-use crate::shared::{add_task, notifications, tasks};
+use crate::shared::{add_task, complete_a_daily_task, notifications, tasks};
 
 const USER: &str = "ada";
 /// Events of each topic.
@@ -68,11 +68,7 @@ async fn make_events(page: &Http) -> anyhow::Result<()> {
     for number in 0..EVENTS {
         let now = Timestamp::now().to_string();
         add_task(page, json!({"user_id": USER, "title": format!("remind {number}"), "due_at": now})).await?;
-        let daily = json!({"rrule": "FREQ=DAILY"});
-        let task = json!({"user_id": USER, "title": "stretch", "due_at": "2030-06-01T09:00:00Z", "recurrence": daily});
-        let task = add_task(page, task).await?;
-        let complete = format!("/api/tasks/{}/complete?user_id={USER}", task["id"].as_str().unwrap_or_default());
-        page.post(&complete, &json!({})).await?.expect(200)?;
+        complete_a_daily_task(page, USER).await?;
     }
     Ok(())
 }

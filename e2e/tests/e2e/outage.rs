@@ -17,7 +17,7 @@ use todo_e2e::{
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::shared::{add_task, tasks};
+use crate::shared::{add_task, complete_a_daily_task, tasks};
 
 /// How long the watch may be behind.
 const SEEN: Duration = Duration::from_secs(15);
@@ -59,11 +59,7 @@ async fn a_broker_that_hangs_makes_the_platform_unready_while_writes_go_on_and_t
         .await?;
 
         // Pods stay in service: a broker is no reason not to take a task.
-        let due = "2030-06-01T09:00:00Z";
-        let task = json!({"user_id": "ada", "title": "stretch", "due_at": due, "recurrence": {"rrule": "FREQ=DAILY"}});
-        let task = add_task(&page, task).await?;
-        let complete = format!("/api/tasks/{}/complete?user_id=ada", task["id"].as_str().unwrap());
-        page.post(&complete, &json!({})).await?.expect(200)?;
+        complete_a_daily_task(&page, "ada").await?;
         broker.thaw().await?;
 
         platform.wait("Ready", "True", RECOVERED).await?;

@@ -42,6 +42,16 @@ pub(crate) async fn add_task(page: &Http, task: Value) -> anyhow::Result<Value> 
     Ok(page.post("/api/tasks", &task).await?.expect(201)?.json())
 }
 
+/// Adds a task that repeats daily and completes it, so that its event makes the next one. Returns it as it was before.
+pub(crate) async fn complete_a_daily_task(page: &Http, user: &str) -> anyhow::Result<Value> {
+    let (due, daily) = ("2030-06-01T09:00:00Z", json!({"rrule": "FREQ=DAILY"}));
+    let task = json!({"user_id": user, "title": "stretch", "due_at": due, "recurrence": daily});
+    let task = add_task(page, task).await?;
+    let complete = format!("/api/tasks/{}/complete?user_id={user}", task["id"].as_str().unwrap_or_default());
+    page.post(&complete, &json!({})).await?.expect(200)?;
+    Ok(task)
+}
+
 /// A user's tasks by REST.
 pub(crate) async fn tasks(page: &Http, user: &str) -> anyhow::Result<Vec<Value>> {
     let list = page.get(&format!("/api/tasks?user_id={user}")).await?.expect(200)?.json();

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 const REQUESTS: usize = 200_000;
 const LOOKS: usize = 20;
 const FOLDING: Duration = Duration::from_millis(20);
-/// What all samples would take by themselves is 8 bytes each, 30 MiB.
+/// What all samples would take by themselves is 16 bytes each, 61 MiB.
 const ALLOWED: usize = 8 * 1024 * 1024;
 
 fn resident() -> usize {

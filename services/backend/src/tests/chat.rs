@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::fixture::{Backend, with_backend};
+use super::fixture::{Backend, until, with_backend};
 
 async fn say(backend: &Backend, conversation: &Value, message: &str) -> Value {
     let mut body = json!({"user_id": "ada", "message": message, "time_zone": "Europe/Berlin"});
@@ -123,9 +123,7 @@ async fn sentences_that_wait_for_another_service_hold_no_connection() {
                 tokio::spawn(async move { backend.post("/api/chat", sentence()).await })
             })
             .collect();
-        while backend.sidecar.calls().len() < 8 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until("eight sentences wait for the other service", || backend.sidecar.calls().len() >= 8).await;
         let write = backend.create(json!({"user_id": "ada", "title": "a"}));
         tokio::time::timeout(Duration::from_secs(4), write).await.unwrap();
         for sentence in waiting {

@@ -44,6 +44,19 @@ pub(super) struct Answer {
 }
 
 /// Runs `test` with a backend whose database is dropped afterwards, also after a failure.
+/// Longest wait for what happens by itself.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Waits until it is so.
+pub(super) async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(tokio::time::timeout(LIMIT, wait).await.is_ok(), "not within {}s: {what}", LIMIT.as_secs());
+}
+
 pub(crate) async fn with_backend<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(Backend) -> F) {
     let url = env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL is not set: run `cargo xtask test unit`");
     let name = format!("todo_backend_{}", Uuid::new_v4().simple());

@@ -6,7 +6,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::fixture::{Answer, Backend, with_backend};
+use super::fixture::{Answer, Backend, until, with_backend};
 
 const KEY: (&str, &str) = ("idempotency-key", "\"k-1\"");
 
@@ -296,9 +296,7 @@ async fn deletions_of_conversations_that_wait_for_the_store_hold_no_connection()
             backend.send_with(Method::DELETE, path, &[("todo-request-id", &id)], Value::Null).await
         };
         let waiting: Vec<_> = (0..20).map(|_| tokio::spawn(delete(backend.clone()))).collect();
-        while backend.sidecar.hanging_reads() < 8 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until("eight deletions wait for the store", || backend.sidecar.hanging_reads() >= 8).await;
         let write = backend.create(json!({"user_id": "ada", "title": "a"}));
         tokio::time::timeout(Duration::from_secs(4), write).await.unwrap();
         for deletion in waiting {
