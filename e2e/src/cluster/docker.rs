@@ -8,12 +8,14 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use super::{Error, Settings, host::Before, lock::Lock, tools::Tools};
+use super::{Error, Settings, host::Before, lock::Lock, neighbours, tools::Tools};
 use crate::command::Command;
 
 /// Own address ranges, so that nothing meets those of another engine on the machine.
 const BRIDGE: &str = "10.210.0.1/24";
 const POOL: &str = "base=10.211.0.0/16,size=24";
+/// What addresses of these ranges begin with.
+pub(super) const ADDRESSES: [&str; 2] = ["10.210.", "10.211."];
 /// Own root of cgroups, so that `down` knows which are ours.
 pub(super) const CGROUP: &str = "todo-platform";
 
@@ -106,8 +108,17 @@ impl Private {
     pub(super) async fn start(&self, tools: &Tools) -> Result<Docker, Error> {
         let _lock = Lock::acquire(&self.settings, "docker").await?;
         if self.process().is_none() {
+            neighbours::refuse_another(self.settings.cache())?;
             self.launch(tools).await?;
         }
+        let docker = self.wait_for_answer().await?;
+        if let Some(process) = self.process() {
+            neighbours::remove_orphans(&docker, process).await;
+        }
+        Ok(docker)
+    }
+
+    async fn wait_for_answer(&self) -> Result<Docker, Error> {
         let answers = async {
             loop {
                 if let Some(docker) = Docker::at(Some(self.host())).await {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Error,
-    docker::{CGROUP, mounts_below},
+    docker::{ADDRESSES, CGROUP, mounts_below},
     settings,
 };
 use crate::command::Command;
@@ -140,7 +140,7 @@ async fn clean_firewall(firewall: &str, policy: Option<&str>, before: &BTreeSet<
 /// Removes the rules that lead to these chains or are about links that only the daemon had, then the chains.
 async fn remove_chains(firewall: &str, table: &str, rules: &[String], ours: &[&str]) {
     let own = |word: &str| ours.contains(&word) || (is_of_docker(word) && !links().contains(word));
-    let addresses = |word: &str| word.starts_with("10.210.") || word.starts_with("10.211.");
+    let addresses = |word: &str| ADDRESSES.iter().any(|prefix| word.starts_with(prefix));
     let call = |args: Vec<String>| Command::new(firewall).args(["-w", "-t", table]).args(args).run();
     for rule in rules.iter().filter_map(|rule| rule.strip_prefix("-A ")) {
         if rule.split(' ').any(|word| own(word) || addresses(word)) {

@@ -12,6 +12,7 @@ mod error;
 mod host;
 mod kind;
 mod lock;
+mod neighbours;
 mod node_image;
 pub mod requirements;
 pub mod settings;
@@ -83,6 +84,10 @@ impl Cluster {
         if !missing.is_empty() {
             let missing = missing.iter().map(ToString::to_string).collect::<Vec<_>>();
             return Err(Error::Missing(missing.join(", ")));
+        }
+        if Docker::of_user().await.is_none() {
+            // Here, so that nobody learns it after twenty minutes of building.
+            neighbours::refuse_another(settings.cache())?;
         }
         let tools = Tools::new(settings);
         let wanted: &[Tool] = match source {
