@@ -182,4 +182,33 @@ mod tests {
         assert_eq!(told(secret(100, None)), None, "made by the pass before");
         assert_eq!(told(secret(99, Some(vec![OwnerReference::default()]))), None, "it goes with its owner");
     }
+
+    #[test]
+    fn all_events_come_again_only_with_another_consumer_group() {
+        let platform = json!({
+            "apiVersion": "todoplatform.dev/v1alpha1", "kind": "TodoPlatform",
+            "metadata": {"name": "todo", "namespace": "ns", "uid": "uid"},
+            "spec": {"auth": {"mode": "disabled"}},
+        });
+        let platform = serde_json::from_value(platform).unwrap();
+        let desired = build::desired(&validate(&platform, &Settings::default(), &Found::default()).unwrap());
+        let is_pubsub = |object: &&build::Object| object.resource.kind == "Component" && object.name() == names::PUBSUB;
+        let wanted = &desired.objects.iter().find(is_pubsub).unwrap().body;
+        let told = |name: &str, group: Option<&str>| {
+            let mut live = wanted.clone();
+            let settings = live.data["spec"]["metadata"].as_array_mut().unwrap();
+            settings.retain(|setting| setting["name"] != "consumerGroup");
+            settings.extend(group.map(|group| json!({"name": "consumerGroup", "value": group})));
+            let key = Key { kind: "Component".to_owned(), name: name.to_owned() };
+            let objects = [(key, slim::slim(&live).into())].into();
+            of_consumer_group(&desired, &Live { objects, ..Live::default() }).map(|notice| (notice.reason, notice.note))
+        };
+        let same = group(&wanted.data).unwrap();
+        assert_eq!(told(names::PUBSUB, Some(same)), None);
+        assert_eq!(told(names::PUBSUB, None), None, "none that events were read with");
+        assert_eq!(told("another", Some("other")), None, "not there");
+        let (reason, note) = told(names::PUBSUB, Some("other")).unwrap();
+        assert_eq!(reason, "EventsReplayed");
+        assert!(note.contains(&format!("from other to {same},")), "{note}");
+    }
 }
