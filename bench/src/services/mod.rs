@@ -11,6 +11,7 @@ use std::{path::PathBuf, time::Duration};
 
 use compare::{App, Side, Way};
 use load::Request;
+use process::Memory;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use todo_e2e::{
@@ -144,9 +145,10 @@ impl Bench<'_> {
     fn memory(&self, when: &str) -> anyhow::Result<()> {
         let mut parts = Vec::new();
         for app in [BACKEND, "notification-service", "recurring-task-service", "frontend-service", peer::ID] {
-            parts.push(format!("{app} {:.1}", process::memory(self.platform.process(app)?)?));
+            let Memory { now, most } = process::memory(self.platform.process(app)?)?;
+            parts.push(format!("{app} {now:.1} ({most:.1})"));
         }
-        println!("\nMemory in MiB, {when}: {}", parts.join(", "));
+        println!("\nMemory in MiB, {when} (and the most until then): {}", parts.join(", "));
         Ok(())
     }
 }

@@ -3,11 +3,19 @@
 use anyhow::Context;
 use procfs::process::Process;
 
-/// Memory that it has in use, in MiB.
+/// Memory that a process has in use, in MiB.
+pub(super) struct Memory {
+    pub(super) now: f64,
+    /// The most since it began.
+    pub(super) most: f64,
+}
+
+/// What it has in use.
 #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 KiB")]
-pub(super) fn memory(pid: u32) -> anyhow::Result<f64> {
-    let kib = of(pid)?.status()?.vmrss.context("no VmRSS")?;
-    Ok(kib as f64 / 1024.0)
+pub(super) fn memory(pid: u32) -> anyhow::Result<Memory> {
+    let status = of(pid)?.status()?;
+    let mib = |kib: u64| kib as f64 / 1024.0;
+    Ok(Memory { now: mib(status.vmrss.context("no VmRSS")?), most: mib(status.vmhwm.context("no VmHWM")?) })
 }
 
 /// CPU time that it has used, in seconds.

@@ -1,5 +1,6 @@
 //! Chat, and what is remembered of it.
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::shared::{self, tasks};
@@ -30,6 +31,9 @@ async fn a_chat_line_adds_a_task_and_its_conversation_is_saved_read_and_deleted(
         let state = sidecar.get(&key).await?.expect(200)?;
         assert!(state.text.contains("buy groceries"), "{}", state.text);
         assert!(state.headers.contains_key("etag"));
+        let expires = state.headers["metadata.ttlexpiretime"].to_str()?.parse::<Timestamp>()?;
+        let days = (expires - Timestamp::now()).as_hours_f64() / 24.0;
+        assert!((29.9..30.1).contains(&days), "it is gone in {days} days");
 
         let path = format!("/api/conversations/{conversation}?user_id={user}");
         let read = page.get(&path).await?.expect(200)?;
@@ -40,6 +44,28 @@ async fn a_chat_line_adds_a_task_and_its_conversation_is_saved_read_and_deleted(
         page.delete(&path).await?.expect(204)?;
         page.get(&path).await?.expect(404)?;
         sidecar.get(&key).await?.expect(204)?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_two_tabs_say_in_one_conversation_at_once_is_all_kept() {
+    shared::with("tabs", async |platform, user| {
+        let page = platform.page().await?;
+        let conversation = format!("{user}-tabs");
+        let say = async |message: &str| {
+            let body = json!({"user_id": user, "message": message, "conversation_id": conversation});
+            page.post("/api/chat", &body).await?.expect(200)
+        };
+        say("add the first").await?;
+        tokio::try_join!(say("add milk"), say("add bread"), say("add tea"))?;
+        let path = format!("/api/conversations/{conversation}?user_id={user}");
+        let kept = page.get(&path).await?.expect(200)?.json();
+        let said = kept["messages"].as_array().into_iter().flatten().filter(|message| message["role"] == "user");
+        let mut said: Vec<_> = said.filter_map(|message| message["content"].as_str()).collect();
+        said.sort_unstable();
+        assert_eq!(said, ["add bread", "add milk", "add tea", "add the first"], "{kept}");
         Ok(())
     })
     .await;

@@ -5,6 +5,7 @@ mod api;
 mod channels;
 mod chaos;
 mod conflict;
+mod contract;
 mod conversation;
 mod dead_letters;
 mod drift;

@@ -165,3 +165,28 @@ async fn what_changes_while_the_page_reads_is_read_right_after_it() {
     })
     .await;
 }
+
+/// Pages are read one after the other, and in between a task may move from one that was read to one that was not.
+#[tokio::test]
+async fn a_task_that_moves_while_pages_are_read_is_shown_once() {
+    shared::with("moves", async |platform, user| {
+        let page = platform.page().await?;
+        let script = "const task = (id, title) => ({id, title, status: 'open'});
+            window.fetch = async (url) => {
+                const [path, query] = String(url).split('?');
+                if (path !== '/api/tasks') return new Response('{\"items\": []}');
+                const [items, next_cursor] = query.includes('cursor=') ? [[task('b', 'second'), task('a', 'moved')], null]
+                    : [[task('a', 'first')], 'next'];
+                return new Response(JSON.stringify({items, next_cursor}));
+            };
+            window.EventSource = class { addEventListener() {} };";
+        let browser = Browser::begin(&page, &user, script).await?;
+        browser.find("#task-more:not([hidden])").await?.click().await?;
+        browser.find("[data-task=b]").await?;
+        let titles = "return [...document.querySelectorAll('#task-list .title')].map(title => title.textContent)";
+        assert_eq!(browser.client.execute(titles, Vec::new()).await?, json!(["second", "moved"]));
+        browser.client.clone().close().await?;
+        Ok(())
+    })
+    .await;
+}

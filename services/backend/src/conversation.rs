@@ -142,13 +142,15 @@ pub(crate) async fn append(
     Err(Error::Conflict.into())
 }
 
-/// Deletes a conversation of `user`.
+/// Deletes a conversation of `user` as it was at this version. One that is gone is no error: another of these was first.
 ///
 /// # Errors
-/// 404 if there is none; 409 if somebody is speaking in it.
-pub(crate) async fn delete(dapr: &Client, id: &ConversationId, user: &UserId) -> Result<(), Problem> {
-    let (_, etag) = load(dapr, id, user).await?.ok_or_else(unknown)?;
-    Ok(dapr.state_delete(STORE, &id.key(), Some(&etag)).await?)
+/// 409 if somebody has spoken in it since.
+pub(crate) async fn delete(dapr: &Client, id: &ConversationId, user: &UserId, version: &Etag) -> Result<(), Problem> {
+    match dapr.state_delete(STORE, &id.key(), Some(version)).await {
+        Err(Error::Conflict) if load(dapr, id, user).await?.is_none() => Ok(()),
+        result => Ok(result?),
+    }
 }
 
 /// 404, the same for none and for somebody else's.

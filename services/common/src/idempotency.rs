@@ -184,6 +184,14 @@ pub async fn kept(database: &Database, user: &UserId, once: &Once) -> Result<Opt
     answer
 }
 
+/// Takes back the answer to a request that turned out not to be done: it may be sent again.
+pub async fn forget(database: &Database, user: &UserId, once: &Once) -> Result<(), Problem> {
+    let mut transaction = database.begin().await?;
+    let forget = sqlx::query("DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2");
+    forget.bind(once.owner(user)).bind(&once.key).execute(&mut *transaction).await?;
+    Ok(database.commit(transaction).await?)
+}
+
 /// What became of a request that is to be done once.
 enum First {
     /// It was done now.

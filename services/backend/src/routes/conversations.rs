@@ -3,12 +3,13 @@
 use axum::{
     body::Bytes,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header::ETAG},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
 use todo_common::{
     auth,
+    dapr::Etag,
     idempotency::{self, IdempotencyKey, Keyed},
     problem::{Json, Path, Problem, Query},
 };
@@ -87,23 +88,30 @@ async fn remove(
     let user = auth::user(None, whose.user_id.as_deref(), &headers)?;
     let id = ConversationId::parse(&id)?;
     let gone = StatusCode::NO_CONTENT;
+    let version = async || -> Result<Etag, Problem> {
+        let stored = conversation::load(&app.dapr, &id, &user).await?;
+        stored.map(|(_, version)| version).ok_or_else(conversation::unknown)
+    };
     let Some(once) = once else {
         // The database has no part in it.
-        conversation::delete(&app.dapr, &id, &user).await?;
+        conversation::delete(&app.dapr, &id, &user, &version().await?).await?;
         return Ok(gone.into_response());
     };
-    let kept = async || idempotency::kept(&app.database, &user, &once).await;
-    if let Some(answer) = kept().await? {
-        return Ok(answer);
+    // Outside of a transaction: the store may take long, and others need the connection meanwhile. And answered before it is done:
+    // what breaks off in the middle is sent again, does the rest of it, and finds the answer though the conversation is gone.
+    let mut answer = match idempotency::kept(&app.database, &user, &once).await? {
+        Some(answer) => answer,
+        None => {
+            let kept = (gone, [(ETAG, version().await?.as_str().to_owned())]);
+            idempotency::write(&app.database, &user, Some(&once), async |_| Ok(kept)).await?
+        }
+    };
+    if let Some(version) = answer.headers_mut().remove(ETAG).and_then(|etag| Some(Etag::new(etag.to_str().ok()?))) {
+        let deleted = conversation::delete(&app.dapr, &id, &user, &version).await;
+        if deleted.as_ref().is_err_and(|problem| problem.status() == StatusCode::CONFLICT) {
+            idempotency::forget(&app.database, &user, &once).await?;
+        }
+        deleted?;
     }
-    // Outside of a transaction: the store may take long, and others need the connection meanwhile.
-    if let Err(problem) = conversation::delete(&app.dapr, &id, &user).await {
-        // The same request may have been under way, and have done it.
-        return kept().await?.ok_or(problem);
-    }
-    let answer = idempotency::write(&app.database, &user, Some(&once), async |_| Ok(gone)).await;
-    Ok(answer.unwrap_or_else(|problem| {
-        tracing::warn!(kind = problem.kind(), "a conversation is deleted, and the answer to that could not be kept");
-        gone.into_response()
-    }))
+    Ok(answer)
 }

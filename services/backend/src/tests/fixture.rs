@@ -43,7 +43,6 @@ pub(super) struct Answer {
     pub(super) body: Value,
 }
 
-/// Runs `test` with a backend whose database is dropped afterwards, also after a failure.
 /// Longest wait for what happens by itself.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -57,6 +56,7 @@ pub(super) async fn until(what: &str, is_so: impl Fn() -> bool) {
     assert!(tokio::time::timeout(LIMIT, wait).await.is_ok(), "not within {}s: {what}", LIMIT.as_secs());
 }
 
+/// Runs `test` with a backend whose database is dropped afterwards, also after a failure.
 pub(crate) async fn with_backend<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(Backend) -> F) {
     let url = env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL is not set: run `cargo xtask test unit`");
     let name = format!("todo_backend_{}", Uuid::new_v4().simple());

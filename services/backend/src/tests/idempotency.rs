@@ -287,6 +287,41 @@ async fn a_conversation_that_is_deleted_twice_by_one_request_was_there() {
 }
 
 #[tokio::test]
+async fn the_deletion_of_a_conversation_that_breaks_off_is_sent_again_and_answered() {
+    with_backend(async |backend| {
+        let path = "/api/conversations/talk?user_id=ada";
+        for by in [ID, KEY] {
+            say(&backend, &[], "help").await;
+            backend.sidecar.answer_removals(false);
+            let delete = async || backend.send_with(Method::DELETE, path, &[by], Value::Null).await;
+            tokio::select! {
+                early = delete() => panic!("the store has not answered: {early:?}"),
+                () = until("the store has removed it", || backend.sidecar.stored("conversation-talk").is_none()) => {}
+            }
+            backend.sidecar.answer_removals(true);
+            assert_eq!(delete().await.status, StatusCode::NO_CONTENT, "{by:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deletion_between_which_and_its_repetition_somebody_speaks_can_be_asked_for_again() {
+    with_backend(async |backend| {
+        let path = "/api/conversations/talk?user_id=ada";
+        let delete = async || backend.send_with(Method::DELETE, path, &[KEY], Value::Null).await;
+        say(&backend, &[], "help").await;
+        assert_eq!(delete().await.status, StatusCode::NO_CONTENT);
+        say(&backend, &[], "help").await;
+        assert_eq!(delete().await.status, StatusCode::CONFLICT);
+        assert!(backend.sidecar.stored("conversation-talk").is_some(), "what was said since is not lost");
+        assert_eq!(delete().await.status, StatusCode::NO_CONTENT);
+        assert!(backend.sidecar.stored("conversation-talk").is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn deletions_of_conversations_that_wait_for_the_store_hold_no_connection() {
     with_backend(async |backend| {
         backend.sidecar.hang_state();

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use axum::http::{Method, StatusCode};
+use axum::{
+    body::Body,
+    http::{Method, Request, StatusCode},
+};
 use serde_json::{Value, json};
+use todo_common::server::BODY_LIMIT;
 
 use super::fixture::{Backend, with_backend};
 
@@ -129,6 +133,28 @@ async fn an_unknown_tool_is_a_malformed_call() {
     with_backend(async |backend| {
         let answer = rpc(&backend, "tools/call", json!({"name": "drop_tables", "arguments": {}})).await;
         assert_eq!(answer["error"]["code"], -32602);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_refused_as_a_problem() {
+    with_backend(async |backend| {
+        let both = "application/json, text/event-stream";
+        for (method, accept, content_type, body, status, kind) in [
+            (Method::PUT, both, "application/json", "{}".into(), 405, "method"),
+            (Method::POST, "text/html", "application/json", "{}".into(), 406, "accept"),
+            (Method::POST, both, "text/plain", "{}".into(), 415, "media-type"),
+            (Method::POST, both, "application/json", "{".into(), 400, "bad-request"),
+            (Method::POST, both, "application/json", " ".repeat(BODY_LIMIT + 1), 413, "too-large"),
+        ] {
+            let request = Request::builder().method(method).uri("/mcp").header("host", "backend-service");
+            let request = request.header("accept", accept).header("content-type", content_type);
+            let answer = backend.request(request.body(Body::from(body)).unwrap()).await;
+            assert_eq!(answer.status, status, "{answer:?}");
+            assert_eq!(answer.header("content-type"), "application/problem+json", "{answer:?}");
+            assert_eq!(answer.body["type"], format!("urn:todoplatform:problem:{kind}"));
+        }
     })
     .await;
 }

@@ -25,6 +25,7 @@ pub(super) struct Sidecar {
 
 #[derive(Default)]
 struct Seen {
+    versions: u64,
     state: BTreeMap<String, (u64, Value)>,
     calls: Vec<(String, Value)>,
     call_ids: Vec<String>,
@@ -34,7 +35,16 @@ struct Seen {
     invocations_hang: bool,
     state_hangs: bool,
     hanging_reads: usize,
+    removals_hang: bool,
     next_invocation: Option<(StatusCode, Value)>,
+}
+
+impl Seen {
+    /// No value ever has one that another had, as PostgreSQL's transactions are numbered.
+    fn next_version(&mut self) -> u64 {
+        self.versions += 1;
+        self.versions
+    }
 }
 
 impl Sidecar {
@@ -92,6 +102,11 @@ impl Sidecar {
         self.seen.lock().unwrap().state_hangs = true;
     }
 
+    /// Whether the store answers when it has removed something.
+    pub(super) fn answer_removals(&self, does: bool) {
+        self.seen.lock().unwrap().removals_hang = !does;
+    }
+
     /// How many reads of the store have no answer.
     pub(super) fn hanging_reads(&self) -> usize {
         self.seen.lock().unwrap().hanging_reads
@@ -112,7 +127,7 @@ async fn save(State(seen): Shared, Json(items): Json<Vec<Value>>) -> Response {
         return (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response();
     }
     if let Some((key, value)) = seen.before_next_save.take() {
-        let version = seen.state.get(&key).map_or(1, |(version, _)| version + 1);
+        let version = seen.next_version();
         seen.state.insert(key, (version, value));
     }
     for item in items {
@@ -131,7 +146,7 @@ async fn save(State(seen): Shared, Json(items): Json<Vec<Value>>) -> Response {
             }
             _ => return (StatusCode::CONFLICT, Json(json!({"errorCode": "ERR_STATE_SAVE"}))).into_response(),
         }
-        let version = seen.state.get(&key).map_or(1, |(version, _)| version + 1);
+        let version = seen.next_version();
         seen.state.insert(key, (version, item["value"].clone()));
     }
     StatusCode::NO_CONTENT.into_response()
@@ -153,13 +168,19 @@ async fn read(State(seen): Shared, Path(key): Path<String>) -> Response {
 }
 
 async fn remove(State(seen): Shared, Path(key): Path<String>, headers: HeaderMap) -> StatusCode {
-    let mut seen = seen.lock().unwrap();
-    let current = seen.state.get(&key).map(|(version, _)| version.to_string());
-    let expected = headers.get("if-match").map(|value| value.to_str().unwrap().to_owned());
-    if expected.is_some() && expected != current {
-        return StatusCode::CONFLICT;
+    let hangs = {
+        let mut seen = seen.lock().unwrap();
+        let current = seen.state.get(&key).map(|(version, _)| version.to_string());
+        let expected = headers.get("if-match").map(|value| value.to_str().unwrap().to_owned());
+        if expected.is_some() && expected != current {
+            return StatusCode::CONFLICT;
+        }
+        seen.state.remove(&key);
+        seen.removals_hang
+    };
+    if hangs {
+        return pending().await;
     }
-    seen.state.remove(&key);
     StatusCode::NO_CONTENT
 }
 

@@ -12,6 +12,18 @@ use super::{Client, Error, send, success};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Etag(String);
 
+impl Etag {
+    /// The version that was kept as this text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// As the store has it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Client {
     /// The value of `key`, or nothing.
     pub async fn state_get<T: DeserializeOwned>(&self, store: &str, key: &str) -> Result<Option<(T, Etag)>, Error> {

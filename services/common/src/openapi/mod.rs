@@ -28,17 +28,23 @@ const PROBLEM: &str = "application/problem+json";
 /// Names of the two ways to say who asks.
 const BY_HEADER: &str = "user_in_header";
 const BY_QUERY: &str = "user_in_query";
-/// What can happen to every request.
-const ALWAYS: [(u16, &str); 6] = [
+/// What can happen to every request, on its way through the page included.
+const ALWAYS: [(u16, &str); 8] = [
     (400, "The request cannot be read"),
     (403, "The body, the query and the header name different users"),
+    (421, "The page has another name than the one it was called by"),
     (422, "The request has wrong values; `errors` names each field"),
     (500, "The service made a mistake"),
+    (502, "The page got no whole answer from the service, which may have done what was asked"),
     (503, "Something that is needed is away; try again"),
     (504, "It took too long"),
 ];
 /// What can happen besides to a request with a body.
-const WITH_BODY: [(u16, &str); 2] = [(413, "The body is larger than 1 MiB"), (415, "The body has another media type")];
+const WITH_BODY: [(u16, &str); 3] = [
+    (408, "The body did not come in time"),
+    (413, "The body is larger than 1 MiB"),
+    (415, "The body has another media type"),
+];
 
 /// What can happen besides to a request with an idempotency key.
 const WITH_KEY: [(u16, &str); 2] =

@@ -152,6 +152,22 @@ pub(super) async fn writer(pool: &PgPool) -> Database {
     Database::ready(pool.clone())
 }
 
+/// All that the operator makes for a spec without a word.
+const OBJECTS: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../operator/tests/golden/snapshots/golden__objects__an_empty_spec_gives_exactly_these_objects.snap"
+));
+
+#[test]
+fn the_sidecar_waits_for_longer_than_the_effects_of_a_batch_may_take() {
+    let timeout =
+        OBJECTS.lines().find_map(|line| line.trim().strip_prefix("delivery: ")?.strip_suffix('s')?.parse().ok());
+    let timeout = Duration::from_secs(timeout.expect("the Resiliency has a timeout for deliveries, in seconds"));
+    // An event is begun at the last moment. What is left is for the statements around.
+    let longest = Limits::USUAL.call + Limits::USUAL.alone;
+    assert!(longest + Duration::from_secs(5) <= timeout, "{longest:?} of {timeout:?}");
+}
+
 #[tokio::test]
 async fn a_batch_takes_effect_once_however_often_and_in_whichever_company_its_events_come() {
     with_database(|pool| async move {

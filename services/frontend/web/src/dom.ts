@@ -37,7 +37,7 @@ export function showRows<T extends { id: string }>(list: HTMLElement, items: T[]
     return row;
   });
   const keep = new Set(rows);
-  for (const row of old.values()) if (!keep.has(row)) row.remove();
+  for (const row of [...list.children]) if (!keep.has(row as HTMLElement)) row.remove();
   rows.forEach((row, at) => {
     if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null);
   });

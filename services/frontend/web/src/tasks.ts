@@ -42,16 +42,20 @@ export class Tasks {
   /** Reads the tasks again and shows them. */
   async refresh(): Promise<void> {
     const turn = ++this.turn;
-    const tasks: Task[] = [];
+    // By id: one that is moved while pages are read is on two of them, and its later place counts.
+    const tasks = new Map<string, Task>();
     let cursor: string | undefined;
     for (let page = 0; page < this.pages; page += 1) {
       const answer = await this.api.tasks(this.status, cursor);
-      tasks.push(...answer.items);
+      for (const task of answer.items) {
+        tasks.delete(task.id);
+        tasks.set(task.id, task);
+      }
       cursor = answer.next_cursor ?? undefined;
       if (cursor === undefined) break;
     }
     if (turn !== this.turn) return;
-    this.shown = tasks;
+    this.shown = [...tasks.values()];
     this.cursor = cursor;
     this.draw();
   }

@@ -1,6 +1,10 @@
 //! HTTP towards what the platform does not own: no redirects, little time, and nothing of the answer but its status.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum::{
     body::Body,
@@ -89,9 +93,16 @@ fn judge<B>(answer: &axum::http::Response<B>) -> Result<(), Failure> {
     }
     let told = format!("it answered HTTP {}", status.as_u16());
     let failure = if status == StatusCode::GONE { Failure::gone(told) } else { Failure::again(told) };
-    let seconds = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    let patience = seconds.map(|seconds| Duration::from_secs(seconds).min(MOST_PATIENCE));
+    let patience =
+        answer.headers().get(header::RETRY_AFTER).and_then(|value| patience(value.to_str().ok()?, SystemTime::now()));
     Err(Failure { patience, status: Some(status), ..failure })
+}
+
+/// What `Retry-After` asks for, in seconds or as a date (RFC 9110, section 10.2.3).
+fn patience(value: &str, now: SystemTime) -> Option<Duration> {
+    let in_seconds = value.trim().parse().ok().map(Duration::from_secs);
+    let until = || Some(httpdate::parse_http_date(value.trim()).ok()?.duration_since(now).unwrap_or_default());
+    in_seconds.or_else(until).map(|wait| wait.min(MOST_PATIENCE))
 }
 
 /// What went wrong, without addresses: a user must not learn from it what there is in the platform's network.
@@ -126,8 +137,17 @@ mod tests {
         assert_eq!(answer(204, "1"), Ok(()));
         assert_eq!(answer(429, "120").unwrap_err().patience, Some(Duration::from_mins(2)));
         assert_eq!(answer(503, "999999999").unwrap_err().patience, Some(MOST_PATIENCE));
-        // A date is allowed there, and is not asked for by anybody whom this speaks to.
-        assert_eq!(answer(503, "Fri, 31 Dec 1999 23:59:59 GMT").unwrap_err().patience, None);
+        assert_eq!(answer(503, "Fri, 31 Dec 1999 23:59:59 GMT").unwrap_err().patience, Some(Duration::ZERO));
+        assert_eq!(answer(503, "when I like").unwrap_err().patience, None);
         assert_eq!(answer(410, "1").unwrap_err().verdict, Verdict::Gone);
+    }
+
+    #[test]
+    fn patience_may_be_asked_for_until_a_moment() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let asked = |until| patience(until, now);
+        assert_eq!(asked("Sun, 06 Nov 1994 08:59:37 GMT"), Some(Duration::from_mins(10)));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(asked("Mon, 07 Nov 1994 08:00:00 GMT"), Some(MOST_PATIENCE));
     }
 }

@@ -1,0 +1,45 @@
+//! Whether what people are answered at the page's address, by way of the page and two sidecars, is what the documents say.
+//! Each service is tried with many more requests by its own tests.
+
+use std::time::Duration;
+
+use todo_e2e::{
+    command::Command,
+    harness::{Python, forward::Forward},
+};
+
+use crate::shared;
+
+/// What is generated is the same each time.
+const SEED: &str = "5545";
+/// Requests of each operation and phase.
+const EXAMPLES: &str = "3";
+const LIMIT: Duration = Duration::from_mins(4);
+const HELP: &str = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/services/common/src/testing");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_at_the_pages_address_is_as_the_documents_say() {
+    shared::with("contract", async |platform, user| {
+        let (client, namespace) = (&platform.namespace.env.client, &platform.namespace.name);
+        let page = Forward::to_app(client, namespace, "frontend-service", 8080).await?;
+        let python = Python::judges(platform.namespace.env.cluster.settings()).await?;
+        for document in ["/api/openapi.json", "/api/notifications/openapi.json"] {
+            let schemathesis = Command::new(python.program())
+                .args(["-m", "schemathesis.cli", "--config-file", &format!("{HELP}/schemathesis.toml")])
+                .args(["run", &page.url(document), "--seed", SEED, "--max-examples", EXAMPLES, "--no-color"])
+                .args(["--header", &format!("x-user-id: {user}")])
+                .env("SCHEMATHESIS_HOOKS", format!("{HELP}/schemathesis_formats.py"))
+                // Reports and found examples stay out of the checkout.
+                .dir(std::env::temp_dir());
+            let ended = schemathesis.limit(LIMIT).end().await?;
+            anyhow::ensure!(
+                ended.status.success(),
+                "{document}, with the seed {SEED}:\n{}\n{}",
+                ended.output,
+                ended.tail
+            );
+        }
+        Ok(())
+    })
+    .await;
+}
