@@ -163,3 +163,31 @@ async fn an_object_that_is_refused_keeps_no_autoscaler_of_another() {
         assert_eq!(deletions, deleted, "exactly the object that was seen");
     }
 }
+
+#[tokio::test]
+async fn a_budget_of_somebody_elses_holds_up_nothing_and_a_volume_of_theirs_what_comes_after_it() {
+    let removal = || Removal {
+        key: Key { kind: "Service".to_owned(), name: "old".to_owned() },
+        resource: named(Wave::Workload, "Service", "old").resource,
+        uid: "uid".to_owned(),
+    };
+    let done = ["PATCH component", "PATCH backend", r#"DELETE old if {"uid":"uid"}"#];
+    for (kind, expected) in [("PodDisruptionBudget", done.as_slice()), ("PersistentVolumeClaim", &[])] {
+        let theirs = named(Wave::Identity, kind, "theirs");
+        let steps =
+            || vec![named(Wave::Dapr, "Component", "component"), named(Wave::Workload, "Deployment", "backend")];
+        let foreign = Foreign { key: theirs.key.clone(), wave: theirs.wave, message: "theirs".to_owned() };
+        // A watch shows it, or the try to make ours did.
+        let shown =
+            Plan { steps: steps(), removals: vec![removal()], foreign: vec![foreign.clone()], ..Plan::default() };
+        let mut met = Fights::default();
+        met.met(&theirs.key, "theirs", Instant::now());
+        let tried = Plan { steps: [vec![theirs], steps()].concat(), removals: vec![removal()], ..Plan::default() };
+        for (plan, mut fights) in [(shown, Fights::default()), (tried, met)] {
+            let (writer, requests) = forbidding(&[]);
+            let applied = apply(&writer, &identity(), plan, &[], &mut fights).await;
+            assert_eq!(applied.foreign, std::slice::from_ref(&foreign), "it is told all the same");
+            assert_eq!(*requests.lock().unwrap(), expected, "{kind}");
+        }
+    }
+}

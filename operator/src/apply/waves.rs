@@ -55,7 +55,7 @@ impl<'a> Waves<'a> {
 
     /// Whether nothing of `wave` may be done, nor of those after it.
     pub(super) fn is_over(&mut self, wave: Wave) -> bool {
-        if self.applied.foreign.iter().any(|foreign| foreign.wave < wave) {
+        if self.applied.foreign.iter().any(|foreign| foreign.hinders() && foreign.wave < wave) {
             self.onward = Onward::Nothing;
         }
         self.onward == Onward::Nothing

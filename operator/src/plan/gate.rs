@@ -1,7 +1,7 @@
 //! What is not made before something else is there. Only for what does not exist yet: what runs is never taken down
 //! because something that it once needed has vanished.
 
-use super::{Gates, Held, Plan};
+use super::{Foreign, Gates, Held, Plan};
 use crate::{
     build::{Object, Wave},
     dereference::cluster::DAPR_KINDS,
@@ -17,6 +17,14 @@ pub fn bounds(wave: Wave, kind: &str) -> bool {
     }
 }
 
+impl Foreign {
+    /// Whether later waves need the operator's own in its place. Nothing needs a budget, which says only how many pods may be
+    /// evicted at the same time.
+    pub fn hinders(&self) -> bool {
+        self.key.kind != "PodDisruptionBudget"
+    }
+}
+
 /// What is not as the pods of a wave should read it, which they do when they start and never again.
 pub fn unread(held: &[Held], wave: Wave) -> Option<&Held> {
     let is_read = |kind: &str| kind == "ConfigMap" || DAPR_KINDS.contains(&kind);
@@ -25,7 +33,7 @@ pub fn unread(held: &[Held], wave: Wave) -> Option<&Held> {
 
 /// Why an object may not be made yet.
 pub(super) fn closed(object: &Object, gates: &Gates, plan: &Plan) -> Option<String> {
-    if let Some(foreign) = plan.foreign.iter().find(|foreign| foreign.wave < object.wave) {
+    if let Some(foreign) = plan.foreign.iter().find(|foreign| foreign.hinders() && foreign.wave < object.wave) {
         return Some(format!("{} is not the operator's", foreign.key));
     }
     let mut first = plan.held.iter().filter(|held| held.wave == Wave::Identity && object.wave > Wave::Identity);

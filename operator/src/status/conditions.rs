@@ -334,12 +334,12 @@ fn is_dapr(kind: &str) -> bool {
     DAPR_KINDS.contains(&kind)
 }
 
-/// An object, by its kind and name, that cannot be as it should be. One of somebody else's always counts, as it may do
+/// An object, by its kind and name, that cannot be as it should be. One of somebody else's counts whatever works, as it may do
 /// anything; a write that failed only where it keeps something from working.
 fn unwritable(observed: &Observed, works: bool, concerns: impl Fn(&str, &str) -> bool) -> Option<Cause> {
     let applied = &observed.applied;
-    let foreign = applied.foreign.iter().find(|foreign| concerns(&foreign.key.kind, &foreign.key.name));
-    if let Some(foreign) = foreign {
+    let mut hindering = applied.foreign.iter().filter(|foreign| foreign.hinders());
+    if let Some(foreign) = hindering.find(|foreign| concerns(&foreign.key.kind, &foreign.key.name)) {
         return Some(Cause::foreign(foreign));
     }
     let lasting = |class: Class| matches!(class, Class::Forbidden | Class::Invalid | Class::Bug);

@@ -63,6 +63,20 @@ fn a_foreign_object_is_reported_and_holds_up_what_comes_after_it() {
 }
 
 #[test]
+fn a_budget_of_somebody_elses_is_reported_and_holds_up_nothing() {
+    let desired = default();
+    let mut live = settled(&desired);
+    change(&mut live, "PodDisruptionBudget", "backend-service", |object| {
+        object.metadata.owner_references = None;
+        object.metadata.labels.get_or_insert_default().insert(platform_label(), "other".to_owned());
+    });
+    remove(&mut live, "Deployment", "frontend-service");
+    let plan = plan(&desired, &live, &identity(), &open());
+    assert_eq!(plan.foreign.len(), 1);
+    assert_eq!((written(&plan), held(&plan)), (vec!["Deployment/frontend-service".to_owned()], BTreeSet::new()));
+}
+
+#[test]
 fn what_an_earlier_platform_of_this_name_still_owns_is_waited_for() {
     let desired = default();
     let mut live = settled(&desired);

@@ -83,6 +83,20 @@ fn a_write_that_is_refused_and_a_fight_degrade() {
 }
 
 #[test]
+fn a_budget_of_somebody_elses_degrades_and_makes_nothing_unready() {
+    let verdicts = of_platform(|observed| {
+        let key = key("PodDisruptionBudget", "backend-service");
+        observed.applied.foreign = vec![Foreign { key, wave: Wave::Identity, message: "theirs".to_owned() }];
+    });
+    for type_ in [condition::SERVICES_READY, condition::READY] {
+        assert_eq!(find(&verdicts, type_).0, Some(true), "{type_}");
+    }
+    let (status, reason, message) = find(&verdicts, condition::DEGRADED);
+    assert_eq!((status, reason.as_str()), (Some(true), "ForeignObject"));
+    assert!(message.contains("PodDisruptionBudget/backend-service is not the operator's: theirs"), "{message}");
+}
+
+#[test]
 fn what_nothing_else_tells_of_and_is_not_as_it_should_be_degrades() {
     let held =
         |kind: &str, hold| Held { key: key(kind, "x"), wave: Wave::Identity, hold, reason: "of this".to_owned() };
