@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler, events::v1::Event};
 use kube::{
-    Api,
+    Api, Client,
     api::{ListParams, Patch, PatchParams},
 };
 use serde_json::json;
@@ -14,7 +14,7 @@ use todo_e2e::{
     harness::until,
 };
 
-use crate::support::{beside_others, change_spec, told, watch_for};
+use crate::support::{beside_others, change_spec, condition, told, watch_for};
 
 const APP: &str = "frontend-service";
 /// How long it is watched while it is left alone: longer than passes are apart.
@@ -31,6 +31,39 @@ async fn take(deployments: &Api<Deployment>, replicas: i32) -> anyhow::Result<()
 
 async fn replicas(deployments: &Api<Deployment>) -> anyhow::Result<Option<i32>> {
     Ok(deployments.get(APP).await?.spec.and_then(|spec| spec.replicas))
+}
+
+/// What `kubectl scale` does, or an autoscaler.
+async fn scale_as(manager: &str, deployments: &Api<Deployment>, replicas: i32) -> anyhow::Result<()> {
+    let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+    deployments.patch_scale(APP, &params, &Patch::Merge(json!({"spec": {"replicas": replicas}}))).await?;
+    Ok(())
+}
+
+/// Asks for an autoscaler, and waits until there is one and the number of pods is its to choose.
+async fn leave_to_autoscaler(client: &Client, namespace: &str, least: i32) -> anyhow::Result<()> {
+    let service = json!({"autoscaling": {"minReplicas": least, "maxReplicas": 4}});
+    change_spec(client, namespace, &json!({"suspend": null, "services": {"frontend": service}})).await?;
+    let autoscalers: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), namespace);
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    until("the number is the autoscaler's", SETTLED, || async {
+        let annotations = deployments.get(APP).await?.metadata.annotations.unwrap_or_default();
+        let is_there = autoscalers.get_opt(APP).await?.is_some();
+        Ok((is_there && annotations.contains_key("todoplatform.dev/autoscaled")).then_some(()))
+    })
+    .await
+}
+
+/// Scales to nothing while the operator only looks.
+async fn pause_at_none(client: &Client, namespace: &str, deployments: &Api<Deployment>) -> anyhow::Result<()> {
+    change_spec(client, namespace, &json!({"suspend": true})).await?;
+    until("it only looks", SETTLED, || async {
+        let generation = Ground::platforms(client, namespace).get("todo").await?.metadata.generation;
+        let progressing = condition(client, namespace, "Progressing").await?;
+        Ok(progressing.filter(|one| one.reason == "Suspended" && one.observed_generation == generation).map(drop))
+    })
+    .await?;
+    scale_as("kubectl", deployments, 0).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,19 +109,10 @@ async fn an_autoscaler_is_accused_of_nothing_when_its_number_of_pods_is_taken_ba
     let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;
     Ground::make_platform(client, namespace).await?;
     ground.created(&proxy, namespace).await?;
-    let autoscaling = json!({"minReplicas": 1, "maxReplicas": 4});
-    change_spec(client, namespace, &json!({"services": {"frontend": {"autoscaling": autoscaling}}})).await?;
-    let autoscalers: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), namespace);
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    until("the number is the autoscaler's", SETTLED, || async {
-        let annotations = deployments.get(APP).await?.metadata.annotations.unwrap_or_default();
-        let is_there = autoscalers.get_opt(APP).await?.is_some();
-        Ok((is_there && annotations.contains_key("todoplatform.dev/autoscaled")).then_some(()))
-    })
-    .await?;
-    let autoscaler =
-        PatchParams { field_manager: Some("kube-controller-manager".to_owned()), ..PatchParams::default() };
-    deployments.patch_scale(APP, &autoscaler, &Patch::Merge(json!({"spec": {"replicas": 3}}))).await?;
+    let autoscalers: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), namespace);
+    leave_to_autoscaler(client, namespace, 1).await?;
+    scale_as("kube-controller-manager", &deployments, 3).await?;
     let wanted = json!({"services": {"frontend": {"autoscaling": null, "replicas": 2}}});
     change_spec(client, namespace, &wanted).await?;
     let platforms: Api<TodoPlatform> = Api::namespaced(client.clone(), namespace);
@@ -104,5 +128,43 @@ async fn an_autoscaler_is_accused_of_nothing_when_its_number_of_pods_is_taken_ba
     let accused = events.items.into_iter().filter(|event| event.reason.as_deref() == Some("OwnershipConflict"));
     let accused: Vec<_> = accused.filter_map(|event| event.note).collect();
     anyhow::ensure!(accused.is_empty(), "accused: {accused:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_scaled_to_nothing_comes_back_although_an_autoscaler_leaves_it_so() -> anyhow::Result<()> {
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
+    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
+    let namespace = walk.namespace.as_str();
+    let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;
+    Ground::make_platform(client, namespace).await?;
+    ground.created(&proxy, namespace).await?;
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let comes_back = async |what: &str| {
+        let has_two = || async { Ok((replicas(&deployments).await? == Some(2)).then_some(())) };
+        until(&format!("it has the fewest pods that it may have: {what}"), SETTLED, has_two).await
+    };
+
+    pause_at_none(client, namespace, &deployments).await?;
+    leave_to_autoscaler(client, namespace, 2).await?;
+    comes_back("resumed with an autoscaler").await?;
+    scale_as("kubectl", &deployments, 0).await?;
+    comes_back("scaled to nothing").await?;
+    pause_at_none(client, namespace, &deployments).await?;
+    anyhow::ensure!(replicas(&deployments).await? == Some(0), "written while it was to be looked at");
+    change_spec(client, namespace, &json!({"suspend": null})).await?;
+    comes_back("resumed").await?;
+
+    // It is the autoscaler's again: what else is written leaves it alone.
+    scale_as("kube-controller-manager", &deployments, 3).await?;
+    change_spec(client, namespace, &json!({"services": {"frontend": {"podAnnotations": {"team": "a"}}}})).await?;
+    until("the annotation is there", SETTLED, || async {
+        let template = deployments.get(APP).await?.spec.and_then(|spec| spec.template.metadata);
+        let annotations = template.and_then(|metadata| metadata.annotations).unwrap_or_default();
+        Ok(annotations.contains_key("team").then_some(()))
+    })
+    .await?;
+    let now = replicas(&deployments).await?;
+    anyhow::ensure!(now == Some(3), "the autoscaler's number became {now:?}");
     Ok(())
 }

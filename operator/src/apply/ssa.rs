@@ -115,7 +115,7 @@ impl Writer {
         applied
     }
 
-    /// Leaves the number of pods as it is and to whoever changes it next, under a field manager of its own.
+    /// Sets the number of pods, and leaves it to whoever changes it next, under a field manager of its own.
     pub async fn hand_over(
         &self,
         resource: &ApiResource,

@@ -9,6 +9,7 @@ mod keep;
 pub mod ownership;
 mod pods;
 mod prune;
+mod scale;
 pub mod slim;
 
 use std::{
@@ -156,7 +157,7 @@ pub enum Action {
         uid: Option<String>,
         /// Resource version of what is there.
         version: Option<String>,
-        /// Number of pods that is left to an autoscaler from now on.
+        /// Number of pods that an autoscaler goes on from, if it has to be set for it.
         hand_over: Option<i32>,
         /// Whether the number of pods was left to an autoscaler until now, and is ours from now on.
         takes_over: bool,
@@ -218,14 +219,14 @@ pub fn plan(desired: &Desired, live: &Live, identity: &Identity, gates: &Gates) 
     for object in &desired.objects {
         match object.policy {
             Policy::CreateOnce => plan_secret(&mut plan, object, live, identity),
-            Policy::Apply | Policy::Retained => plan_apply(&mut plan, object, live, identity, gates),
+            Policy::Apply | Policy::Retained => plan_apply(&mut plan, desired, object, live, identity, gates),
         }
     }
     plan.removals = prune::removals(desired, live, identity);
     plan
 }
 
-fn plan_apply(plan: &mut Plan, object: &Object, live: &Live, identity: &Identity, gates: &Gates) {
+fn plan_apply(plan: &mut Plan, desired: &Desired, object: &Object, live: &Live, identity: &Identity, gates: &Gates) {
     let key = Key::of(object);
     let current = live.objects.get(&key);
     if !live.resources.contains_key(&key.kind) {
@@ -249,7 +250,10 @@ fn plan_apply(plan: &mut Plan, object: &Object, live: &Live, identity: &Identity
         return;
     }
     let body = finished(object, current.map(|current| &**current), gates);
-    if let Some(current) = current {
+    let hand_over = current.and_then(|current| scale::hand_over(desired, &body, current));
+    if let Some(current) = current
+        && hand_over.is_none()
+    {
         if live.verified.contains(&key) && diff::applied_hash(&body) == diff::applied_hash(current) {
             return;
         }
@@ -259,8 +263,8 @@ fn plan_apply(plan: &mut Plan, object: &Object, live: &Live, identity: &Identity
         }
     }
     let action = Action::Apply {
-        hand_over: current.and_then(|current| hand_over(&body, current)),
-        takes_over: current.is_some_and(|current| is_autoscaled(current) && !is_autoscaled(&body)),
+        hand_over,
+        takes_over: current.is_some_and(|current| scale::is_autoscaled(current) && !scale::is_autoscaled(&body)),
         reads_anew: keep::reads_anew(&body, current.map(|current| &**current)),
         uid: current.and_then(|current| current.metadata.uid.clone()),
         version: current.and_then(|current| current.metadata.resource_version.clone()),
@@ -281,19 +285,6 @@ fn finished(object: &Object, current: Option<&DynamicObject>, gates: &Gates) -> 
     let hash = diff::hash(&body);
     body.metadata.annotations.get_or_insert_default().insert(desired_hash_annotation(), hash);
     body
-}
-
-/// The present number of pods, if it is ours until now and an autoscaler's from now on. Without a word to the API
-/// server about whose it is, it would fall back to 1 the moment we no longer name it.
-fn hand_over(body: &DynamicObject, current: &DynamicObject) -> Option<i32> {
-    if !is_autoscaled(body) || is_autoscaled(current) {
-        return None;
-    }
-    current.data.pointer("/spec/replicas")?.as_i64()?.try_into().ok()
-}
-
-fn is_autoscaled(object: &DynamicObject) -> bool {
-    object.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(&autoscaled_annotation()))
 }
 
 fn plan_secret(plan: &mut Plan, object: &Object, live: &Live, identity: &Identity) {

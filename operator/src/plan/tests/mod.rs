@@ -257,6 +257,43 @@ fn an_autoscaler_takes_over_the_number_of_pods_as_it_is_and_gives_it_back_as_one
 }
 
 #[test]
+fn a_service_that_no_autoscaler_enlarges_as_it_has_no_pods_gets_the_fewest_that_it_may_have() {
+    let auto = desired(&json!({"auth": {"mode": "disabled"},
+        "services": {"backend": {"autoscaling": {"minReplicas": 2, "maxReplicas": 5}}}}));
+    let handed_over = |live: &Live| {
+        let plan = plan(&auto, live, &identity(), &open());
+        let of_step = |step: &Step| match step.action {
+            Action::Apply { hand_over, .. } => (step.key.to_string(), hand_over),
+            _ => (step.key.to_string(), None),
+        };
+        plan.steps.iter().map(of_step).collect::<Vec<_>>()
+    };
+    let with = |live: &mut Live, replicas: i32| {
+        change(live, "Deployment", "backend-service", |object| object.data["spec"]["replicas"] = json!(replicas));
+    };
+    let expected = [("Deployment/backend-service".to_owned(), Some(2))];
+    let mut live = settled(&auto);
+    with(&mut live, 0);
+    assert_eq!(handed_over(&live), expected);
+    let key = Key { kind: "Deployment".to_owned(), name: "backend-service".to_owned() };
+    let slimmed = slim::slim(&live.objects[&key]);
+    live.objects.insert(key.clone(), Arc::new(slimmed));
+    live.verified.insert(key);
+    assert_eq!(handed_over(&live), expected, "nothing but its own parts is compared again");
+    with(&mut live, 1);
+    assert_eq!(handed_over(&live), [], "an autoscaler enlarges it");
+
+    for (replicas, expected) in [(0, 2), (1, 2), (3, 3), (9, 9)] {
+        let mut live = settled(&default());
+        live.resources.extend(empty(&auto).resources);
+        with(&mut live, replicas);
+        let steps = handed_over(&live);
+        let deployment = steps.iter().find(|(key, _)| key.starts_with("Deployment/"));
+        assert_eq!(deployment.and_then(|(_, number)| *number), Some(expected), "{replicas} until now");
+    }
+}
+
+#[test]
 fn only_what_this_very_platform_owns_and_nobody_asks_for_is_removed_and_never_data() {
     let (with, without) = (
         desired(&json!({"auth": {"mode": "disabled"}, "deletionPolicy": "Delete"})),

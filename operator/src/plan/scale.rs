@@ -1,0 +1,30 @@
+//! Who chooses the number of pods of a Deployment: the spec, or an autoscaler.
+
+use kube::core::DynamicObject;
+
+use super::autoscaled_annotation;
+use crate::build::Desired;
+
+/// The number of pods from which an autoscaler goes on, if it has to be told: not less than it may choose, else the present
+/// one, if that is ours until now. Without a word to the API server about whose it is, it would fall back to 1 the moment we
+/// no longer name it. An autoscaler leaves a Deployment that is to have no pods as it is.
+pub(super) fn hand_over(desired: &Desired, body: &DynamicObject, current: &DynamicObject) -> Option<i32> {
+    if !is_autoscaled(body) {
+        return None;
+    }
+    let present: i32 = current.data.pointer("/spec/replicas")?.as_i64()?.try_into().ok()?;
+    let least = least(desired, body.metadata.name.as_deref()?)?;
+    (present == 0 || !is_autoscaled(current)).then(|| present.max(least))
+}
+
+/// The fewest pods that the autoscaler of this name may choose.
+fn least(desired: &Desired, name: &str) -> Option<i32> {
+    let is_meant = |kind: &str, named: &str| kind == "HorizontalPodAutoscaler" && named == name;
+    let scaler = desired.objects.iter().find(|object| is_meant(&object.resource.kind, object.name()))?;
+    scaler.body.data.pointer("/spec/minReplicas")?.as_i64()?.try_into().ok()
+}
+
+/// Whether the number is an autoscaler's to choose.
+pub(super) fn is_autoscaled(object: &DynamicObject) -> bool {
+    object.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(&autoscaled_annotation()))
+}
