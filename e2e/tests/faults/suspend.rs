@@ -1,9 +1,10 @@
 //! A platform that is looked at and not touched.
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret, Service};
 use kube::{
     Api, Client,
     api::{DeleteParams, Patch, PatchParams},
+    core::ObjectMeta,
 };
 use serde_json::json;
 use todo_crds::platform::TodoPlatform;
@@ -65,4 +66,32 @@ async fn what_a_look_alone_shows_is_told_although_nobody_tries_to_write_it() -> 
     degraded(client, namespace, "AsExpected").await?;
     change_spec(client, namespace, &json!({"suspend": null})).await?;
     until("it is made again", SETTLED, || async { Ok(services.get_opt("frontend-service").await?.map(drop)) }).await
+}
+
+/// Whether the data of a platform with its own Kafka goes with it.
+async fn goes(client: &Client, namespace: &str) -> anyhow::Result<[bool; 2]> {
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let is_owned = |metadata: ObjectMeta| metadata.owner_references.is_some_and(|owners| !owners.is_empty());
+    let (claim, secret) = (claims.get("data-kafka-0").await?, secrets.get("kafka-password").await?);
+    Ok([is_owned(claim.metadata), is_owned(secret.metadata)])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_a_suspended_platform_would_still_take_with_it_is_told() -> anyhow::Result<()> {
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
+    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
+    let namespace = walk.namespace.as_str();
+    let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;
+    Ground::make_platform_of(client, namespace, &json!({"deletionPolicy": "Delete"})).await?;
+    ground.created_but_services(&proxy, namespace).await?;
+    anyhow::ensure!(goes(client, namespace).await? == [true; 2], "it stays");
+    change_spec(client, namespace, &json!({"suspend": true, "deletionPolicy": "Retain"})).await?;
+    degraded(client, namespace, "DeletionPolicyNotApplied").await?;
+    anyhow::ensure!(goes(client, namespace).await? == [true; 2], "it was written while it was suspended");
+    change_spec(client, namespace, &json!({"suspend": null})).await?;
+    degraded(client, namespace, "AsExpected").await?;
+    anyhow::ensure!(goes(client, namespace).await? == [false; 2], "it still goes");
+    change_spec(client, namespace, &json!({"suspend": true})).await?;
+    degraded(client, namespace, "AsExpected").await
 }

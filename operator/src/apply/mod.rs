@@ -16,7 +16,9 @@ use tracing::{debug, warn};
 
 use crate::{
     class::{Class, is_namespace_leaving},
-    plan::{Action, Foreign, Held, Hold, Identity, Key, Plan, Step, diff::applied_hash, ownership::FieldConflict},
+    plan::{
+        Action, Fate, Foreign, Held, Hold, Identity, Key, Plan, Step, diff::applied_hash, ownership::FieldConflict,
+    },
     runtime::metrics,
     text::bounded,
 };
@@ -50,6 +52,8 @@ pub struct Applied {
     pub held: Vec<Held>,
     /// What is somebody else's.
     pub foreign: Vec<Foreign>,
+    /// Data that still has another fate than `deletionPolicy` says, as nobody writes.
+    pub fates: Vec<Fate>,
     /// Fields that were claimed by others in this pass.
     pub conflicts: Vec<(Key, FieldConflict)>,
 }
@@ -108,7 +112,7 @@ impl Applied {
     pub fn without_a_try(plan: Plan) -> Self {
         let is_seen = |held: &Held| matches!(held.hold, Hold::Unwatched | Hold::Leaving);
         let held = plan.held.into_iter().filter(is_seen).collect();
-        Self { held, foreign: plan.foreign, ..Self::default() }
+        Self { held, foreign: plan.foreign, fates: plan.fates, ..Self::default() }
     }
 
     fn note(&mut self, step: &Step, outcome: Outcome) {

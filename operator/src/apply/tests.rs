@@ -62,11 +62,13 @@ fn of_a_plan_that_nobody_carries_out_only_what_a_look_shows_is_told() {
             wave: Wave::Workload,
             message: String::new(),
         }],
+        fates: vec![Fate { key: Key { kind: "Secret".to_owned(), name: "x".to_owned() }, goes: true }],
         ..Plan::default()
     };
     let applied = Applied::without_a_try(plan);
     let holds: Vec<_> = applied.held.iter().map(|held| held.hold).collect();
     assert_eq!((holds, applied.foreign.len()), (vec![Hold::Unwatched, Hold::Leaving], 1));
+    assert_eq!(applied.fates.len(), 1);
 }
 
 /// A writer to an API server that forbids to write what has one of these names, and all requests that came to it. Of those

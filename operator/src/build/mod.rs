@@ -29,7 +29,7 @@ use serde_json::Value;
 
 use crate::{
     labels,
-    names::App,
+    names::{self, App},
     resolve::{KafkaMode, PostgresMode, Resolved},
 };
 pub use secrets::required_secrets;
@@ -106,6 +106,12 @@ impl Object {
     /// Name of the object.
     pub fn name(&self) -> &str {
         self.body.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// Whether `deletionPolicy` says if it goes with the platform.
+    pub fn is_data(&self) -> bool {
+        let is_kept = self.policy == Policy::CreateOnce && self.name() != names::APP_TOKEN_SECRET;
+        is_kept || DATA_KINDS.contains(&self.resource.kind.as_str())
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
     sync::Arc,
 };
 
-use kube::core::{ApiResource, DynamicObject};
+use kube::core::{ApiResource, DynamicObject, ObjectMeta};
 use serde_json::{Value, json};
 
 use crate::{
@@ -70,7 +70,7 @@ impl fmt::Display for Key {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LiveSecret {
     /// Name, UID, when it was made, labels and owner references.
-    pub metadata: kube::core::ObjectMeta,
+    pub metadata: ObjectMeta,
     /// The keys that it has, and that are not empty.
     pub keys: BTreeSet<String>,
 }
@@ -118,6 +118,8 @@ pub struct Plan {
     pub foreign: Vec<Foreign>,
     /// Objects that were found to be as they should be, by their resource versions.
     pub in_order: Vec<(Key, String)>,
+    /// Data that exists and is to get another fate, as `deletionPolicy` says.
+    pub fates: Vec<Fate>,
     /// What is no longer wanted; removed only after every step worked.
     pub removals: Vec<Removal>,
 }
@@ -130,6 +132,14 @@ impl Plan {
 
     fn hold(&mut self, object: &Object, hold: Hold, reason: String) {
         self.held.push(Held { key: Key::of(object), wave: object.wave, hold, reason });
+    }
+
+    /// Notes whether an object that is there, and is to be written, gets another fate.
+    fn note_fate(&mut self, object: &Object, current: &ObjectMeta) {
+        let goes = ownership::is_owned(current);
+        if object.is_data() && goes != ownership::is_owned(&object.body.metadata) {
+            self.fates.push(Fate { key: Key::of(object), goes });
+        }
     }
 }
 
@@ -202,6 +212,15 @@ pub enum Hold {
     Truce,
 }
 
+/// Data of which `deletionPolicy` says something else than its owner does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fate {
+    /// The object.
+    pub key: Key,
+    /// Whether it goes with the platform as long as it is not written.
+    pub goes: bool,
+}
+
 /// An object of one of our names that is somebody else's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foreign {
@@ -262,6 +281,9 @@ fn plan_apply(plan: &mut Plan, desired: &Desired, object: &Object, live: &Live, 
             return plan.in_order.push((key, version));
         }
     }
+    if let Some(current) = current {
+        plan.note_fate(object, &current.metadata);
+    }
     let action = Action::Apply {
         hand_over,
         takes_over: current.is_some_and(|current| scale::is_autoscaled(current) && !scale::is_autoscaled(&body)),
@@ -296,10 +318,11 @@ fn plan_secret(plan: &mut Plan, object: &Object, live: &Live, identity: &Identit
             Standing::Leaving(reason) => return plan.hold(object, Hold::Leaving, reason),
             // Used as it is.
             Standing::Foreign(_) => return,
-            Standing::Ours => match relabelled(object, current) {
-                Some(patch) => Action::Relabel(patch),
-                None => return,
-            },
+            Standing::Ours => {
+                let Some(patch) = relabelled(object, current) else { return };
+                plan.note_fate(object, &current.metadata);
+                Action::Relabel(patch)
+            }
         },
     };
     plan.steps.push(Step { wave: object.wave, key, resource: object.resource.clone(), action });

@@ -60,6 +60,11 @@ pub fn is_platform(api_version: &str, kind: &str) -> bool {
     kind == "TodoPlatform" && api_version.split('/').next() == Some(GROUP)
 }
 
+/// Whether an object goes with a platform.
+pub fn is_owned(metadata: &ObjectMeta) -> bool {
+    metadata.owner_references.iter().flatten().any(|owner| is_platform(&owner.api_version, &owner.kind))
+}
+
 /// A field that somebody else claims.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FieldConflict {

@@ -33,8 +33,9 @@ pub(super) fn progressing(observed: &Observed, suspended: bool) -> Verdict {
 }
 
 /// What may be wrong that what serves outlives.
-const CAUSES: [Check; 11] = [
+const CAUSES: [Check; 12] = [
     secrets_unreadable,
+    deletion_policy_not_applied,
     write_failed,
     foreign,
     rollout_stuck,
@@ -59,6 +60,23 @@ pub(super) fn degraded(observed: &Observed) -> Verdict {
 fn secrets_unreadable(observed: &Observed) -> Option<Cause> {
     let why = observed.secrets_unreadable.as_ref()?;
     Some(Cause::new(UNREADABLE, format!("nothing can be changed: {why}")))
+}
+
+/// Who deletes the platform would lose what is to be kept.
+fn deletion_policy_not_applied(observed: &Observed) -> Option<Cause> {
+    let fates = &observed.applied.fates;
+    if fates.is_empty() {
+        return None;
+    }
+    let goes = fates.iter().any(|fate| fate.goes);
+    let objects: Vec<String> = fates.iter().filter(|fate| fate.goes == goes).map(|fate| fate.key.to_string()).collect();
+    let fate = if goes { "would still be deleted with the platform" } else { "would still stay without the platform" };
+    let message = format!(
+        "resume (spec.suspend: false) before you delete the platform: deletionPolicy has not been applied while it is \
+         suspended, and these {fate}: {}",
+        words::list(&objects)
+    );
+    Some(Cause::new("DeletionPolicyNotApplied", message))
 }
 
 fn write_failed(observed: &Observed) -> Option<Cause> {

@@ -1,5 +1,6 @@
 //! A plan for the default platform, against a namespace in every state that matters.
 
+mod fates;
 mod gate;
 
 use std::collections::BTreeSet;

@@ -20,7 +20,7 @@ use crate::{
     dereference::{MissingSecret, cluster::Cluster},
     names::App,
     observe::{ComponentObserved, Infrastructure, Part, Rollout, ServiceObserved},
-    plan::{Foreign, Held, Hold, Key, ownership::FieldConflict},
+    plan::{Fate, Foreign, Held, Hold, Key, ownership::FieldConflict},
     resolve::{Maker, SecretKey},
 };
 

@@ -45,6 +45,27 @@ fn a_suspended_platform_says_so_and_is_still_looked_at() {
 }
 
 #[test]
+fn a_suspended_platform_names_the_data_whose_fate_is_not_what_its_deletion_policy_says() {
+    let fate = |name: &str, goes| Fate { key: key("PersistentVolumeClaim", name), goes };
+    for (fates, words) in [
+        (
+            vec![fate("a", true), fate("b", true)],
+            "deleted with the platform: PersistentVolumeClaim/a and PersistentVolumeClaim/b",
+        ),
+        (vec![fate("a", false)], "stay without the platform: PersistentVolumeClaim/a"),
+        (vec![fate("a", false), fate("b", true)], "deleted with the platform: PersistentVolumeClaim/b"),
+    ] {
+        let mut observed = working();
+        observed.applied.fates = fates;
+        let verdicts = of(&Assessment::Suspended(Box::new(observed)));
+        let (status, reason, message) = find(&verdicts, condition::DEGRADED);
+        assert_eq!((status, reason.as_str()), (Some(true), "DeletionPolicyNotApplied"));
+        assert!(message.contains("spec.suspend: false") && message.ends_with(words), "{message}");
+        assert_eq!(find(&verdicts, condition::READY).0, Some(true));
+    }
+}
+
+#[test]
 fn times_change_only_with_the_status_and_what_nothing_is_said_about_stays() {
     let (early, late) = (Timestamp::UNIX_EPOCH, Timestamp::now());
     let first = merge(&[], of_platform(|_| {}), Some(1), early);
