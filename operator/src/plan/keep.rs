@@ -1,10 +1,13 @@
 //! What is there and stays as it is, whatever the spec says: a change would be refused, or would do harm.
 
 use kube::core::DynamicObject;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Gates;
 use crate::{build::Object, names, resolve::quantity};
+
+/// How large the volumes of a `Cluster` of CloudNativePG are, as a JSON pointer.
+const CLUSTER_SIZE: &str = "/spec/storage/size";
 
 /// Whether nothing of an object that exists is written for now. The port of an external database is in its connection
 /// string; without that, a policy would close the port that is in use.
@@ -18,8 +21,11 @@ pub(super) fn keep(object: &Object, body: &mut DynamicObject, current: &DynamicO
     if !gates.missing_secrets.is_empty() {
         pods(body, current);
     }
-    if object.resource.kind == "PersistentVolumeClaim" {
-        volume(body, current);
+    match object.resource.kind.as_str() {
+        "PersistentVolumeClaim" => claim(body, current),
+        "Cluster" => size(body.data.pointer_mut(CLUSTER_SIZE), current.data.pointer(CLUSTER_SIZE)),
+        "KafkaNodePool" => pool(body, current),
+        _ => {}
     }
 }
 
@@ -43,21 +49,45 @@ pub(super) fn config_hash() -> String {
     format!("/spec/template/metadata/annotations/{}", names::config_hash_annotation().replace('/', "~1"))
 }
 
-/// A volume never shrinks and never changes its class. It may be larger than asked for: retained from an earlier
-/// platform, or grown by hand.
-fn volume(body: &mut DynamicObject, current: &DynamicObject) {
+/// A volume never shrinks and never changes its class.
+fn claim(body: &mut DynamicObject, current: &DynamicObject) {
     const SIZE: &str = "/spec/resources/requests/storage";
     const CLASS: &str = "storageClassName";
-    if let (Some(wanted), Some(present)) = (body.data.pointer_mut(SIZE), current.data.pointer(SIZE))
+    size(body.data.pointer_mut(SIZE), current.data.pointer(SIZE));
+    if let Some(spec) = body.data.get_mut("spec").and_then(Value::as_object_mut)
+        && spec.contains_key(CLASS)
+    {
+        class(spec, CLASS, current.data.pointer("/spec/storageClassName"));
+    }
+}
+
+/// Strimzi takes up nothing of a volume that is to shrink or to change its class, `deleteClaim` neither.
+fn pool(body: &mut DynamicObject, current: &DynamicObject) {
+    const VOLUMES: &str = "/spec/storage/volumes";
+    let present = current.data.pointer(VOLUMES).and_then(Value::as_array);
+    let wanted = body.data.pointer_mut(VOLUMES).and_then(Value::as_array_mut);
+    for wanted in wanted.into_iter().flatten().filter_map(Value::as_object_mut) {
+        let same = |one: &&Value| one.get("id") == wanted.get("id");
+        let Some(present) = present.into_iter().flatten().find(same) else { continue };
+        size(wanted.get_mut("size"), present.get("size"));
+        class(wanted, "class", present.get("class"));
+    }
+}
+
+/// One that is the same keeps its place among the fields, and so the body its hash.
+fn class(wanted: &mut Map<String, Value>, name: &str, present: Option<&Value>) {
+    match present {
+        Some(present) => drop(wanted.insert(name.to_owned(), present.clone())),
+        None => drop(wanted.remove(name)),
+    }
+}
+
+/// A volume may be larger than asked for: retained from an earlier platform, or grown by hand.
+fn size(wanted: Option<&mut Value>, present: Option<&Value>) {
+    if let (Some(wanted), Some(present)) = (wanted, present)
         && is_larger(present, wanted)
     {
         *wanted = present.clone();
-    }
-    if let Some(spec) = body.data.get_mut("spec").and_then(Value::as_object_mut)
-        && spec.remove(CLASS).is_some()
-        && let Some(present) = current.data.pointer("/spec/storageClassName")
-    {
-        spec.insert(CLASS.to_owned(), present.clone());
     }
 }
 

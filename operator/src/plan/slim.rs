@@ -12,7 +12,8 @@ use crate::names::platform_label;
 
 /// The parts of bodies that are read of objects that exist, as JSON pointers; so is what keeps pods from being replaced, and of
 /// a Component's settings the consumer group.
-const KEPT: [&str; 5] = ["/status", "/spec/replicas", "/spec/instances", "/spec/resources", "/spec/storageClassName"];
+const KEPT: [&str; 6] =
+    ["/status", "/spec/replicas", "/spec/instances", "/spec/resources", "/spec/storage", "/spec/storageClassName"];
 
 /// What is kept of `object`.
 pub fn slim(object: &DynamicObject) -> DynamicObject {
