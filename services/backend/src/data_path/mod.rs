@@ -12,7 +12,11 @@ use std::{
 use axum::{Json, Router, extract::State, routing::get};
 use chrono::Utc;
 use sqlx::{FromRow, PgPool};
-use todo_common::{canary, database::Database, problem::Problem};
+use todo_common::{
+    canary,
+    database::{self, Database},
+    problem::Problem,
+};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -141,7 +145,7 @@ async fn send(database: &Database) -> Result<Uuid, Problem> {
 }
 
 async fn purge(pool: &PgPool, ended: &[Uuid]) -> Result<(), Problem> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = database::begin(pool, "BEGIN").await?;
     // A relay that waits for a hanging broker holds the row; the connection must not be held for as long.
     sqlx::query("SET LOCAL lock_timeout = '1s'").execute(&mut *transaction).await?;
     canary::purge(&mut transaction, ended).await?;

@@ -1,6 +1,7 @@
 //! The one database of a platform: connecting, migrating, claiming, and a handle that is there before the pool is.
 
 mod answered;
+mod begin;
 mod claim;
 mod connect;
 pub(crate) mod options;
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use answered::answered;
+pub use begin::begin;
 pub use claim::{ClaimError, claim};
 pub(crate) use connect::SECRET_STORE;
 pub use connect::{ConnectError, connect, migrate};
@@ -122,7 +124,7 @@ impl Database {
 
     /// Begins a transaction, to be ended by [`Database::commit`].
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, Problem> {
-        Ok(self.pool()?.begin().await?)
+        Ok(begin(&self.pool()?, "BEGIN").await?)
     }
 
     /// The same of one whose statements and locks have less time than others.
@@ -130,11 +132,7 @@ impl Database {
         let limit = limit.as_millis();
         // One round trip.
         let statement = format!("BEGIN; SET LOCAL statement_timeout = {limit}; SET LOCAL lock_timeout = {limit}");
-        let pool = self.pool()?;
-        // A task goes on when nobody waits for it any more. What is dropped before it is answered would be given back to the
-        // pool inside of a transaction that nobody ends.
-        let transaction = tokio::spawn(async move { pool.begin_with(AssertSqlSafe(statement)).await });
-        Ok(transaction.await.map_err(|_| Problem::internal())??)
+        Ok(begin(&self.pool()?, AssertSqlSafe(statement)).await?)
     }
 
     /// To be told that something may have been committed: by this process at once, by others if somebody here

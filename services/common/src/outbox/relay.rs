@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{OutboxEvent, claim, news::Waiter};
 use crate::{
     dapr,
-    database::{Database, answered},
+    database::{self, Database, answered},
     events::PUBSUB,
     telemetry::{
         spans::{Span, SpanKind},
@@ -167,7 +167,7 @@ struct Claimed {
 impl Claimed {
     async fn of(pool: &PgPool, limit: i64) -> Result<Self, sqlx::Error> {
         let begun = SystemTime::now();
-        let mut transaction = pool.begin_with(claim::BEGIN).await?;
+        let mut transaction = database::begin(pool, claim::BEGIN).await?;
         let events = claim::claim(&mut transaction, limit).await?;
         let traces = events.iter().filter_map(|event| event.traceparent.as_deref());
         let span = Span::of_several(SpanKind::Internal, "relay", traces, begun);

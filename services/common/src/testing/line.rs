@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::{
-    io::copy_bidirectional,
+    io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
     sync::watch,
 };
@@ -18,6 +18,8 @@ pub struct Line {
     address: SocketAddr,
     options: PgConnectOptions,
     deaths: watch::Sender<()>,
+    /// Whether answers wait.
+    held: watch::Sender<bool>,
 }
 
 impl Line {
@@ -31,14 +33,15 @@ impl Line {
         let options = PgConnectOptions::clone(&pool.connect_options());
         let target = (options.get_host().to_owned(), options.get_port());
         let deaths = watch::Sender::new(());
-        let dies = deaths.clone();
+        let held = watch::Sender::new(false);
+        let (dies, holds) = (deaths.clone(), held.clone());
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let death = dies.subscribe();
-                tokio::spawn(carry(near, target.clone(), death));
+                tokio::spawn(carry(near, target.clone(), death, holds.subscribe()));
             }
         });
-        Self { address, options, deaths }
+        Self { address, options, deaths, held }
     }
 
     /// A pool like that of a service, over this line.
@@ -51,16 +54,47 @@ impl Line {
     pub fn die(&self) {
         self.deaths.send_replace(());
     }
+
+    /// Holds back what the database answers, or lets it through.
+    pub fn hold(&self, held: bool) {
+        self.held.send_replace(held);
+    }
 }
 
-async fn carry(mut near: TcpStream, target: (String, u16), mut death: watch::Receiver<()>) {
+async fn carry(
+    mut near: TcpStream,
+    target: (String, u16),
+    mut death: watch::Receiver<()>,
+    held: watch::Receiver<bool>,
+) {
     let Ok(mut far) = TcpStream::connect(target).await else { return };
+    let (mut questions, mut to_near) = near.split();
+    let (mut answers, mut to_far) = far.split();
     tokio::select! {
-        _ = copy_bidirectional(&mut near, &mut far) => {}
+        _ = copy(&mut questions, &mut to_far) => {}
+        _ = answer(&mut answers, &mut to_near, held) => {}
         _ = death.changed() => {
             // The database must see the end, or what a test leaves locked stays so.
             drop(far);
             std::future::pending::<()>().await;
         }
+    }
+}
+
+async fn answer(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    mut held: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let mut bytes = [0; 8192];
+    loop {
+        let length = from.read(&mut bytes).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        if held.wait_for(|held| !held).await.is_err() {
+            return Ok(());
+        }
+        to.write_all(&bytes[..length]).await?;
     }
 }

@@ -187,3 +187,27 @@ async fn what_a_server_says_of_itself_is_away_and_what_it_says_of_a_statement_is
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_begin_that_is_given_up_leaves_no_transaction_open() {
+    with_database(|pool| async move {
+        let line = Line::to(&pool).await;
+        let narrow = line.pool();
+        let idle = async || {
+            while narrow.num_idle() == 0 || narrow.num_idle() < narrow.size() as usize {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        drop(narrow.acquire().await.unwrap());
+        timeout(Duration::from_secs(10), idle()).await.unwrap();
+        line.hold(true);
+        let given_up = timeout(Duration::from_millis(300), Database::ready(narrow.clone()).begin()).await;
+        assert!(given_up.is_err(), "the answer was held back");
+        line.hold(false);
+        timeout(Duration::from_secs(10), idle()).await.unwrap();
+        let mut connection = narrow.acquire().await.unwrap();
+        dead_letters::store(&mut connection, "e1", "reminders", &json!({"a": 1}), None).await.unwrap();
+        assert_eq!(super::count(&pool, "dead_letters").await, 1);
+    })
+    .await;
+}

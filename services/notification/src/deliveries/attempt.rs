@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use metrics::{Counter, counter};
 use sqlx::PgPool;
-use todo_common::database::answered;
+use todo_common::database::{self, answered};
 use tokio::time::timeout;
 
 use super::{State, backoff, claim, claim::Claimed};
@@ -69,7 +69,7 @@ pub(super) async fn run(pool: &PgPool, senders: &Senders, claimed: Claimed) {
         reminders::record_lateness(kind.as_str(), remind_at);
     }
     let marked = async {
-        let mut transaction = pool.begin().await?;
+        let mut transaction = database::begin(pool, "BEGIN").await?;
         let key = (id, attempt);
         match &outcome {
             Outcome::Sent => claim::end(&mut transaction, key, State::Sent, None).await?,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use metrics::gauge;
 use sqlx::PgPool;
-use todo_common::database::{Database, answered};
+use todo_common::database::{self, Database, answered};
 use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -53,7 +53,7 @@ async fn start(pool: &PgPool, senders: &Senders, under_way: &mut JoinSet<()>) ->
     if room == 0 {
         return Ok(());
     }
-    let mut transaction = pool.begin_with(claim::BEGIN).await?;
+    let mut transaction = database::begin(pool, claim::BEGIN).await?;
     let all = claim::claim(&mut transaction, i64::try_from(room).unwrap_or_default()).await?;
     transaction.commit().await?;
     for claimed in all {
