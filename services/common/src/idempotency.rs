@@ -189,7 +189,7 @@ pub async fn forget(database: &Database, user: &UserId, once: &Once) -> Result<(
     let mut transaction = database.begin().await?;
     let forget = sqlx::query("DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2");
     forget.bind(once.owner(user)).bind(&once.key).execute(&mut *transaction).await?;
-    Ok(database.commit(transaction).await?)
+    database.commit(transaction).await
 }
 
 /// What became of a request that is to be done once.

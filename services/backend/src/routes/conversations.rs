@@ -99,12 +99,11 @@ async fn remove(
     };
     // Outside of a transaction: the store may take long, and others need the connection meanwhile. And answered before it is done:
     // what breaks off in the middle is sent again, does the rest of it, and finds the answer though the conversation is gone.
-    let mut answer = match idempotency::kept(&app.database, &user, &once).await? {
-        Some(answer) => answer,
-        None => {
-            let kept = (gone, [(ETAG, version().await?.as_str().to_owned())]);
-            idempotency::write(&app.database, &user, Some(&once), async |_| Ok(kept)).await?
-        }
+    let mut answer = if let Some(answer) = idempotency::kept(&app.database, &user, &once).await? {
+        answer
+    } else {
+        let kept = (gone, [(ETAG, version().await?.as_str().to_owned())]);
+        idempotency::write(&app.database, &user, Some(&once), async |_| Ok(kept)).await?
     };
     if let Some(version) = answer.headers_mut().remove(ETAG).and_then(|etag| Some(Etag::new(etag.to_str().ok()?))) {
         let deleted = conversation::delete(&app.dapr, &id, &user, &version).await;
