@@ -32,7 +32,7 @@ async fn a_chat_line_adds_a_task_and_its_conversation_is_saved_read_and_deleted(
         assert!(state.text.contains("buy groceries"), "{}", state.text);
         assert!(state.headers.contains_key("etag"));
         let expires = state.headers["metadata.ttlexpiretime"].to_str()?.parse::<Timestamp>()?;
-        let days = (expires - Timestamp::now()).as_hours_f64() / 24.0;
+        let days = expires.duration_since(Timestamp::now()).as_secs_f64() / 86_400.0;
         assert!((29.9..30.1).contains(&days), "it is gone in {days} days");
 
         let path = format!("/api/conversations/{conversation}?user_id={user}");

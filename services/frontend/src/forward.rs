@@ -6,7 +6,7 @@ use axum::{
     body::{Body, Bytes, HttpBody, to_bytes},
     extract::Request,
     http::{
-        StatusCode, Uri,
+        Method, StatusCode, Uri,
         header::{CONTENT_LENGTH, CONTENT_TYPE},
     },
     response::{IntoResponse, Response},
@@ -29,6 +29,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const READERS: usize = 32;
 /// Longest time in which a body has to be there.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Methods that a sidecar knows: of any other it makes POST, which would change what was only to be read.
+/// <https://docs.dapr.io/reference/api/service_invocation_api/>
+const METHODS: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 /// The one route of which every answer is a stream.
 const EVENTS: &str = "/api/events";
 
@@ -84,12 +88,17 @@ impl Forwarder {
 
     async fn try_forward(&self, target: Target, request: Request) -> Result<Response, Problem> {
         let (parts, body) = request.into_parts();
+        if !METHODS.contains(&parts.method) {
+            return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "The route has no such method"));
+        }
         let mut url = self.url(target, &parts.uri)?;
         let streams = if parts.uri.path() == EVENTS {
             let arrive = self.streams.arrive().await?;
             if !arrive {
                 // It ends with its first event, and the browser comes back by itself.
-                let others: Vec<_> = url.query_pairs().into_owned().filter(|(name, _)| name != "once").collect();
+                let is_wish =
+                    |(name, value): &(String, String)| name == "once" && ["true", "false"].contains(&value.as_str());
+                let others: Vec<_> = url.query_pairs().into_owned().filter(|pair| !is_wish(pair)).collect();
                 url.query_pairs_mut().clear().extend_pairs(others).append_pair("once", "true");
             }
             arrive

@@ -209,6 +209,17 @@ async fn a_request_arrives_with_its_method_body_and_trace_and_without_words_to_t
 }
 
 #[tokio::test]
+async fn a_method_that_a_sidecar_would_make_another_of_is_refused() {
+    let app = frontend("1.16.0", echo()).await;
+    for name in ["QUERY", "PROPFIND", "post"] {
+        let sent = request(name.parse().unwrap(), "/api/tasks/import", &[("content-type", "application/json")], "{}");
+        let answer = app.clone().oneshot(sent).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{name}");
+        assert_eq!(json_of(answer).await["type"], "urn:todoplatform:problem:method");
+    }
+}
+
+#[tokio::test]
 async fn each_request_that_may_change_something_has_an_id_that_no_other_has() {
     let app = frontend("1.16.0", echo()).await;
     let guessed = Uuid::new_v4().to_string();
@@ -346,6 +357,10 @@ async fn a_sidecar_that_keeps_streams_until_they_end_is_asked_for_one_that_ends_
             "{version}"
         );
     }
+    let app = frontend("1.16.0", echo()).await;
+    let seen = json_of(ask(&app, "/api/events?once=false&once=what").await).await;
+    let url = "/v1.0/invoke/backend-service/method/api/events?once=what&once=true";
+    assert_eq!(seen["url"], url, "what is wrong stays wrong, for the service to say so");
 }
 
 #[tokio::test]
