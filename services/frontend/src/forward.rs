@@ -7,7 +7,7 @@ use axum::{
     extract::Request,
     http::{
         Method, StatusCode, Uri,
-        header::{CONTENT_LENGTH, CONTENT_TYPE},
+        header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE},
     },
     response::{IntoResponse, Response},
 };
@@ -31,8 +31,16 @@ const READERS: usize = 32;
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Methods that a sidecar knows: of any other it makes POST, which would change what was only to be read.
 /// <https://docs.dapr.io/reference/api/service_invocation_api/>
-const METHODS: [Method; 7] =
-    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+const METHODS: [Method; 8] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+    Method::TRACE,
+];
 /// The one route of which every answer is a stream.
 const EVENTS: &str = "/api/events";
 
@@ -80,6 +88,11 @@ impl Forwarder {
 
     /// The service's answer, or a problem that says why there is none.
     pub(crate) async fn forward(&self, target: Target, request: Request) -> Response {
+        if !METHODS.contains(request.method()) {
+            let allow = METHODS.each_ref().map(Method::as_str).join(", ");
+            let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "The route has no such method");
+            return ([(ALLOW, allow)], problem).into_response();
+        }
         match self.try_forward(target, request).await {
             Ok(response) => response,
             Err(problem) => problem.into_response(),
@@ -88,9 +101,6 @@ impl Forwarder {
 
     async fn try_forward(&self, target: Target, request: Request) -> Result<Response, Problem> {
         let (parts, body) = request.into_parts();
-        if !METHODS.contains(&parts.method) {
-            return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "The route has no such method"));
-        }
         let mut url = self.url(target, &parts.uri)?;
         let streams = if parts.uri.path() == EVENTS {
             let arrive = self.streams.arrive().await?;

@@ -215,6 +215,7 @@ async fn a_method_that_a_sidecar_would_make_another_of_is_refused() {
         let sent = request(name.parse().unwrap(), "/api/tasks/import", &[("content-type", "application/json")], "{}");
         let answer = app.clone().oneshot(sent).await.unwrap();
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{name}");
+        assert!(answer.headers()["allow"].to_str().unwrap().starts_with("GET, HEAD, POST"));
         assert_eq!(json_of(answer).await["type"], "urn:todoplatform:problem:method");
     }
 }
