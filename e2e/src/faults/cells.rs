@@ -16,7 +16,7 @@ use super::{Action, Snapshot, actions::ByAction, rollouts::Counts};
 use crate::proxy::{Fault, Rule, Target};
 
 /// What can happen to a write.
-pub const OF_WRITES: [Fault; 7] = [
+pub const OF_WRITES: [Fault; 8] = [
     Fault::KillBefore,
     Fault::KillAfter,
     Fault::Refuse(409),
@@ -24,6 +24,7 @@ pub const OF_WRITES: [Fault; 7] = [
     Fault::Refuse(422),
     Fault::CutAfter,
     Fault::HangAfter,
+    Fault::Replay(Duration::from_secs(2)),
 ];
 /// What can happen to a watch.
 const OF_WATCHES: [Fault; 4] =

@@ -17,6 +17,8 @@ pub enum Fault {
     HangAfter,
     /// Passed on after this time.
     Delay(Duration),
+    /// Passed on and answered, and passed on once more after this time, for nobody.
+    Replay(Duration),
     /// The client is killed just before it is passed on.
     KillBefore,
     /// The client is killed after it was passed on and before the answer.
@@ -46,6 +48,7 @@ impl fmt::Display for Fault {
             Self::CutAfter => write!(f, "cut after commit"),
             Self::HangAfter => write!(f, "no answer after commit"),
             Self::Delay(time) => write!(f, "delayed by {time:?}"),
+            Self::Replay(time) => write!(f, "once more after {time:?}"),
             Self::KillBefore => write!(f, "killed before"),
             Self::KillAfter => write!(f, "killed after"),
             Self::DropEvent => write!(f, "event dropped"),

@@ -154,19 +154,30 @@ impl State {
             Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
             _ => {}
         }
-        let mut forwarded = Request::builder().method(parts.method).uri(parts.uri);
-        for (name, value) in &parts.headers {
-            if !matches!(name.as_str(), "host" | "authorization" | "connection" | "content-length") {
-                forwarded = forwarded.header(name, value);
+        let forwarded = || -> Result<_, http::Error> {
+            let mut forwarded = Request::builder().method(&parts.method).uri(&parts.uri);
+            for (name, value) in &parts.headers {
+                if !matches!(name.as_str(), "host" | "authorization" | "connection" | "content-length") {
+                    forwarded = forwarded.header(name, value);
+                }
             }
-        }
-        let answer = self.upstream.send(forwarded.body(body.to_vec().into())?).await?;
+            forwarded.body(body.to_vec().into())
+        };
+        let answer = self.upstream.send(forwarded()?).await?;
         let status = answer.status().as_u16();
         self.answered(entry, None, Some(status));
         match fault {
             Some(Fault::CutAfter) => return Err(Cut::Wanted),
             Some(Fault::HangAfter) => std::future::pending().await,
             Some(Fault::KillAfter) => return Err(self.kill().await),
+            Some(Fault::Replay(after)) => {
+                let (upstream, again) = (self.upstream.clone(), forwarded()?);
+                tokio::spawn(async move {
+                    tokio::time::sleep(after).await;
+                    // Whatever comes of it: nobody has asked.
+                    let _ = upstream.send(again).await;
+                });
+            }
             _ => {}
         }
         self.answered(entry, Some(status), Some(status));
