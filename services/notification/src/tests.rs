@@ -17,6 +17,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono_tz::Europe::Berlin;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use todo_common::{
@@ -117,6 +118,32 @@ async fn a_reminder_is_not_shown_before_its_time() {
             .await
             .unwrap();
         assert_eq!(shown(&app).await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reminder_that_waits_says_what_its_task_is_when_its_time_comes() {
+    with_database(|pool| async move {
+        let app = app(&Database::ready(pool.clone()));
+        let due = minutes(5);
+        let (task, reminder) = task(&pool, due).await;
+        call(&app, "POST", "/reminders", event("e1", &task, reminder)).await;
+        let change = async |title: &str| {
+            let zone = Some("Europe/Berlin".to_owned());
+            let patch = TaskPatch { title: Some(title.to_owned()), time_zone: zone, ..TaskPatch::default() };
+            let ada = UserId::new("ada").unwrap();
+            tasks::update(&mut pool.acquire().await.unwrap(), &ada, task.id, None, patch).await.unwrap();
+        };
+        change("Buy bread").await;
+        let told = "UPDATE notifications SET visible_at = visible_at - interval '6 minutes'";
+        sqlx::query(told).execute(&pool).await.unwrap();
+        // What was told already stays as it was told.
+        change("Buy wine").await;
+        let shown = shown(&app).await;
+        let message = format!("Due {} (Europe/Berlin)", due.with_timezone(&Berlin).format("%Y-%m-%d %H:%M"));
+        assert_eq!((&shown[0]["title"], &shown[0]["message"]), (&json!("Buy bread"), &json!(message)));
+        assert_eq!(shown.len(), 1);
     })
     .await;
 }

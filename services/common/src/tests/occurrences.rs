@@ -309,6 +309,34 @@ async fn a_rule_that_counts_ends_after_its_dates_however_they_are_moved() {
 }
 
 #[tokio::test]
+async fn the_last_occurrence_can_be_moved_beyond_the_end_of_its_rule_and_nothing_follows_it() {
+    with_database(|pool| async move {
+        let mut c = pool.acquire().await.unwrap();
+        let due = Utc::now() + TimeDelta::hours(1);
+        let until = |due: DateTime<Utc>| Recurrence::Rrule(format!("FREQ=DAILY;UNTIL={}", due.format("%Y%m%dT%H%M%SZ")));
+        let rule = Some(until(due + TimeDelta::days(1)));
+        let new = NewTask { due_date: None, due_at: Some(due), recurrence: rule.clone(), ..daily() };
+        let task = tasks::create(&mut c, &ada(), new).await.unwrap();
+        let last = follow(&mut c, task.id).await.unwrap();
+        let last = moved(&mut c, &last, TimeDelta::hours(30)).await;
+        assert_eq!(last.recurrence, rule);
+        // It is a task like any other, only that a rule which is written now has to have a date.
+        let patch = TaskPatch { title: Some("later".to_owned()), recurrence: Some(rule), ..TaskPatch::default() };
+        let last = tasks::update(&mut c, &ada(), last.id, None, patch).await.unwrap();
+        let patch = TaskPatch { recurrence: Some(Some(until(due))), ..TaskPatch::default() };
+        let refused = tasks::update(&mut c, &ada(), last.id, None, patch).await;
+        assert!(matches!(refused, Err(tasks::TaskError::Invalid(_))), "{refused:?}");
+        // Who takes it over would refuse such a rule, and a calendar would not know what it means.
+        let mut listed = [last.clone()];
+        tasks::count_from_here(&mut c, &mut listed).await.unwrap();
+        assert_eq!(listed[0].recurrence, None);
+        assert_eq!(tasks::list_due(&mut c, &ada(), 10).await.unwrap()[0].rule, None);
+        assert_eq!(follow(&mut c, last.id).await, None);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn who_takes_over_tasks_counts_what_is_left() {
     with_database(|pool| async move {
         let mut c = pool.acquire().await.unwrap();

@@ -1,4 +1,5 @@
 use std::{
+    future::IntoFuture,
     net::{Ipv4Addr, TcpListener},
     sync::Arc,
     time::Duration,
@@ -11,7 +12,12 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::Value;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::Semaphore,
+    time::timeout,
+};
 use tower::ServiceExt;
 
 use crate::{
@@ -82,6 +88,24 @@ async fn only_the_sidecar_may_call_the_routes_for_dapr() {
 async fn a_good_request_goes_through() {
     let (status, body, _) = ask(json(r#"{"title": "a", "user_id": "ada"}"#)).await;
     assert_eq!((status, &body["title"]), (StatusCode::OK, &Value::from("a")));
+}
+
+/// Sidecars send the head of a request and then its body, and the next request by the same connection.
+#[tokio::test]
+async fn a_refusal_that_looks_at_no_body_leaves_the_connection_to_the_next_request() {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let mut line = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let service = tokio::spawn(axum::serve(listener, app()).into_future());
+    for head in ["POST /panic HTTP/1.1", "POST /nowhere HTTP/1.1", "POST /tick HTTP/1.1"] {
+        line.write_all(format!("{head}\r\nhost: a\r\ncontent-length: 2\r\n\r\n").as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        line.write_all(b"{}").await.expect(head);
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            assert_ne!(line.read_buf(&mut answer).await.expect(head), 0, "closed after {head}");
+        }
+    }
+    service.abort();
 }
 
 /// A port that nobody listens on.
