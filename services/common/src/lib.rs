@@ -31,5 +31,6 @@ pub mod telemetry;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 pub use sensitive::Sensitive;

@@ -30,6 +30,7 @@ use crate::{
     config::Settings,
     problem::Problem,
     telemetry::{self, spans},
+    unread,
 };
 
 /// Largest body that is taken.
@@ -124,6 +125,7 @@ pub fn layered(app: Router) -> Router {
         })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(limit_time))
+        .layer(middleware::from_fn(unread::read))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(
             TraceLayer::new_for_http()

@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 use metrics::{counter, histogram};
 use sqlx::{FromRow, PgConnection};
 use todo_common::{
     consumer::Consumer,
     events::{CloudEvent, REMINDERS, REMINDERS_DEAD, ReminderEvent},
     problem::{FieldError, Problem},
+    tasks::{self, Due},
 };
 use uuid::Uuid;
 
@@ -94,6 +96,12 @@ struct CurrentTask {
     time_zone: String,
 }
 
+impl CurrentTask {
+    fn due(&self) -> Option<Due> {
+        self.due_at.map(Due::At).or(self.due_date.map(Due::On))
+    }
+}
+
 /// The task of each reminder, if it is still open and this is still one of its reminders. The tasks are locked, so that whoever
 /// completes one now finds the notification and takes it back. The locks may wait for somebody who is moving a task; only a
 /// statement that begins after them sees which reminders are left.
@@ -143,20 +151,9 @@ fn notification(reminder: &ReminderEvent, task: &CurrentTask) -> New {
         task_id: Some(reminder.task_id),
         reminder_id: reminder.reminder_id,
         title: task.title.clone(),
-        message: message(task),
+        message: tasks::reminder_message(task.due(), task.time_zone.parse().unwrap_or(Tz::UTC)),
         method: reminder.notification_method.clone(),
         show_at: reminder.remind_at,
-    }
-}
-
-fn message(task: &CurrentTask) -> String {
-    match (task.due_at, task.due_date) {
-        (Some(at), _) => {
-            let zone = task.time_zone.parse().unwrap_or(chrono_tz::Tz::UTC);
-            format!("Due {} ({zone})", at.with_timezone(&zone).format("%Y-%m-%d %H:%M"))
-        }
-        (None, Some(day)) => format!("Due {day}"),
-        (None, None) => "Reminder".to_owned(),
     }
 }
 
@@ -168,24 +165,4 @@ fn storable(reminder: &ReminderEvent) -> Result<(), Problem> {
     }
     let message = format!("must have 1 to {METHOD} characters, without the character zero");
     Err(Problem::invalid(vec![FieldError::new("notification_method", message)]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_message_says_the_time_in_the_users_zone() {
-        let task = |due_at: Option<&str>, due_date: Option<&str>| CurrentTask {
-            id: Uuid::nil(),
-            user_id: String::new(),
-            title: String::new(),
-            due_at: due_at.map(|text| text.parse().unwrap()),
-            due_date: due_date.map(|text| text.parse().unwrap()),
-            time_zone: "Europe/Berlin".to_owned(),
-        };
-        assert_eq!(message(&task(Some("2026-03-29T07:00:00Z"), None)), "Due 2026-03-29 09:00 (Europe/Berlin)");
-        assert_eq!(message(&task(None, Some("2026-03-29"))), "Due 2026-03-29");
-        assert_eq!(message(&task(None, None)), "Reminder");
-    }
 }

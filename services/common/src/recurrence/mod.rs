@@ -88,45 +88,64 @@ pub fn is_counted(recurrence: &Recurrence) -> bool {
     matches!(recurrence, Recurrence::Rrule(text) if rule::Rule::parse(text).is_ok_and(|rule| rule.count().is_some()))
 }
 
-/// A rule that counts its dates, with what is left of them from `due` on, where the occurrence is or is moved to. Nothing if none
-/// is left.
+/// Whether a rule says when it ends.
+pub fn ends(recurrence: &Recurrence) -> bool {
+    matches!(recurrence, Recurrence::Rrule(text) if rule::Rule::parse(text).is_ok_and(|rule| rule.ends()))
+}
+
+/// A rule with what is left of its dates from `due` on, where the occurrence is or is moved to. Nothing if none is left.
 pub fn left_from(place: &Place<'_>, due: Due, zone: Tz) -> Option<Recurrence> {
     let Recurrence::Rrule(text) = place.recurrence else { return None };
-    let left = place.left(&rule::Rule::parse(text).ok()?, due, zone)?;
-    Some(Recurrence::Rrule(rule::with_count(text, left)))
+    let rule = rule::Rule::parse(text).ok()?;
+    match rule.count() {
+        Some(_) => Some(Recurrence::Rrule(rule::with_count(text, place.left(&rule, due, zone)?))),
+        None => has_dates(&rule, due, zone).then(|| place.recurrence.clone()),
+    }
 }
 
 /// Checks what a user wrote; the error is what to tell.
 pub fn validate(recurrence: &Recurrence, start: Option<Due>, zone: Tz) -> Result<(), String> {
+    validate_kept(recurrence, start)?;
+    match (recurrence, start) {
+        (Recurrence::Rrule(text), Some(start)) if !has_dates(&rule::Rule::parse(text)?, start, zone) => {
+            Err("the rule has no date at all".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The same of what a task has already: its last occurrence may be moved to where no date is left.
+pub fn validate_kept(recurrence: &Recurrence, start: Option<Due>) -> Result<(), String> {
     match recurrence {
         Recurrence::AfterCompletionDays(days) if (1..=MAX_DAYS).contains(days) => Ok(()),
         Recurrence::AfterCompletionDays(_) => Err(format!("after_completion_days must be from 1 to {MAX_DAYS}")),
         Recurrence::Rrule(text) => {
             let rule = rule::Rule::parse(text)?;
-            let start =
-                start.ok_or("a rule needs due_at or due_date to count from; after_completion_days needs neither")?;
+            if start.is_none() {
+                return Err(
+                    "a rule needs due_at or due_date to count from; after_completion_days needs neither".to_owned()
+                );
+            }
             if rule.count().is_some_and(|count| count > rule::MOST_COUNTED) {
                 return Err(format!("COUNT is at most {}; a longer series ends with UNTIL", rule::MOST_COUNTED));
-            }
-            let start = start.civil(zone);
-            if rule.dates(start, start, zone)?.next().is_none() {
-                return Err("the rule has no date at all".to_owned());
             }
             Ok(())
         }
     }
 }
 
+/// Whether there is a date at `start` or after it, when the rule counts from there.
+fn has_dates(rule: &rule::Rule, start: Due, zone: Tz) -> bool {
+    let start = start.civil(zone);
+    rule.dates(start, start, zone).is_ok_and(|mut dates| dates.next().is_some())
+}
+
 /// A rule as calendars take it (RFC 5545), counted from this occurrence on. Nothing where the standard has no words for it, and
 /// where no date is left.
 pub fn rule_from(place: &Place<'_>) -> Option<String> {
-    let Recurrence::Rrule(text) = place.recurrence else { return None };
-    let rule = rule::Rule::parse(text).ok()?;
-    let left = match rule.count() {
-        Some(_) => Some(place.left(&rule, place.due, place.zone)?),
-        None => None,
-    };
-    Some(rule.in_full(place.start.civil(place.zone), left, place.due, place.zone))
+    let Recurrence::Rrule(left) = left_from(place, place.due, place.zone)? else { return None };
+    let rule = rule::Rule::parse(&left).ok()?;
+    Some(rule.in_full(place.start.civil(place.zone), place.due, place.zone))
 }
 
 /// The key of the first occurrence.

@@ -67,6 +67,11 @@ impl Rule {
         self.rule.get_count()
     }
 
+    /// Whether it says when it ends.
+    pub(super) fn ends(&self) -> bool {
+        self.until.is_some() || self.count().is_some()
+    }
+
     /// The dates of the series that begins at `start`, in order: all from `near` on, and perhaps some before that. An error is
     /// the last one.
     pub(super) fn dates(
@@ -114,11 +119,9 @@ impl Rule {
         Some(follow + u32::from(is_date)).filter(|left| *left > 0)
     }
 
-    /// The rule in full, as if the series began at `due`: with what is `left` of its number of dates, and with an end of the same
-    /// kind as `due`.
-    pub(super) fn in_full(self, start: NaiveDateTime, left: Option<u32>, due: Due, zone: Tz) -> String {
+    /// The rule in full, as if the series began at `due`: with an end of the same kind as that.
+    pub(super) fn in_full(self, start: NaiveDateTime, due: Due, zone: Tz) -> String {
         let rule = at_month_end(self.rule, start);
-        let rule = left.into_iter().fold(rule, RRule::count);
         let end = self.until.map(|until| format!(";UNTIL={}", until.of_kind(due, zone))).unwrap_or_default();
         format!("{rule}{end}")
     }

@@ -42,7 +42,7 @@ impl Draft {
             recurrence: new.recurrence,
             reminders: new.reminders,
         };
-        draft.checked(mistakes)
+        draft.checked(mistakes, None)
     }
 
     /// What is written of a task already.
@@ -78,18 +78,24 @@ impl Draft {
             mistakes.commas(&tags, &self.tags);
             self.tags = tags;
         }
+        let before = self.recurrence.clone();
         self.recurrence = patch.recurrence.unwrap_or(self.recurrence);
         self.reminders = patch.reminders.unwrap_or(self.reminders);
-        self.checked(mistakes)
+        self.checked(mistakes, before.as_ref())
     }
 
-    fn checked(mut self, mut mistakes: Mistakes) -> Result<Self, TaskError> {
+    /// `before`: how the task repeats until now.
+    fn checked(mut self, mut mistakes: Mistakes, before: Option<&Recurrence>) -> Result<Self, TaskError> {
         self.title = trimmed(&self.title);
         self.notes = self.notes.filter(|notes| !notes.trim().is_empty());
         self.tags = mistakes.tags(&self.tags);
         mistakes.text("title", &self.title, 1..=TITLE);
         mistakes.text("notes", self.notes.as_deref().unwrap_or_default(), 0..=NOTES);
-        if let Some(Err(words)) = self.recurrence.as_ref().map(|rule| recurrence::validate(rule, self.due, self.zone)) {
+        let rule = self.recurrence.as_ref().map_or(Ok(()), |rule| match before {
+            Some(before) if before == rule => recurrence::validate_kept(rule, self.due),
+            _ => recurrence::validate(rule, self.due, self.zone),
+        });
+        if let Err(words) = rule {
             mistakes.add("recurrence", words);
         }
         mistakes.reminders(&mut self.reminders, self.due);

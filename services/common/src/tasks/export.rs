@@ -9,10 +9,10 @@ use uuid::Uuid;
 use super::{Task, TaskError, row::Row};
 use crate::recurrence;
 
-/// Lets each rule that counts its dates say what is left of them: who takes over a task, knows nothing of those before it.
+/// Lets each rule that ends say what is left of its dates: who takes over a task, knows nothing of those before it.
 pub async fn count_from_here(connection: &mut PgConnection, tasks: &mut [Task]) -> Result<(), TaskError> {
-    let is_counted = |task: &Task| task.recurrence.as_ref().is_some_and(recurrence::is_counted);
-    let ids: Vec<Uuid> = tasks.iter().filter(|task| is_counted(task)).map(|task| task.id).collect();
+    let ends = |task: &Task| task.recurrence.as_ref().is_some_and(recurrence::ends);
+    let ids: Vec<Uuid> = tasks.iter().filter(|task| ends(task)).map(|task| task.id).collect();
     if ids.is_empty() {
         return Ok(());
     }

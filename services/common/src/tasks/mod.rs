@@ -29,5 +29,6 @@ pub use lifecycle::{complete, delete, reopen, restore};
 pub use list::{Page, Sort, StatusFilter, TaskFilter, list};
 pub use model::{Priority, Recurrence, Reminder, Status, Task};
 pub use occurrence::{Successor, create_successor, create_successors};
+pub use reminders::reminder_message;
 pub use user_id::UserId;
 pub use write::{create, get, update, update_with};

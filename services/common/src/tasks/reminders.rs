@@ -1,10 +1,14 @@
 //! The table `task_reminders`: when to remind, as instants.
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Task, draft::Draft};
+use super::{
+    Due, Task,
+    draft::{Draft, zone_of},
+};
 
 /// Adds the reminders of an open task. Those up to `told_until` are done with, now and after later changes.
 pub(super) async fn schedule(
@@ -58,6 +62,29 @@ pub(super) async fn reschedule(connection: &mut PgConnection, task: &Task) -> Re
     schedule(connection, task, None).await
 }
 
+/// Lets the notifications that wait for their time say what the task is by now. One that is stored later reads the task then.
+pub(super) async fn reword(connection: &mut PgConnection, task: &Task) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE notifications SET title = $2, message = $3
+         WHERE task_id = $1 AND reminder_id IS NOT NULL AND visible_at > clock_timestamp()",
+    )
+    .bind(task.id)
+    .bind(&task.title)
+    .bind(reminder_message(task.due(), zone_of(task)))
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// What a reminder says beside the title.
+pub fn reminder_message(due: Option<Due>, zone: Tz) -> String {
+    match due {
+        Some(Due::At(at)) => format!("Due {} ({zone})", at.with_timezone(&zone).format("%Y-%m-%d %H:%M")),
+        Some(Due::On(day)) => format!("Due {day}"),
+        None => "Reminder".to_owned(),
+    }
+}
+
 /// Takes back what was not shown yet, of a task that is completed or deleted.
 pub(super) async fn retract(connection: &mut PgConnection, task_id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query(
@@ -70,4 +97,19 @@ pub(super) async fn retract(connection: &mut PgConnection, task_id: Uuid) -> Res
     .execute(connection)
     .await
     .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono_tz::Europe::Berlin;
+
+    use super::*;
+
+    #[test]
+    fn the_message_says_the_time_in_the_users_zone() {
+        let at = Due::At("2026-03-29T07:00:00Z".parse().unwrap());
+        assert_eq!(reminder_message(Some(at), Berlin), "Due 2026-03-29 09:00 (Europe/Berlin)");
+        assert_eq!(reminder_message(Some(Due::On("2026-03-29".parse().unwrap())), Berlin), "Due 2026-03-29");
+        assert_eq!(reminder_message(None, Berlin), "Reminder");
+    }
 }

@@ -70,8 +70,14 @@ pub async fn update_with(
     } else {
         row.update_moved(&mut *connection).await?;
     }
-    if row.task.completed_at.is_none() && before.reminder_times() != Draft::of(&row.task).reminder_times() {
-        reminders::reschedule(&mut *connection, &row.task).await?;
+    if row.task.completed_at.is_none() {
+        let after = Draft::of(&row.task);
+        if before.reminder_times() != after.reminder_times() {
+            reminders::reschedule(&mut *connection, &row.task).await?;
+        }
+        if (&before.title, before.due, before.zone) != (&after.title, after.due, after.zone) {
+            reminders::reword(&mut *connection, &row.task).await?;
+        }
     }
     event::record(connection, EventType::Updated, &row.task).await?;
     Ok(row.task)
