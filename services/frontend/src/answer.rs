@@ -44,9 +44,20 @@ pub(crate) fn transport_problem(app: &str, error: reqwest::Error) -> Problem {
             "the Dapr sidecar of the page cannot be reached; it may still be starting. Try again in a few seconds",
         )
     } else {
-        Problem::new(StatusCode::BAD_GATEWAY, "bad-gateway", "The answer was cut off")
-            .detail(format!("the connection to {app} broke before it answered; it may have done what was asked"))
+        cut_off(app)
     }
+}
+
+/// An answer without anything in it. Services say of what type their words are; a sidecar whose connection to one breaks at the
+/// wrong moment says 200 and nothing else (seen with Dapr 1.16.0), and that is no success.
+pub(crate) fn nothing_problem(app: &str) -> Problem {
+    tracing::warn!(app, "the sidecar passed on an answer without anything in it");
+    cut_off(app)
+}
+
+fn cut_off(app: &str) -> Problem {
+    Problem::new(StatusCode::BAD_GATEWAY, "bad-gateway", "The answer was cut off")
+        .detail(format!("the connection to {app} broke before it answered; it may have done what was asked"))
 }
 
 /// Dapr's words without paths and URLs, which have users' ids, search words and names of conversations in them.

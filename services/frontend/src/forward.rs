@@ -156,6 +156,9 @@ impl Forwarder {
     async fn pass_on(&self, target: Target, answer: reqwest::Response) -> Result<Response, Problem> {
         let status = answer.status();
         let headers = headers::of_answer(answer.headers());
+        if status == StatusCode::OK && !headers.contains_key(CONTENT_TYPE) {
+            return Err(answer::nothing_problem(target.app()));
+        }
         let body = if may_be_the_sidecars(&answer) {
             let bytes = answer.bytes().await.map_err(|error| answer::transport_problem(target.app(), error))?;
             if let Some(problem) = answer::sidecar_problem(target.app(), status, &bytes) {

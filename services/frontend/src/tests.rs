@@ -125,6 +125,17 @@ async fn json_of(response: Response) -> Value {
 }
 
 #[tokio::test]
+async fn an_answer_with_nothing_in_it_is_not_taken_for_a_success() {
+    let app = frontend("1.16.0", Router::new().fallback(async || StatusCode::OK)).await;
+    let answer = ask(&app, "/api/tasks").await;
+    assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
+    assert_eq!(json_of(answer).await["type"], "urn:todoplatform:problem:bad-gateway");
+    // Of what is gone there is nothing to say.
+    let app = frontend("1.16.0", Router::new().fallback(async || StatusCode::NO_CONTENT)).await;
+    assert_eq!(ask(&app, "/api/tasks").await.status(), StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
 async fn every_path_goes_to_its_service() {
     let app = frontend("1.16.0", echo()).await;
     for (path, expected) in [

@@ -313,7 +313,8 @@ async fn the_last_occurrence_can_be_moved_beyond_the_end_of_its_rule_and_nothing
     with_database(|pool| async move {
         let mut c = pool.acquire().await.unwrap();
         let due = Utc::now() + TimeDelta::hours(1);
-        let until = |due: DateTime<Utc>| Recurrence::Rrule(format!("FREQ=DAILY;UNTIL={}", due.format("%Y%m%dT%H%M%SZ")));
+        let until =
+            |due: DateTime<Utc>| Recurrence::Rrule(format!("FREQ=DAILY;UNTIL={}", due.format("%Y%m%dT%H%M%SZ")));
         let rule = Some(until(due + TimeDelta::days(1)));
         let new = NewTask { due_date: None, due_at: Some(due), recurrence: rule.clone(), ..daily() };
         let task = tasks::create(&mut c, &ada(), new).await.unwrap();
