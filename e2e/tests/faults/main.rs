@@ -15,6 +15,7 @@ mod matrix;
 mod optional;
 mod preflight;
 mod quiet;
+mod repair;
 mod replicas;
 mod restart;
 mod secrets;
