@@ -18,6 +18,7 @@ mod quiet;
 mod repair;
 mod replicas;
 mod restart;
+mod scene;
 mod secrets;
 mod stop;
 mod support;

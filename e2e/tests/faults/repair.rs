@@ -9,17 +9,20 @@ use k8s_openapi::api::{
     core::v1::Pod,
 };
 use kube::{
-    Api, ResourceExt,
+    ResourceExt,
     api::{ListParams, PostParams},
 };
 use serde_json::json;
 use todo_e2e::{
-    faults::{Ground, OF_WRITES, Operator, SETTLED, TOGETHER},
+    faults::{Ground, OF_WRITES, SETTLED, TOGETHER},
     harness::until,
     proxy::{Fault, Rule, Target},
 };
 
-use crate::support::{beside_others, condition, watch_for};
+use crate::{
+    scene::Scene,
+    support::{beside_others, condition, watch_for},
+};
 
 const APP: &str = "frontend-service";
 /// Longer than a deletion that failed waits for the next try, and than one that lands twice takes.
@@ -39,19 +42,14 @@ async fn one_pod_and_no_other_is_deleted_for_a_missing_sidecar_whatever_becomes_
 /// A service one of whose pods has no sidecar. Nobody makes or runs pods here, so this does what a `ReplicaSet` would; but it
 /// gives the new pod the name of the old one, so that a deletion by name alone would hit it.
 async fn repaired(ground: &Ground, fault: Fault) -> anyhow::Result<()> {
-    let (walk, mut proxy) = (ground.another_walk().await?, ground.proxy().await?);
-    let (client, namespace) = (&ground.client, walk.namespace.as_str());
-    let operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;
-    Ground::make_platform(client, namespace).await?;
-    ground.created(&proxy, namespace).await?;
+    let scene = Scene::settled(ground).await?;
     let deletion = Target { verb: "delete", resource: "pods".to_owned(), ..Target::default() };
-    proxy.set(vec![Rule::once(deletion.clone(), fault)]);
+    scene.proxy.set(vec![Rule::once(deletion, fault)]);
 
-    let spec = Api::<Deployment>::namespaced(client.clone(), namespace).get(APP).await?.spec.context("no spec")?;
+    let spec = scene.all::<Deployment>().get(APP).await?.spec.context("no spec")?;
     let set = json!({"metadata": {"name": APP}, "spec": {"selector": spec.selector, "template": spec.template}});
-    let sets: Api<ReplicaSet> = Api::namespaced(client.clone(), namespace);
-    let set = sets.create(&PostParams::default(), &serde_json::from_value(set)?).await?;
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let set = scene.all::<ReplicaSet>().create(&PostParams::default(), &serde_json::from_value(set)?).await?;
+    let pods = scene.all::<Pod>();
     let make = async |name: &str, has_sidecar: bool| {
         let mut pod = json!({"metadata": spec.template.metadata, "spec": spec.template.spec});
         let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": APP, "uid": set.uid(), "controller": true});
@@ -68,17 +66,17 @@ async fn repaired(ground: &Ground, fault: Fault) -> anyhow::Result<()> {
         Ok(pods.get_opt("bare").await?.is_none().then_some(()))
     })
     .await
-    .with_context(|| operator.last_words(12))?;
+    .with_context(|| scene.operator.last_words(12))?;
     let anew = make("bare", true).await?;
 
-    watch_for(LOOKED, &proxy).await;
-    anyhow::ensure!(!proxy.happened().is_empty(), "it never came");
+    watch_for(LOOKED, &scene.proxy).await;
+    let ledger = scene.proxy.ledger();
+    anyhow::ensure!(!scene.proxy.happened().is_empty(), "it never came");
     let left: Vec<_> = pods.list(&ListParams::default()).await?.iter().map(ResourceExt::uid).collect();
-    anyhow::ensure!(left == [anew, well], "other pods were deleted:\n{}", proxy.ledger());
-    let ledger = proxy.ledger();
+    anyhow::ensure!(left == [anew, well], "other pods were deleted:\n{ledger}");
     let other = ledger.all().find(|entry| entry.target.verb == "delete" && entry.target.name != "bare");
     anyhow::ensure!(other.is_none(), "{other:?}");
-    let told = condition(client, namespace, "ServicesReady").await?;
+    let told = condition(scene.client, &scene.namespace, "ServicesReady").await?;
     anyhow::ensure!(told.as_ref().is_some_and(|told| told.reason != "SidecarMissing"), "{told:?}");
     Ok(())
 }
