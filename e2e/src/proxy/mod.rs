@@ -154,7 +154,7 @@ impl State {
         let query = parts.uri.query().unwrap_or_default();
         let target = Target::of(&parts.method, parts.uri.path(), query, &body);
         let manager = query.split('&').find_map(|pair| pair.strip_prefix("fieldManager=")).unwrap_or_default();
-        let entry = self.note(target.clone(), parts.uri.path(), manager);
+        let entry = self.note(target.clone(), parts.uri.path(), manager, body.clone());
         let fault = lock(&self.rules).take(&target, false);
         match fault {
             Some(Fault::Refuse(code)) => {
@@ -208,10 +208,10 @@ impl State {
         Ok(Response::from_parts(head, whole_body(whole)))
     }
 
-    fn note(&self, target: Target, path: &str, manager: &str) -> usize {
+    fn note(&self, target: Target, path: &str, manager: &str, body: Bytes) -> usize {
         let mut ledger = lock(&self.ledger);
         let (at, path, manager) = (Instant::now(), path.to_owned(), manager.to_owned());
-        ledger.entries.push(Entry { at, target, path, manager, status: None, done: None });
+        ledger.entries.push(Entry { at, target, path, manager, body, status: None, done: None });
         ledger.entries.len() - 1
     }
 
