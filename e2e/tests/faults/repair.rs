@@ -52,7 +52,8 @@ async fn repaired(ground: &Ground, fault: Fault) -> anyhow::Result<()> {
     let pods = scene.all::<Pod>();
     let make = async |name: &str, has_sidecar: bool| {
         let mut pod = json!({"metadata": spec.template.metadata, "spec": spec.template.spec});
-        let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": APP, "uid": set.uid(), "controller": true});
+        let owner =
+            json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": APP, "uid": set.uid(), "controller": true});
         (pod["metadata"]["name"], pod["metadata"]["ownerReferences"]) = (json!(name), json!([owner]));
         if let Some(containers) = pod["spec"]["containers"].as_array_mut().filter(|_| has_sidecar) {
             containers.push(json!({"name": "daprd", "image": "daprd"}));

@@ -30,8 +30,7 @@ impl<'a> Scene<'a> {
     pub(crate) async fn with(ground: &'a Ground, options: Options, wrong: Vec<Rule>) -> anyhow::Result<Self> {
         let (namespace, mut proxy) = (ground.another_walk().await?.namespace, ground.proxy().await?);
         proxy.set(wrong);
-        let operator =
-            Operator::start_with(&mut proxy, ground.folder.path(), Some(&namespace), "operator", options)?;
+        let operator = Operator::start_with(&mut proxy, ground.folder.path(), Some(&namespace), "operator", options)?;
         Ok(Self { operator, proxy, namespace, client: &ground.client, ground })
     }
 
