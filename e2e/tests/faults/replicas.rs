@@ -179,10 +179,12 @@ async fn led_before(ground: &Ground, course: &Course, again: Again) -> anyhow::R
             written(leader.1, begun, usize::from(action != Action::Delete)).await?;
             landed += lands(before.1).await?;
         }
-        followed.comes_to(action, &[first, second]).await?;
         if matches!(again, Again::After) {
+            followed.reaches(action, &[first, second]).await?;
             landed += lands(before.1).await?;
             followed.comes_back_to(action, &[first, second]).await?;
+        } else {
+            followed.comes_to(action, &[first, second]).await?;
         }
         anyhow::ensure!(holder(ground, namespace).await? == leader.0, "the Lease is not {}'s any more", leader.0);
         let given = Instant::now();
