@@ -20,6 +20,9 @@ use crate::{
 
 /// How long it is watched at rest. `cargo xtask bench quiet` does so for longer.
 const REST: Duration = Duration::from_mins(1);
+/// All that there is to say of Kafka and PostgreSQL while nobody takes up their StatefulSets.
+const NOT_TAKEN_UP: &str =
+    "kafka: the change has not been taken up yet; postgres: the change has not been taken up yet";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_object_is_written_once_and_none_is_read_and_at_rest_only_named_secrets_are() -> anyhow::Result<()> {
@@ -43,9 +46,8 @@ async fn an_empty_spec_costs_one_status_for_each_thing_that_is_new_and_looks_at_
     let ledger = scene.proxy.ledger();
     let (objects, statuses) = written(&ledger)?;
     println!("{objects} objects by as many writes, {statuses} writes of the status");
-    // Nothing runs, and nobody takes up the StatefulSets: there is one thing to say of that, and it stays so.
-    const ABSENT: &str = "kafka: the change has not been taken up yet; postgres: the change has not been taken up yet";
-    anyhow::ensure!(told(&ledger)? == [ABSENT], "{:#?}", told(&ledger)?);
+    let told_first = told(&ledger)?;
+    anyhow::ensure!(told_first == [NOT_TAKEN_UP], "{told_first:#?}");
 
     let (_player, begun) = (Player::start(ground.client.clone(), Life::Plain), Instant::now());
     until("it is told that the broker does not answer", SETTLED, || async {
