@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::future::try_join_all;
 use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
     core::v1::Pod,
@@ -14,7 +14,7 @@ use kube::{
 };
 use serde_json::json;
 use todo_e2e::{
-    faults::{Ground, OF_WRITES, SETTLED, TOGETHER},
+    faults::{Ground, OF_WRITES, SETTLED},
     harness::until,
     proxy::{Fault, Rule, Target},
 };
@@ -36,7 +36,7 @@ async fn one_pod_and_no_other_is_deleted_for_a_missing_sidecar_whatever_becomes_
         let ground = &ground;
         async move { repaired(ground, fault).await.with_context(|| format!("the deletion: {fault}")) }
     });
-    stream::iter(lives).buffer_unordered(TOGETHER).try_collect().await
+    try_join_all(lives).await.map(drop)
 }
 
 /// A service one of whose pods has no sidecar. Nobody makes or runs pods here, so this does what a `ReplicaSet` would; but it
