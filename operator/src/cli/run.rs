@@ -153,9 +153,10 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let scope = Scope { namespace: args.watch_namespace, excluded: args.excluded_namespaces };
     let (namespace, excluded) = (&scope.namespace, &scope.excluded);
     info!(version = %settings.operator_version, %identity, ?namespace, ?excluded, "starting");
+    let (events, publishing) = Events::start(client.clone(), identity);
     let operator = Operator::start(
         Parts {
-            events: Events::new(client.clone(), identity),
+            events,
             client,
             http: Http::new().context("cannot make an HTTP client")?,
             settings,
@@ -174,7 +175,8 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     tokio::pin!(passes);
     tokio::select! {
         () = &mut passes => {
-            // Only then is the lease given back: until the last pass has ended this replica may still write.
+            publishing.end().await;
+            // Only then is the lease given back: until the last pass has ended and is told of, this replica may still write.
             end_of_lease.cancel();
             if let Err(error) = campaign.await {
                 warn!(%error, "the election did not end well");
