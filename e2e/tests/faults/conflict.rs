@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler, events::v1::Event};
 use kube::{
     Api, Client,
@@ -52,6 +53,40 @@ async fn leave_to_autoscaler(client: &Client, namespace: &str, least: i32) -> an
         Ok((is_there && annotations.contains_key("todoplatform.dev/autoscaled")).then_some(()))
     })
     .await
+}
+
+/// Wants this number of pods and no autoscaler, and waits until that is so and the status says it.
+async fn take_from_autoscaler(client: &Client, namespace: &str, wanted: i32) -> anyhow::Result<()> {
+    let service = json!({"autoscaling": null, "replicas": wanted});
+    change_spec(client, namespace, &json!({"services": {"frontend": service}})).await?;
+    let platforms: Api<TodoPlatform> = Api::namespaced(client.clone(), namespace);
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let autoscalers: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), namespace);
+    until("the number is ours and the status says so", SETTLED, || async {
+        let platform = platforms.get("todo").await?;
+        let told = platform.status.and_then(|status| status.observed_generation) == platform.metadata.generation;
+        let deployment = deployments.get(APP).await?;
+        let annotations = deployment.metadata.annotations.unwrap_or_default();
+        let ours = deployment.spec.and_then(|spec| spec.replicas) == Some(wanted)
+            && !annotations.contains_key("todoplatform.dev/autoscaled")
+            && autoscalers.get_opt(APP).await?.is_none();
+        Ok((told && ours).then_some(()))
+    })
+    .await
+}
+
+/// Looks into the status, the events and the log, where it stands before anything is written.
+async fn nobody_is_accused(client: &Client, namespace: &str, operator: &Operator) -> anyhow::Result<()> {
+    let platforms: Api<TodoPlatform> = Api::namespaced(client.clone(), namespace);
+    let status = platforms.get("todo").await?.status.unwrap_or_default();
+    anyhow::ensure!(status.ownership_conflicts.is_empty(), "accused: {:?}", status.ownership_conflicts);
+    let events = Api::<Event>::namespaced(client.clone(), namespace).list(&ListParams::default()).await?;
+    let accused = events.items.into_iter().filter(|event| event.reason.as_deref() == Some("OwnershipConflict"));
+    let accused: Vec<_> = accused.filter_map(|event| event.note).collect();
+    anyhow::ensure!(accused.is_empty(), "accused: {accused:?}");
+    let lines = operator.lines_with("somebody else claims a field");
+    anyhow::ensure!(lines == 0, "accused in the log {lines} times");
+    Ok(())
 }
 
 /// Scales to nothing while the operator only looks.
@@ -106,29 +141,36 @@ async fn an_autoscaler_is_accused_of_nothing_when_its_number_of_pods_is_taken_ba
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
     let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
     let namespace = walk.namespace.as_str();
-    let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;
+    let operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;
     Ground::make_platform(client, namespace).await?;
     ground.created(&proxy, namespace).await?;
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    let autoscalers: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), namespace);
     leave_to_autoscaler(client, namespace, 1).await?;
     scale_as("kube-controller-manager", &deployments, 3).await?;
-    let wanted = json!({"services": {"frontend": {"autoscaling": null, "replicas": 2}}});
-    change_spec(client, namespace, &wanted).await?;
-    let platforms: Api<TodoPlatform> = Api::namespaced(client.clone(), namespace);
-    let status = until("the number is ours and the status says so", SETTLED, || async {
-        let platform = platforms.get("todo").await?;
-        let status = platform.status.filter(|status| status.observed_generation == platform.metadata.generation);
-        let ours = replicas(&deployments).await? == Some(2) && autoscalers.get_opt(APP).await?.is_none();
-        Ok(status.filter(|_| ours))
-    })
-    .await?;
-    anyhow::ensure!(status.ownership_conflicts.is_empty(), "accused: {:?}", status.ownership_conflicts);
-    let events = Api::<Event>::namespaced(client.clone(), namespace).list(&ListParams::default()).await?;
-    let accused = events.items.into_iter().filter(|event| event.reason.as_deref() == Some("OwnershipConflict"));
-    let accused: Vec<_> = accused.filter_map(|event| event.note).collect();
-    anyhow::ensure!(accused.is_empty(), "accused: {accused:?}");
-    Ok(())
+    take_from_autoscaler(client, namespace, 2).await?;
+    nobody_is_accused(client, namespace, &operator).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_is_it_later_if_its_number_was_that_of_the_spec_but_who_scales_by_hand_is() -> anyhow::Result<()> {
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
+    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
+    let namespace = walk.namespace.as_str();
+    let operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;
+    Ground::make_platform(client, namespace).await?;
+    ground.created(&proxy, namespace).await?;
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    leave_to_autoscaler(client, namespace, 1).await?;
+    scale_as("kube-controller-manager", &deployments, 3).await?;
+    for ours in [3, 4] {
+        take_from_autoscaler(client, namespace, ours).await?;
+        nobody_is_accused(client, namespace, &operator).await.with_context(|| format!("{ours} pods"))?;
+    }
+
+    scale_as("kubectl", &deployments, 6).await?;
+    let note = told(client, namespace, "OwnershipConflict").await?;
+    anyhow::ensure!(note == format!("kubectl claimed .spec.replicas of Deployment/{APP}"), "{note}");
+    until("it is taken back", SETTLED, || async { Ok((replicas(&deployments).await? == Some(4)).then_some(())) }).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
