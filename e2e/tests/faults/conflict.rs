@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler, events::v1::Event};
 use kube::{
     Api,
@@ -56,6 +57,38 @@ async fn leave_to_autoscaler(scene: &Scene<'_>, least: i32) -> anyhow::Result<()
     .await
 }
 
+/// Wants this number of pods and no autoscaler, and waits until that is so and the status says it.
+async fn take_from_autoscaler(scene: &Scene<'_>, wanted: i32) -> anyhow::Result<()> {
+    let service = json!({"autoscaling": null, "replicas": wanted});
+    scene.change_spec(&json!({"services": {"frontend": service}})).await?;
+    let platforms = scene.all::<TodoPlatform>();
+    let (autoscalers, deployments) = (scene.all::<HorizontalPodAutoscaler>(), scene.all::<Deployment>());
+    until("the number is ours and the status says so", SETTLED, || async {
+        let platform = platforms.get("todo").await?;
+        let told = platform.status.and_then(|status| status.observed_generation) == platform.metadata.generation;
+        let deployment = deployments.get(APP).await?;
+        let annotations = deployment.metadata.annotations.unwrap_or_default();
+        let ours = deployment.spec.and_then(|spec| spec.replicas) == Some(wanted)
+            && !annotations.contains_key("todoplatform.dev/autoscaled")
+            && autoscalers.get_opt(APP).await?.is_none();
+        Ok((told && ours).then_some(()))
+    })
+    .await
+}
+
+/// Looks into the status, the events and the log, where it stands before anything is written.
+async fn nobody_is_accused(scene: &Scene<'_>) -> anyhow::Result<()> {
+    let status = scene.all::<TodoPlatform>().get("todo").await?.status.unwrap_or_default();
+    anyhow::ensure!(status.ownership_conflicts.is_empty(), "accused: {:?}", status.ownership_conflicts);
+    let events = scene.all::<Event>().list(&ListParams::default()).await?;
+    let accused = events.items.into_iter().filter(|event| event.reason.as_deref() == Some("OwnershipConflict"));
+    let accused: Vec<_> = accused.filter_map(|event| event.note).collect();
+    anyhow::ensure!(accused.is_empty(), "accused: {accused:?}");
+    let lines = scene.operator.lines_with("somebody else claims a field");
+    anyhow::ensure!(lines == 0, "accused in the log {lines} times");
+    Ok(())
+}
+
 /// Scales to nothing while the operator only looks.
 async fn pause_at_none(scene: &Scene<'_>) -> anyhow::Result<()> {
     scene.change_spec(&json!({"suspend": true})).await?;
@@ -102,26 +135,28 @@ async fn who_takes_a_field_three_times_is_named_with_it_and_the_object_is_left_a
 async fn an_autoscaler_is_accused_of_nothing_when_its_number_of_pods_is_taken_back() -> anyhow::Result<()> {
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
     let scene = Scene::settled(&ground).await?;
+    leave_to_autoscaler(&scene, 1).await?;
+    scale_as("kube-controller-manager", &scene.all(), 3).await?;
+    take_from_autoscaler(&scene, 2).await?;
+    nobody_is_accused(&scene).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_is_it_later_if_its_number_was_that_of_the_spec_but_who_scales_by_hand_is() -> anyhow::Result<()> {
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
+    let scene = Scene::settled(&ground).await?;
     let deployments = scene.all();
-    let autoscalers = scene.all::<HorizontalPodAutoscaler>();
     leave_to_autoscaler(&scene, 1).await?;
     scale_as("kube-controller-manager", &deployments, 3).await?;
-    let wanted = json!({"services": {"frontend": {"autoscaling": null, "replicas": 2}}});
-    scene.change_spec(&wanted).await?;
-    let platforms = scene.all::<TodoPlatform>();
-    let status = until("the number is ours and the status says so", SETTLED, || async {
-        let platform = platforms.get("todo").await?;
-        let status = platform.status.filter(|status| status.observed_generation == platform.metadata.generation);
-        let ours = replicas(&deployments).await? == Some(2) && autoscalers.get_opt(APP).await?.is_none();
-        Ok(status.filter(|_| ours))
-    })
-    .await?;
-    anyhow::ensure!(status.ownership_conflicts.is_empty(), "accused: {:?}", status.ownership_conflicts);
-    let events = scene.all::<Event>().list(&ListParams::default()).await?;
-    let accused = events.items.into_iter().filter(|event| event.reason.as_deref() == Some("OwnershipConflict"));
-    let accused: Vec<_> = accused.filter_map(|event| event.note).collect();
-    anyhow::ensure!(accused.is_empty(), "accused: {accused:?}");
-    Ok(())
+    for ours in [3, 4] {
+        take_from_autoscaler(&scene, ours).await?;
+        nobody_is_accused(&scene).await.with_context(|| format!("{ours} pods"))?;
+    }
+
+    scale_as("kubectl", &deployments, 6).await?;
+    let note = told(scene.client, &scene.namespace, "OwnershipConflict").await?;
+    anyhow::ensure!(note == format!("kubectl claimed .spec.replicas of Deployment/{APP}"), "{note}");
+    until("it is taken back", SETTLED, || async { Ok((replicas(&deployments).await? == Some(4)).then_some(())) }).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 
 mod chart;
 mod conflict;
+mod events;
 mod foreign;
 mod health;
 mod isolation;

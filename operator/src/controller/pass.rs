@@ -229,7 +229,7 @@ impl Context {
                 Ok(_) => {
                     metrics::repaired();
                     info!(pod = %name, "deleted, as it has no sidecar");
-                    self.events.publish(platform, repaired(service.app, &name)).await;
+                    self.events.publish(platform, repaired(service.app, &name));
                 }
                 Err(error) => warn!(pod = %name, %error, "cannot delete a pod without sidecar"),
             }
