@@ -32,7 +32,8 @@ pub struct Ground {
     pub client: Client,
     /// Kinds of objects that are compared.
     pub kinds: Kinds,
-    _player: Player,
+    /// None where nothing runs.
+    _player: Option<Player>,
     /// The control plane.
     pub plane: ControlPlane,
     /// Files of operators.
@@ -50,6 +51,12 @@ impl Ground {
 
     /// Starts all of it, with the kinds that such lives need.
     pub async fn start_for(life: Life) -> anyhow::Result<Self> {
+        let bare = Self::bare(life).await?;
+        Ok(Self { _player: Some(Player::start(bare.client.clone(), life)), ..bare })
+    }
+
+    /// Starts a control plane alone, with the kinds that such lives need: no pod of a StatefulSet ever seems to run.
+    pub async fn bare(life: Life) -> anyhow::Result<Self> {
         let plane = ControlPlane::start().await?;
         for kinds in life.kinds() {
             plane.install_kinds(kinds).await?;
@@ -57,7 +64,7 @@ impl Ground {
         let client = plane.client();
         Ok(Self {
             kinds: Kinds::of(&client).await?,
-            _player: Player::start(client.clone(), life),
+            _player: None,
             client,
             plane,
             folder: tempfile::tempdir()?,

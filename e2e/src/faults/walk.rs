@@ -204,26 +204,53 @@ pub struct Followed<'a> {
 impl Followed<'_> {
     /// Waits until pods are replaced where they are in `action` of the course.
     pub async fn replaced(&self, action: Action) -> anyhow::Result<()> {
-        let stage = self.course.stages.get(&action).context("not in the course")?;
-        replaced_as_in(stage, &self.rollouts, &self.replaced).await
+        replaced_as_in(self.stage(action)?, &self.rollouts, &self.replaced).await
     }
 
     /// Waits until everything is as after `action` in the course, with none of the operators behind `proxies` at work, and looks
     /// that nothing was made anew and no pods were replaced on the way there without need.
     pub async fn reaches(&mut self, action: Action, proxies: &[&Proxy]) -> anyhow::Result<()> {
+        let before = self.replaced.clone();
+        self.comes_to(action, proxies).await?;
+        let (replaced, expected) = (self.rollouts.since(&before), &self.stage(action)?.rollouts);
+        is_not_more(&replaced, expected).with_context(|| format!("pods are replaced without need in {action:?}"))
+    }
+
+    /// The same, but pods may be replaced more often: what was written before lands once more.
+    pub async fn comes_to(&mut self, action: Action, proxies: &[&Proxy]) -> anyhow::Result<()> {
         self.replaced(action).await?;
-        let stage = self.course.stages.get(&action).context("not in the course")?;
-        let mut end = Snapshot::default();
+        let end = self.end(action, proxies).await?;
+        (self.before, self.replaced) = (end, self.rollouts.counts());
+        Ok(())
+    }
+
+    /// Waits until everything is as it was found after `action`, although something else was written since. Of what pods read a
+    /// course says nothing, so hashes are compared with those of that time.
+    pub async fn comes_back_to(&mut self, action: Action, proxies: &[&Proxy]) -> anyhow::Result<()> {
+        until("pods read what they have to", SETTLED, || async {
+            let now = Snapshot::take(self.walk.client, self.walk.kinds, &self.walk.namespace).await?;
+            let changed = now.changed_hashes(&self.before);
+            anyhow::ensure!(changed.is_empty(), "{}", changed.join("\n"));
+            Ok(Some(()))
+        })
+        .await?;
+        self.end(action, proxies).await?;
+        self.replaced = self.rollouts.counts();
+        Ok(())
+    }
+
+    async fn end(&self, action: Action, proxies: &[&Proxy]) -> anyhow::Result<Snapshot> {
+        let (stage, mut end) = (self.stage(action)?, Snapshot::default());
         for proxy in proxies {
             end = self.walk.reaches_end(stage, proxy).await?;
         }
         let anew = end.made_anew(&self.before);
         anyhow::ensure!(anew.is_empty(), "made anew without need in {action:?}: {}", anew.join(" "));
-        let replaced = self.rollouts.since(&self.replaced);
-        is_not_more(&replaced, &stage.rollouts)
-            .with_context(|| format!("pods are replaced without need in {action:?}"))?;
-        (self.before, self.replaced) = (end, self.rollouts.counts());
-        Ok(())
+        Ok(end)
+    }
+
+    fn stage(&self, action: Action) -> anyhow::Result<&Stage> {
+        self.course.stages.get(&action).context("not in the course")
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Fault {
     Delay(Duration),
     /// Passed on and answered, and passed on once more after this time, for nobody.
     Replay(Duration),
+    /// Passed on and answered, and passed on once more when [`super::Proxy::replay`] is called, for nobody.
+    Keep,
     /// The client is killed just before it is passed on.
     KillBefore,
     /// The client is killed after it was passed on and before the answer.
@@ -49,6 +51,7 @@ impl fmt::Display for Fault {
             Self::HangAfter => write!(f, "no answer after commit"),
             Self::Delay(time) => write!(f, "delayed by {time:?}"),
             Self::Replay(time) => write!(f, "once more after {time:?}"),
+            Self::Keep => write!(f, "once more when it is time"),
             Self::KillBefore => write!(f, "killed before"),
             Self::KillAfter => write!(f, "killed after"),
             Self::DropEvent => write!(f, "event dropped"),

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use serde_json::Value;
 
 /// What a request asks for, as RBAC names it.
@@ -90,6 +91,8 @@ pub struct Entry {
     pub path: String,
     /// Who wrote, as field manager.
     pub manager: String,
+    /// What was sent.
+    pub body: Bytes,
     /// The answer that the client saw; none if it saw none, or none yet.
     pub status: Option<u16>,
     /// The answer of the API server, whatever became of it.
@@ -136,7 +139,8 @@ impl Ledger {
     /// The same request several times.
     pub(crate) fn of(times: usize, target: &Target, path: &str) -> Self {
         let (at, target, path) = (Instant::now(), target.clone(), path.to_owned());
-        let entry = Entry { at, target, path, manager: String::new(), status: None, done: None };
+        let (manager, body) = (String::new(), Bytes::new());
+        let entry = Entry { at, target, path, manager, body, status: None, done: None };
         Self { entries: vec![entry; times] }
     }
 }

@@ -19,7 +19,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use kube::Client;
+use kube::{Client, client::Body};
 use serde_json::json;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -63,7 +63,8 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (sender, kills) = mpsc::channel(1);
-        let state = Arc::new(State { upstream, ledger: Mutex::default(), rules: Mutex::default(), kills: sender });
+        let (ledger, rules, kept) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let state = Arc::new(State { upstream, ledger, rules, kept, kills: sender });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, Arc::clone(&state)));
         Ok(Self { address, state, kills: Some(kills), _listener: tasks })
@@ -99,6 +100,16 @@ impl Proxy {
         lock(&self.state.rules).happened()
     }
 
+    /// Passes on once more what was kept, in the order in which it came. Says what was answered, which nobody has asked for.
+    pub async fn replay(&self) -> anyhow::Result<Vec<(Target, u16)>> {
+        let kept = std::mem::take(&mut *lock(&self.state.kept));
+        let mut answers = Vec::new();
+        for (target, request) in kept {
+            answers.push((target, self.state.upstream.send(request).await?.status().as_u16()));
+        }
+        Ok(answers)
+    }
+
     /// The requests to kill the client; for whoever started it.
     pub(crate) fn take_kills(&mut self) -> Option<mpsc::Receiver<Kill>> {
         self.kills.take()
@@ -109,6 +120,8 @@ struct State {
     upstream: Client,
     ledger: Mutex<Ledger>,
     rules: Mutex<Rules>,
+    /// What is to be passed on once more.
+    kept: Mutex<Vec<(Target, Request<Body>)>>,
     kills: mpsc::Sender<Kill>,
 }
 
@@ -141,7 +154,7 @@ impl State {
         let query = parts.uri.query().unwrap_or_default();
         let target = Target::of(&parts.method, parts.uri.path(), query, &body);
         let manager = query.split('&').find_map(|pair| pair.strip_prefix("fieldManager=")).unwrap_or_default();
-        let entry = self.note(target.clone(), parts.uri.path(), manager);
+        let entry = self.note(target.clone(), parts.uri.path(), manager, body.clone());
         let fault = lock(&self.rules).take(&target, false);
         match fault {
             Some(Fault::Refuse(code)) => {
@@ -178,6 +191,7 @@ impl State {
                     let _ = upstream.send(again).await;
                 });
             }
+            Some(Fault::Keep) => lock(&self.kept).push((target.clone(), forwarded()?)),
             _ => {}
         }
         self.answered(entry, Some(status), Some(status));
@@ -194,10 +208,10 @@ impl State {
         Ok(Response::from_parts(head, whole_body(whole)))
     }
 
-    fn note(&self, target: Target, path: &str, manager: &str) -> usize {
+    fn note(&self, target: Target, path: &str, manager: &str, body: Bytes) -> usize {
         let mut ledger = lock(&self.ledger);
         let (at, path, manager) = (Instant::now(), path.to_owned(), manager.to_owned());
-        ledger.entries.push(Entry { at, target, path, manager, status: None, done: None });
+        ledger.entries.push(Entry { at, target, path, manager, body, status: None, done: None });
         ledger.entries.len() - 1
     }
 

@@ -2,19 +2,23 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler, events::v1::Event};
 use kube::{
-    Api, Client,
+    Api,
     api::{ListParams, Patch, PatchParams},
 };
 use serde_json::json;
 use todo_crds::platform::TodoPlatform;
 use todo_e2e::{
-    faults::{Ground, Operator, SETTLED},
+    faults::{Ground, SETTLED},
     harness::until,
 };
 
-use crate::support::{beside_others, change_spec, condition, told, watch_for};
+use crate::{
+    scene::Scene,
+    support::{beside_others, condition, told, watch_for},
+};
 
 const APP: &str = "frontend-service";
 /// How long it is watched while it is left alone: longer than passes are apart.
@@ -41,11 +45,10 @@ async fn scale_as(manager: &str, deployments: &Api<Deployment>, replicas: i32) -
 }
 
 /// Asks for an autoscaler, and waits until there is one and the number of pods is its to choose.
-async fn leave_to_autoscaler(client: &Client, namespace: &str, least: i32) -> anyhow::Result<()> {
+async fn leave_to_autoscaler(scene: &Scene<'_>, least: i32) -> anyhow::Result<()> {
     let service = json!({"autoscaling": {"minReplicas": least, "maxReplicas": 4}});
-    change_spec(client, namespace, &json!({"suspend": null, "services": {"frontend": service}})).await?;
-    let autoscalers: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), namespace);
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    scene.change_spec(&json!({"suspend": null, "services": {"frontend": service}})).await?;
+    let (autoscalers, deployments) = (scene.all::<HorizontalPodAutoscaler>(), scene.all::<Deployment>());
     until("the number is the autoscaler's", SETTLED, || async {
         let annotations = deployments.get(APP).await?.metadata.annotations.unwrap_or_default();
         let is_there = autoscalers.get_opt(APP).await?.is_some();
@@ -54,27 +57,55 @@ async fn leave_to_autoscaler(client: &Client, namespace: &str, least: i32) -> an
     .await
 }
 
+/// Wants this number of pods and no autoscaler, and waits until that is so and the status says it.
+async fn take_from_autoscaler(scene: &Scene<'_>, wanted: i32) -> anyhow::Result<()> {
+    let service = json!({"autoscaling": null, "replicas": wanted});
+    scene.change_spec(&json!({"services": {"frontend": service}})).await?;
+    let platforms = scene.all::<TodoPlatform>();
+    let (autoscalers, deployments) = (scene.all::<HorizontalPodAutoscaler>(), scene.all::<Deployment>());
+    until("the number is ours and the status says so", SETTLED, || async {
+        let platform = platforms.get("todo").await?;
+        let told = platform.status.and_then(|status| status.observed_generation) == platform.metadata.generation;
+        let deployment = deployments.get(APP).await?;
+        let annotations = deployment.metadata.annotations.unwrap_or_default();
+        let ours = deployment.spec.and_then(|spec| spec.replicas) == Some(wanted)
+            && !annotations.contains_key("todoplatform.dev/autoscaled")
+            && autoscalers.get_opt(APP).await?.is_none();
+        Ok((told && ours).then_some(()))
+    })
+    .await
+}
+
+/// Looks into the status, the events and the log, where it stands before anything is written.
+async fn nobody_is_accused(scene: &Scene<'_>) -> anyhow::Result<()> {
+    let status = scene.all::<TodoPlatform>().get("todo").await?.status.unwrap_or_default();
+    anyhow::ensure!(status.ownership_conflicts.is_empty(), "accused: {:?}", status.ownership_conflicts);
+    let events = scene.all::<Event>().list(&ListParams::default()).await?;
+    let accused = events.items.into_iter().filter(|event| event.reason.as_deref() == Some("OwnershipConflict"));
+    let accused: Vec<_> = accused.filter_map(|event| event.note).collect();
+    anyhow::ensure!(accused.is_empty(), "accused: {accused:?}");
+    let lines = scene.operator.lines_with("somebody else claims a field");
+    anyhow::ensure!(lines == 0, "accused in the log {lines} times");
+    Ok(())
+}
+
 /// Scales to nothing while the operator only looks.
-async fn pause_at_none(client: &Client, namespace: &str, deployments: &Api<Deployment>) -> anyhow::Result<()> {
-    change_spec(client, namespace, &json!({"suspend": true})).await?;
+async fn pause_at_none(scene: &Scene<'_>) -> anyhow::Result<()> {
+    scene.change_spec(&json!({"suspend": true})).await?;
     until("it only looks", SETTLED, || async {
-        let generation = Ground::platforms(client, namespace).get("todo").await?.metadata.generation;
-        let progressing = condition(client, namespace, "Progressing").await?;
+        let generation = scene.all::<TodoPlatform>().get("todo").await?.metadata.generation;
+        let progressing = condition(scene.client, &scene.namespace, "Progressing").await?;
         Ok(progressing.filter(|one| one.reason == "Suspended" && one.observed_generation == generation).map(drop))
     })
     .await?;
-    scale_as("kubectl", deployments, 0).await
+    scale_as("kubectl", &scene.all(), 0).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_takes_a_field_three_times_is_named_with_it_and_the_object_is_left_alone() -> anyhow::Result<()> {
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
-    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
-    let namespace = walk.namespace.as_str();
-    let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;
-    Ground::make_platform(client, namespace).await?;
-    ground.created(&proxy, namespace).await?;
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let scene = Scene::settled(&ground).await?;
+    let deployments = scene.all();
     let ours = replicas(&deployments).await?;
 
     for theirs in [7, 8] {
@@ -83,18 +114,17 @@ async fn who_takes_a_field_three_times_is_named_with_it_and_the_object_is_left_a
             .await?;
     }
     take(&deployments, 9).await?;
-    let note = told(client, namespace, "OwnershipFight").await?;
+    let note = told(scene.client, &scene.namespace, "OwnershipFight").await?;
     let expected = format!("x takes .spec.replicas of Deployment/{APP} again and again");
     anyhow::ensure!(note.contains(&expected), "{note}");
-    let note = told(client, namespace, "OwnershipConflict").await?;
+    let note = told(scene.client, &scene.namespace, "OwnershipConflict").await?;
     anyhow::ensure!(note == format!("x claimed .spec.replicas of Deployment/{APP}"), "{note}");
 
-    let platforms: Api<TodoPlatform> = Api::namespaced(client.clone(), namespace);
-    let status = platforms.get("todo").await?.status.unwrap_or_default();
+    let status = scene.all::<TodoPlatform>().get("todo").await?.status.unwrap_or_default();
     let named: Vec<_> = status.ownership_conflicts.iter().map(|one| [&one.object, &one.field, &one.manager]).collect();
     anyhow::ensure!(named == [["Deployment/frontend-service", ".spec.replicas", "x"]], "{named:?}");
 
-    let truce = watch_for(TRUCE, &proxy).await;
+    let truce = watch_for(TRUCE, &scene.proxy).await;
     let writes: Vec<_> = truce.work().map(|entry| entry.target.to_string()).collect();
     anyhow::ensure!(writes.is_empty(), "written while it was to be left alone: {writes:?}");
     anyhow::ensure!(replicas(&deployments).await? == Some(9), "it was taken back all the same");
@@ -104,60 +134,54 @@ async fn who_takes_a_field_three_times_is_named_with_it_and_the_object_is_left_a
 #[tokio::test(flavor = "multi_thread")]
 async fn an_autoscaler_is_accused_of_nothing_when_its_number_of_pods_is_taken_back() -> anyhow::Result<()> {
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
-    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
-    let namespace = walk.namespace.as_str();
-    let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;
-    Ground::make_platform(client, namespace).await?;
-    ground.created(&proxy, namespace).await?;
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    let autoscalers: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), namespace);
-    leave_to_autoscaler(client, namespace, 1).await?;
+    let scene = Scene::settled(&ground).await?;
+    leave_to_autoscaler(&scene, 1).await?;
+    scale_as("kube-controller-manager", &scene.all(), 3).await?;
+    take_from_autoscaler(&scene, 2).await?;
+    nobody_is_accused(&scene).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_is_it_later_if_its_number_was_that_of_the_spec_but_who_scales_by_hand_is() -> anyhow::Result<()> {
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
+    let scene = Scene::settled(&ground).await?;
+    let deployments = scene.all();
+    leave_to_autoscaler(&scene, 1).await?;
     scale_as("kube-controller-manager", &deployments, 3).await?;
-    let wanted = json!({"services": {"frontend": {"autoscaling": null, "replicas": 2}}});
-    change_spec(client, namespace, &wanted).await?;
-    let platforms: Api<TodoPlatform> = Api::namespaced(client.clone(), namespace);
-    let status = until("the number is ours and the status says so", SETTLED, || async {
-        let platform = platforms.get("todo").await?;
-        let status = platform.status.filter(|status| status.observed_generation == platform.metadata.generation);
-        let ours = replicas(&deployments).await? == Some(2) && autoscalers.get_opt(APP).await?.is_none();
-        Ok(status.filter(|_| ours))
-    })
-    .await?;
-    anyhow::ensure!(status.ownership_conflicts.is_empty(), "accused: {:?}", status.ownership_conflicts);
-    let events = Api::<Event>::namespaced(client.clone(), namespace).list(&ListParams::default()).await?;
-    let accused = events.items.into_iter().filter(|event| event.reason.as_deref() == Some("OwnershipConflict"));
-    let accused: Vec<_> = accused.filter_map(|event| event.note).collect();
-    anyhow::ensure!(accused.is_empty(), "accused: {accused:?}");
-    Ok(())
+    for ours in [3, 4] {
+        take_from_autoscaler(&scene, ours).await?;
+        nobody_is_accused(&scene).await.with_context(|| format!("{ours} pods"))?;
+    }
+
+    scale_as("kubectl", &deployments, 6).await?;
+    let note = told(scene.client, &scene.namespace, "OwnershipConflict").await?;
+    anyhow::ensure!(note == format!("kubectl claimed .spec.replicas of Deployment/{APP}"), "{note}");
+    until("it is taken back", SETTLED, || async { Ok((replicas(&deployments).await? == Some(4)).then_some(())) }).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_scaled_to_nothing_comes_back_although_an_autoscaler_leaves_it_so() -> anyhow::Result<()> {
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
-    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
-    let namespace = walk.namespace.as_str();
-    let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;
-    Ground::make_platform(client, namespace).await?;
-    ground.created(&proxy, namespace).await?;
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let scene = Scene::settled(&ground).await?;
+    let deployments = scene.all();
     let comes_back = async |what: &str| {
         let has_two = || async { Ok((replicas(&deployments).await? == Some(2)).then_some(())) };
         until(&format!("it has the fewest pods that it may have: {what}"), SETTLED, has_two).await
     };
 
-    pause_at_none(client, namespace, &deployments).await?;
-    leave_to_autoscaler(client, namespace, 2).await?;
+    pause_at_none(&scene).await?;
+    leave_to_autoscaler(&scene, 2).await?;
     comes_back("resumed with an autoscaler").await?;
     scale_as("kubectl", &deployments, 0).await?;
     comes_back("scaled to nothing").await?;
-    pause_at_none(client, namespace, &deployments).await?;
+    pause_at_none(&scene).await?;
     anyhow::ensure!(replicas(&deployments).await? == Some(0), "written while it was to be looked at");
-    change_spec(client, namespace, &json!({"suspend": null})).await?;
+    scene.change_spec(&json!({"suspend": null})).await?;
     comes_back("resumed").await?;
 
     // It is the autoscaler's again: what else is written leaves it alone.
     scale_as("kube-controller-manager", &deployments, 3).await?;
-    change_spec(client, namespace, &json!({"services": {"frontend": {"podAnnotations": {"team": "a"}}}})).await?;
+    scene.change_spec(&json!({"services": {"frontend": {"podAnnotations": {"team": "a"}}}})).await?;
     until("the annotation is there", SETTLED, || async {
         let template = deployments.get(APP).await?.spec.and_then(|spec| spec.template.metadata);
         let annotations = template.and_then(|metadata| metadata.annotations).unwrap_or_default();

@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::Api;
 use serde_json::json;
 use todo_e2e::{
-    faults::{Ground, Operator, Options, SETTLED},
+    faults::{Ground, Options, SETTLED},
     harness::{until, wait},
     proxy::{Fault, Rule, Target},
 };
 
-use crate::support::{beside_others, change_spec, free_port, only_missing, readiness, ready};
+use crate::{
+    scene::Scene,
+    support::{beside_others, free_port, only_missing, readiness, ready},
+};
 
 /// Longer than a first look takes, and shorter than a list is waited for.
 const LOOKED: Duration = Duration::from_secs(15);
@@ -23,20 +25,17 @@ fn platforms(verb: &'static str) -> Target {
 #[tokio::test(flavor = "multi_thread")]
 async fn readiness_names_the_kind_that_cannot_be_watched_and_why_until_it_can() -> anyhow::Result<()> {
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
-    let (walk, mut proxy) = (ground.walk(0).await?, ground.proxy().await?);
     let of_ingresses = |verb| Target { verb, resource: "ingresses".to_owned(), ..Target::default() };
-    proxy.set(["list", "watch"].map(|verb| Rule::always(of_ingresses(verb), Fault::Refuse(403))).to_vec());
+    let refused = ["list", "watch"].map(|verb| Rule::always(of_ingresses(verb), Fault::Refuse(403))).to_vec();
     let port = free_port()?;
-    let options = Options { management: Some(port), ..Options::default() };
-    let folder = ground.folder.path();
-    let _operator = Operator::start_with(&mut proxy, folder, Some(&walk.namespace), "operator", options)?;
+    let scene = Scene::with(&ground, Options { management: Some(port), ..Options::default() }, refused).await?;
 
     only_missing(port, "cannot watch Ingress").await?;
     wait::throughout("a list that is begun and refused makes it ready for no moment", LOOKED, || async {
         Ok(readiness(port).await?.0 == 503)
     })
     .await?;
-    proxy.set(Vec::new());
+    scene.proxy.set(Vec::new());
     ready(port).await
 }
 
@@ -44,19 +43,17 @@ async fn readiness_names_the_kind_that_cannot_be_watched_and_why_until_it_can() 
 async fn an_operator_whose_first_list_of_platforms_is_never_answered_is_not_ready_and_asks_again() -> anyhow::Result<()>
 {
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
-    let (walk, mut proxy) = (ground.walk(0).await?, ground.proxy().await?);
     let refuse = Fault::Refuse(500);
-    proxy.set(vec![
+    let wrong = vec![
         Rule::once(platforms("list"), Fault::HangAfter),
         Rule::always(platforms("list"), refuse),
         // Without its answer no change of a Deployment would be seen.
         Rule::once(Target { verb: "watch", resource: "deployments".to_owned(), ..Target::default() }, Fault::HangAfter),
-    ]);
+    ];
     let port = free_port()?;
-    let options = Options { management: Some(port), ..Options::default() };
-    let folder = ground.folder.path();
-    let _operator = Operator::start_with(&mut proxy, folder, Some(&walk.namespace), "operator", options)?;
-    Ground::make_platform(&ground.client, &walk.namespace).await?;
+    let scene = Scene::with(&ground, Options { management: Some(port), ..Options::default() }, wrong).await?;
+    let proxy = &scene.proxy;
+    Ground::make_platform(scene.client, &scene.namespace).await?;
     until("the list hangs", SETTLED, || async {
         Ok(proxy.happened().iter().any(|(target, _)| target.verb == "list").then_some(()))
     })
@@ -79,7 +76,7 @@ async fn an_operator_whose_first_list_of_platforms_is_never_answered_is_not_read
     })
     .await?;
     proxy.lift(refuse);
-    ground.created(&proxy, &walk.namespace).await?;
+    scene.created().await?;
     ready(port).await?;
     until("the watch is asked for again, too", SETTLED, || async {
         let ledger = proxy.ledger();
@@ -93,17 +90,15 @@ async fn an_operator_whose_first_list_of_platforms_is_never_answered_is_not_read
 async fn a_spec_is_followed_although_a_later_list_of_platforms_is_never_answered() -> anyhow::Result<()> {
     const APP: &str = "frontend-service";
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
-    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
-    let (namespace, folder) = (walk.namespace.as_str(), ground.folder.path());
     let options = Options { relist: Some(5), ..Options::default() };
-    let _operator = Operator::start_with(&mut proxy, folder, Some(namespace), "operator", options)?;
-    Ground::make_platform(client, namespace).await?;
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let scene = Scene::with(&ground, options, Vec::new()).await?;
+    let (proxy, deployments) = (&scene.proxy, scene.all::<Deployment>());
+    Ground::make_platform(scene.client, &scene.namespace).await?;
     until("the service is made", SETTLED, || async { Ok(deployments.get_opt(APP).await?.map(|_| ())) }).await?;
 
     proxy.set(vec![Rule::once(platforms("list"), Fault::HangAfter)]);
     until("the list hangs", SETTLED, || async { Ok((!proxy.happened().is_empty()).then_some(())) }).await?;
-    change_spec(client, namespace, &json!({"services": {"frontend": {"replicas": 3}}})).await?;
+    scene.change_spec(&json!({"services": {"frontend": {"replicas": 3}}})).await?;
     until("the new spec is followed", SETTLED, || async {
         let replicas = deployments.get(APP).await?.spec.and_then(|spec| spec.replicas);
         Ok((replicas == Some(3)).then_some(()))

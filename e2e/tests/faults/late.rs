@@ -26,6 +26,14 @@ async fn deployments(client: &Client, namespace: &str) -> anyhow::Result<Vec<Str
     Ok(list.into_iter().map(|one| one.name_any()).collect())
 }
 
+async fn services_are_made(client: &Client, namespace: &str) -> anyhow::Result<()> {
+    until("every service is made", SETTLED, || async {
+        let made = deployments(client, namespace).await?;
+        Ok(APPS.iter().all(|app| made.iter().any(|name| name == app)).then_some(()))
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_dapr_no_service_is_made_and_the_operator_goes_on_by_itself_when_it_comes() -> anyhow::Result<()> {
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
@@ -50,11 +58,7 @@ async fn without_dapr_no_service_is_made_and_the_operator_goes_on_by_itself_when
     for definition in &removed {
         definitions(client).create(&PostParams::default(), definition).await?;
     }
-    until("every service is made", SETTLED, || async {
-        let made = deployments(client, &walk.namespace).await?;
-        Ok(APPS.iter().all(|app| made.iter().any(|name| name == app)).then_some(()))
-    })
-    .await?;
+    services_are_made(client, &walk.namespace).await?;
     anyhow::ensure!(operator.restarts() == 0, "it was started anew:\n{}", operator.last_words(10));
     Ok(())
 }
@@ -139,11 +143,7 @@ async fn the_chart_brings_new_fields_keeps_platforms_when_it_goes_and_their_defi
         Action::Create.perform(client, &walk.namespace).await.map(Some)
     })
     .await?;
-    until("every service is made", SETTLED, || async {
-        let made = deployments(client, &walk.namespace).await?;
-        Ok(APPS.iter().all(|app| made.iter().any(|name| name == app)).then_some(()))
-    })
-    .await?;
+    services_are_made(client, &walk.namespace).await?;
     anyhow::ensure!(operator.restarts() == 0, "it was started anew:\n{}", operator.last_words(10));
     Ok(())
 }

@@ -14,12 +14,15 @@ use kube::{
 use serde_json::json;
 use todo_crds::{dapr::Component, platform::TodoPlatform};
 use todo_e2e::{
-    faults::{Ground, Operator, Options, SETTLED},
+    faults::{Ground, Options, SETTLED},
     harness::until,
     proxy::{Fault, Rule, Target},
 };
 
-use crate::support::{beside_others, change_spec, watch_for};
+use crate::{
+    scene::Scene,
+    support::{beside_others, watch_for},
+};
 
 const PUBSUB: &str = "kafka-pubsub";
 const GROUP: &str = "another-group";
@@ -39,23 +42,20 @@ async fn read(client: &Client, namespace: &str) -> anyhow::Result<BTreeMap<Strin
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_start_anew_for_a_component_only_when_it_is_written() -> anyhow::Result<()> {
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
-    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
-    let namespace = walk.namespace.as_str();
-    let platforms: Api<TodoPlatform> = Api::namespaced(client.clone(), namespace);
+    let scene = Scene::settled(&ground).await?;
+    let (client, namespace) = (scene.client, scene.namespace.as_str());
+    let platforms = scene.all::<TodoPlatform>();
     let components: Api<DynamicObject> =
         Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<Component>(&()));
     let finalizers = async |finalizers: &[&str]| {
         let patch = json!({"metadata": {"finalizers": finalizers}});
         components.patch(PUBSUB, &PatchParams::default(), &Patch::Merge(patch)).await
     };
-    let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;
-    Ground::make_platform(client, namespace).await?;
-    ground.created(&proxy, namespace).await?;
     let before = read(client, namespace).await?;
 
     finalizers(&["example.com/somebody"]).await?;
     components.delete(PUBSUB, &DeleteParams::default()).await?;
-    change_spec(client, namespace, &json!({"kafka": {"consumerGroup": GROUP}})).await?;
+    scene.change_spec(&json!({"kafka": {"consumerGroup": GROUP}})).await?;
     let message = until("it is told that the component does not go", SETTLED, || async {
         let platform = platforms.get("todo").await?;
         let conditions = platform.status.map(|status| status.conditions).unwrap_or_default();
@@ -82,12 +82,10 @@ async fn pods_start_anew_for_a_component_only_when_it_is_written() -> anyhow::Re
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_collected_of_a_platform_whose_end_cannot_be_seen_is_not_made_again() -> anyhow::Result<()> {
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
-    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
-    let (namespace, folder) = (walk.namespace.as_str(), ground.folder.path());
     let options = Options { relist: Some(5), ..Options::default() };
-    let _operator = Operator::start_with(&mut proxy, folder, Some(namespace), "operator", options)?;
-    Ground::make_platform(client, namespace).await?;
-    ground.created(&proxy, namespace).await?;
+    let scene = Scene::with(&ground, options, Vec::new()).await?;
+    scene.settle().await?;
+    let (client, namespace, proxy) = (scene.client, scene.namespace.as_str(), &scene.proxy);
 
     let platforms = |verb| Target { verb, resource: "todoplatforms".to_owned(), ..Target::default() };
     proxy.set(["list", "watch"].map(|verb| Rule::always(platforms(verb), Fault::Refuse(500))).to_vec());
@@ -95,12 +93,12 @@ async fn what_is_collected_of_a_platform_whose_end_cannot_be_seen_is_not_made_ag
         .await?;
     let begun = Instant::now();
     Ground::platforms(client, namespace).delete("todo", &DeleteParams::background()).await?;
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let deployments = scene.all::<Deployment>();
     until("its services are collected", SETTLED, || async {
         Ok(deployments.list(&ListParams::default()).await?.items.is_empty().then_some(()))
     })
     .await?;
-    watch_for(LOOKED, &proxy).await;
+    watch_for(LOOKED, proxy).await;
     let ledger = proxy.ledger().since(begun);
     let made: Vec<_> = ledger.work().map(|entry| &entry.target).filter(|one| one.resource != "todoplatforms").collect();
     anyhow::ensure!(made.is_empty(), "{made:?}");
@@ -114,5 +112,5 @@ async fn what_is_collected_of_a_platform_whose_end_cannot_be_seen_is_not_made_ag
         "postgres": {"external": {"connectionString": kept}},
     });
     Ground::make_platform_of(client, namespace, &spec).await?;
-    ground.created(&proxy, namespace).await.map(drop)
+    scene.created().await.map(drop)
 }

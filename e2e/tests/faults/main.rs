@@ -3,6 +3,7 @@
 
 mod chart;
 mod conflict;
+mod events;
 mod foreign;
 mod health;
 mod isolation;
@@ -15,8 +16,10 @@ mod matrix;
 mod optional;
 mod preflight;
 mod quiet;
+mod repair;
 mod replicas;
 mod restart;
+mod scene;
 mod secrets;
 mod stop;
 mod support;

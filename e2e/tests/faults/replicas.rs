@@ -10,7 +10,7 @@ use serde_json::json;
 use todo_e2e::{
     faults::{Action, Course, Ground, Operator, SETTLED},
     harness::until,
-    proxy::Proxy,
+    proxy::{Fault, Proxy, Rule, Target},
 };
 
 use crate::support::{LEASE, beside_others, holder, leases, seed, undisturbed};
@@ -83,15 +83,36 @@ async fn two_that_both_believe_to_lead_leave_what_one_leaves() -> anyhow::Result
     try_join_all(lives).await.map(drop)
 }
 
+/// Names of two replicas.
+const REPLICAS: [&str; 2] = ["first", "second"];
+
+/// Two replicas, the first of which led when they began. Fields are dropped in this order.
+struct Two {
+    _operators: [Operator; 2],
+    proxies: [Proxy; 2],
+}
+
+impl Two {
+    async fn start(ground: &Ground, namespace: &str) -> anyhow::Result<Self> {
+        let (mut proxies, folder) = ([ground.proxy().await?, ground.proxy().await?], ground.folder.path());
+        let first = Operator::start(&mut proxies[0], folder, Some(namespace), REPLICAS[0])?;
+        is_led_by(ground, namespace, REPLICAS[0]).await?;
+        let second = Operator::start(&mut proxies[1], folder, Some(namespace), REPLICAS[1])?;
+        Ok(Self { _operators: [first, second], proxies })
+    }
+
+    /// The one that leads and the other one, each with what it asks.
+    fn in_turn(&self) -> [(&'static str, &Proxy); 2] {
+        [(REPLICAS[0], &self.proxies[0]), (REPLICAS[1], &self.proxies[1])]
+    }
+}
+
 /// A whole life, in which the lead goes to the other replica with each action.
 async fn two_lead(ground: &Ground, course: &Course, split: Split) -> anyhow::Result<()> {
     let walk = ground.another_walk().await?;
-    let (mut first_proxy, mut second_proxy) = (ground.proxy().await?, ground.proxy().await?);
-    let (folder, namespace) = (ground.folder.path(), walk.namespace.as_str());
-    let _first = Operator::start(&mut first_proxy, folder, Some(namespace), "first")?;
-    is_led_by(ground, namespace, "first").await?;
-    let _second = Operator::start(&mut second_proxy, folder, Some(namespace), "second")?;
-    let [mut leader, mut other] = [("first", &first_proxy), ("second", &second_proxy)];
+    let namespace = walk.namespace.as_str();
+    let two = Two::start(ground, namespace).await?;
+    let ([mut leader, mut other], [first, second]) = (two.in_turn(), &two.proxies);
     let mut followed = walk.followed(course);
     for action in Action::ALL {
         if !matches!(split, Split::After) {
@@ -110,13 +131,83 @@ async fn two_lead(ground: &Ground, course: &Course, split: Split) -> anyhow::Res
                 give(ground, namespace, other.0).await?;
             }
         }
-        followed.reaches(action, &[&first_proxy, &second_proxy]).await?;
+        followed.reaches(action, &[first, second]).await?;
         std::mem::swap(&mut leader, &mut other);
     }
     for (replica, proxy) in [leader, other] {
         anyhow::ensure!(proxy.ledger().work().next().is_some(), "{replica} never wrote");
     }
     Ok(())
+}
+
+/// When the writes of the one that led before land once more.
+#[derive(Clone, Copy, Debug)]
+enum Again {
+    /// As soon as the other leads.
+    AtOnce,
+    /// While it does what it is asked for then.
+    Meanwhile,
+    /// When it has done that.
+    After,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_wrote_that_led_before_leaves_nothing_when_it_lands_once_more() -> anyhow::Result<()> {
+    let (_processors, course, ground) = (beside_others().await, undisturbed().await?, Ground::start().await?);
+    let lives = [Again::AtOnce, Again::Meanwhile, Again::After].map(|again| {
+        let ground = &ground;
+        async move { led_before(ground, course, again).await.with_context(|| format!("landing {again:?}")) }
+    });
+    try_join_all(lives).await.map(drop)
+}
+
+/// A whole life, in which the lead goes to the other replica after each action, and the writes of that follow.
+async fn led_before(ground: &Ground, course: &Course, again: Again) -> anyhow::Result<()> {
+    let walk = ground.another_walk().await?;
+    let namespace = walk.namespace.as_str();
+    let two = Two::start(ground, namespace).await?;
+    let ([mut leader, mut before], [first, second]) = (two.in_turn(), &two.proxies);
+    let (mut followed, mut landed) = (walk.followed(course), 0);
+    for action in Action::ALL {
+        leader.1.set(kept_writes());
+        if matches!(again, Again::AtOnce) {
+            landed += lands(before.1).await?;
+        }
+        let begun = Instant::now();
+        walk.perform(action).await?;
+        if matches!(again, Again::Meanwhile) {
+            written(leader.1, begun, usize::from(action != Action::Delete)).await?;
+            landed += lands(before.1).await?;
+        }
+        if matches!(again, Again::After) {
+            followed.reaches(action, &[first, second]).await?;
+            landed += lands(before.1).await?;
+            followed.comes_back_to(action, &[first, second]).await?;
+        } else {
+            followed.comes_to(action, &[first, second]).await?;
+        }
+        anyhow::ensure!(holder(ground, namespace).await? == leader.0, "the Lease is not {}'s any more", leader.0);
+        let given = Instant::now();
+        give(ground, namespace, before.0).await?;
+        taken(before.1, given).await?;
+        std::mem::swap(&mut leader, &mut before);
+    }
+    println!("{landed} writes landed once more {again:?}");
+    anyhow::ensure!(landed > 0, "no write was taken once more");
+    Ok(())
+}
+
+/// Has all writes kept for another time.
+fn kept_writes() -> Vec<Rule> {
+    let of = |verb, subresource: &str| Target { verb, subresource: subresource.to_owned(), ..Target::default() };
+    let verbs = ["create", "update", "patch", "delete"];
+    verbs.iter().flat_map(|verb| ["", "status"].map(|part| Rule::always(of(verb, part), Fault::Keep))).collect()
+}
+
+/// Has what was kept land once more. Says how much of the platform's was written by that.
+async fn lands(proxy: &Proxy) -> anyhow::Result<usize> {
+    let answers = proxy.replay().await?;
+    Ok(answers.iter().filter(|(target, status)| target.is_work() && *status < 300).count())
 }
 
 /// Waits until the one behind `proxy` has taken or renewed the Lease since then.

@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use todo_e2e::{
-    faults::{Ground, Operator, Options, SETTLED},
+    faults::{Ground, Options, SETTLED},
     harness::{until, wait},
 };
 use todo_traces::testing::{Collector, Span, StatusCode, text_of as of};
 use tokio::net::TcpListener;
 
-use crate::support::beside_others;
+use crate::{scene::Scene, support::beside_others};
 
 /// Spans wait so long for others, and a bit.
 const DELIVERED: Duration = Duration::from_secs(20);
@@ -19,18 +19,16 @@ const LINES: usize = 10_000;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_is_sent_each_pass_with_its_steps_and_writes_and_nothing_secret() -> anyhow::Result<()> {
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
-    let (walk, mut proxy, collector) = (ground.walk(0).await?, ground.proxy().await?, Collector::start().await?);
-    let namespace = walk.namespace.as_str();
+    let collector = Collector::start().await?;
     let options = Options { collector: Some(collector.url.clone()), ..Options::default() };
-    let operator = Operator::start_with(&mut proxy, ground.folder.path(), Some(namespace), "operator", options)?;
-    Ground::make_platform(&ground.client, namespace).await?;
-    ground.created(&proxy, namespace).await?;
+    let scene = Scene::with(&ground, options, Vec::new()).await?;
+    scene.settle().await?;
     until("the last write is told", DELIVERED, || async {
         Ok(collector.spans().iter().any(|span| of(span, "k8s.object.name") == "backend-service").then_some(()))
     })
     .await?;
     // What still waits is sent at the end.
-    operator.stop().await?;
+    scene.operator.stop().await?;
 
     let spans = collector.spans();
     let by_id: BTreeMap<_, _> = spans.iter().map(|span| (span.span_id.clone(), span)).collect();
@@ -38,7 +36,7 @@ async fn a_collector_is_sent_each_pass_with_its_steps_and_writes_and_nothing_sec
     let passes: Vec<_> = spans.iter().filter(|span| span.parent_span_id.is_empty()).collect();
     for pass in &passes {
         anyhow::ensure!(pass.name == "reconcile", "{} is above everything", pass.name);
-        anyhow::ensure!(of(pass, "k8s.namespace.name") == namespace && of(pass, "todoplatform.name") == "todo");
+        anyhow::ensure!(of(pass, "k8s.namespace.name") == scene.namespace && of(pass, "todoplatform.name") == "todo");
         let is_wrong = pass.status.as_ref().is_some_and(|status| status.code() == StatusCode::Error);
         anyhow::ensure!(is_wrong == (of(pass, "todoplatform.result") != "ok"), "{pass:?}");
     }
@@ -58,7 +56,7 @@ async fn a_collector_is_sent_each_pass_with_its_steps_and_writes_and_nothing_sec
         anyhow::ensure!(strange.is_empty(), "not below {parent}: {strange:?}");
     }
     let writes = spans.iter().filter(|span| span.name == "write").count();
-    let written = proxy.ledger().work().filter(|entry| entry.target.subresource != "status").count();
+    let written = scene.proxy.ledger().work().filter(|entry| entry.target.subresource != "status").count();
     anyhow::ensure!(writes == written, "{writes} spans of {written} writes");
     let text = format!("{:?}", collector.messages());
     anyhow::ensure!(!text.contains("postgres://"), "a value of a Secret is in a span");
@@ -73,15 +71,14 @@ async fn a_collector_is_sent_each_pass_with_its_steps_and_writes_and_nothing_sec
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_away_costs_one_line_and_no_time() -> anyhow::Result<()> {
     let (_processors, ground) = (beside_others().await, Ground::start().await?);
-    let (walk, mut proxy) = (ground.walk(0).await?, ground.proxy().await?);
     let nobody = {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         format!("http://{}", listener.local_addr()?)
     };
     let options = Options { collector: Some(nobody), ..Options::default() };
-    let operator = Operator::start_with(&mut proxy, ground.folder.path(), Some(&walk.namespace), "operator", options)?;
-    Ground::make_platform(&ground.client, &walk.namespace).await?;
-    ground.created(&proxy, &walk.namespace).await?;
+    let scene = Scene::with(&ground, options, Vec::new()).await?;
+    scene.settle().await?;
+    let operator = &scene.operator;
     let said = || operator.last_words(LINES).matches("the collector takes no spans").count();
     until("it is said", SETTLED, || async { Ok((said() > 0).then_some(())) }).await?;
     // As long as several batches take.

@@ -3,7 +3,10 @@
 use super::Outcome;
 use crate::{
     build::Wave,
-    plan::{Action, Held, Step, gate::bounds},
+    plan::{
+        Action, Held, Step,
+        gate::{bounds, is_needed},
+    },
 };
 
 /// What a new object waits for.
@@ -37,6 +40,7 @@ pub(super) fn waits(step: &Step, onward: Onward, unread: Option<&Held>) -> Optio
 /// What a step leaves to the waves after it.
 pub(super) fn after(step: &Step, outcome: &Outcome) -> Onward {
     match outcome {
+        Outcome::Failed(_) | Outcome::TooSoon(_) if !is_needed(&step.key.kind) => Onward::All,
         // A volume serves as it is, even if it cannot grow, and so does a Secret with the labels that it has. All else has to
         // be as later waves expect it: a pod that started with an old setting would bear the hash of the new one, and never
         // be restarted for it.
@@ -79,6 +83,14 @@ mod tests {
             (Wave::Identity, CLAIM, Some("uid"), failed(), Onward::All),
             (Wave::Identity, CLAIM, None, failed(), Onward::Nothing),
             (Wave::Identity, "ConfigMap", Some("uid"), failed(), Onward::Nothing),
+            (Wave::Identity, "PodDisruptionBudget", None, failed(), Onward::All),
+            (Wave::Identity, "PodDisruptionBudget", Some("uid"), failed(), Onward::All),
+            (Wave::Identity, "NetworkPolicy", Some("uid"), failed(), Onward::Nothing),
+            (Wave::Workload, "HorizontalPodAutoscaler", None, failed(), Onward::All),
+            (Wave::Workload, "PodMonitor", Some("uid"), failed(), Onward::All),
+            (Wave::Workload, "PrometheusRule", None, failed(), Onward::All),
+            // The way to the page that it is to take the place of stays.
+            (Wave::Workload, "Ingress", None, failed(), Onward::Nothing),
             (Wave::Dapr, "Component", None, held(), Onward::Changes),
             (Wave::Dapr, "Component", Some("uid"), held(), Onward::All),
             (Wave::Infrastructure, "Service", None, held(), Onward::All),

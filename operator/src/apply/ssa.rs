@@ -3,6 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use axum::http::{HeaderValue, header::ACCEPT};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::{
     Api, Client, Resource,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
@@ -16,7 +17,10 @@ use super::Lanes;
 use crate::{
     class::{Class, words},
     labels::MANAGED_BY,
-    plan::{desired_hash_annotation, ownership},
+    plan::{
+        desired_hash_annotation,
+        ownership::{self, is_of_scale, is_own_merge},
+    },
     runtime::lease::Leadership,
 };
 
@@ -157,20 +161,38 @@ impl Writer {
         let mark = json!({desired_hash_annotation(): "overwritten"});
         patch["metadata"] = json!({"uid": body.metadata.uid, "annotations": mark});
         let after = self.merge(resource, name, &patch).await?;
-        self.give_up(resource, after).await
+        self.give_up(resource, after, is_own_merge).await
     }
 
     /// Gives up what merges of ours claim of an object beside what is applied, if there were any.
     pub async fn give_up_merges(&self, resource: &ApiResource, name: &str) -> Result<(), WriteError> {
         match self.get(resource, name).await? {
-            Some(object) => self.give_up(resource, object.metadata).await,
+            Some(object) => self.give_up(resource, object.metadata, is_own_merge).await,
             None => Ok(()),
         }
     }
 
+    /// Ends what an autoscaler claims of exactly this object, if it has the number of pods that `body` is to give it. An apply
+    /// of another number takes it from whoever claims it; one of the same would only claim it, too, and be in conflict with
+    /// an autoscaler that is long gone as soon as it changes.
+    pub async fn end_scaling(&self, resource: &ApiResource, body: &DynamicObject, uid: &str) -> Result<(), WriteError> {
+        let replicas = |object: &DynamicObject| object.data.pointer("/spec/replicas").cloned();
+        match self.get(resource, body.metadata.name.as_deref().unwrap_or_default()).await? {
+            Some(present) if present.metadata.uid.as_deref() == Some(uid) && replicas(&present) == replicas(body) => {
+                self.give_up(resource, present.metadata, is_of_scale).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refused as a conflict if somebody has claimed more since.
-    async fn give_up(&self, resource: &ApiResource, metadata: ObjectMeta) -> Result<(), WriteError> {
-        let Some(claims) = ownership::without_merges(&metadata) else { return Ok(()) };
+    async fn give_up(
+        &self,
+        resource: &ApiResource,
+        metadata: ObjectMeta,
+        is_given_up: fn(&ManagedFieldsEntry) -> bool,
+    ) -> Result<(), WriteError> {
+        let Some(claims) = ownership::without(&metadata, is_given_up) else { return Ok(()) };
         let patch = json!({"metadata": {
             "uid": metadata.uid,
             "resourceVersion": metadata.resource_version,

@@ -35,14 +35,10 @@ pub(super) enum Outcome {
 pub(super) async fn run(writer: &Writer, identity: &Identity, step: &Step) -> Outcome {
     let begun = Instant::now();
     let outcome = match &step.action {
-        Action::Apply { body, uid, hand_over, .. } => {
-            if let (Some(replicas), Some(uid)) = (hand_over, uid)
-                && let Err(error) = writer.hand_over(&step.resource, &step.key.name, uid, *replicas).await
-            {
-                return Outcome::Failed(error);
-            }
-            apply_one(writer, identity, step, body, uid.clone()).await
-        }
+        Action::Apply { body, uid, .. } => match change_hands(writer, step).await {
+            Ok(()) => apply_one(writer, identity, step, body, uid.clone()).await,
+            Err(error) => Outcome::Failed(error),
+        },
         Action::Create(body) => match writer.create(&step.resource, body).await {
             // If somebody was faster, theirs is used.
             Ok(_) => Outcome::Written(None),
@@ -55,6 +51,20 @@ pub(super) async fn run(writer: &Writer, identity: &Identity, step: &Step) -> Ou
     };
     metrics::applied(begun.elapsed());
     outcome
+}
+
+/// Leaves the number of pods to an autoscaler, or ends that it was left to one. In both cases before the apply that says so: if
+/// it is cut off, the next pass does it again.
+async fn change_hands(writer: &Writer, step: &Step) -> Result<(), WriteError> {
+    match &step.action {
+        Action::Apply { hand_over: Some(replicas), uid: Some(uid), .. } => {
+            writer.hand_over(&step.resource, &step.key.name, uid, *replicas).await
+        }
+        Action::Apply { takes_over: true, uid: Some(uid), body, .. } => {
+            writer.end_scaling(&step.resource, body, uid).await
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn apply_one(

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use kube::{Client, Config};
-use todo_traces::{Collector, Endpoint};
+use todo_traces::{Collector, Endpoint, Traces, TracesError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -33,6 +33,8 @@ use crate::{
 const SHUTDOWN: Duration = Duration::from_secs(20);
 /// How long a connection to the API server may take.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How often samples of metrics are put into their buckets.
+const FOLDING: Duration = Duration::from_secs(5);
 /// How long it may take until the API server begins to answer. It gives up by itself after a minute.
 const ANSWER: Duration = Duration::from_secs(65);
 
@@ -120,75 +122,95 @@ impl From<SettingsArgs> for Settings {
     }
 }
 
-/// How often samples of metrics are put into their buckets.
-const FOLDING: Duration = Duration::from_secs(5);
-
 /// Works until it is told to stop.
 pub async fn run(args: RunArgs) -> anyhow::Result<()> {
-    let settings = Settings::from(args.settings);
-    let identity = args.identity.unwrap_or_else(|| format!("todo-operator-{:08x}", rand::random::<u32>()));
-    let collector =
-        args.tracing_endpoint.map(|endpoint| Collector { endpoint, sampling_rate: args.tracing_sampling_rate });
-    let traces =
-        collector.map(|collector| traces::start(&collector, &identity, &settings.operator_version)).transpose()?;
+    let identity = args.identity.clone().unwrap_or_else(|| format!("todo-operator-{:08x}", rand::random::<u32>()));
+    let settings = Settings::from(args.settings.clone());
+    let traces = args.traces(&identity, &settings.operator_version)?;
     telemetry::install(args.log_format, traces.as_ref());
-    let (stop, end_of_lease) = (CancellationToken::new(), CancellationToken::new());
+    let stop = CancellationToken::new();
     stop_on_signal(stop.clone()).context("cannot wait for signals")?;
-
-    let candidate = Candidate {
-        namespace: args.lease_namespace.unwrap_or_else(|| settings.operator_namespace.clone()),
-        lease: args.lease_name,
-        identity: identity.clone(),
-    };
     let metrics = metrics::install()?;
     tokio::spawn(metrics::fold_samples(metrics.clone(), FOLDING));
-    let mut config = Config::infer().await.context("cannot find out how to reach the API server")?;
-    config.connect_timeout = Some(CONNECT);
-    let client = client::answered_within(ANSWER, config.clone()).context("cannot make a client of the API server")?;
-    // A retry that the client makes by itself could outlive the lease.
-    config.default_retry = false;
-    let lease_client = Client::try_from(config).context("cannot make a client of the API server")?;
-    let (leadership, campaign) = lease::campaign(lease_client, candidate, end_of_lease.clone());
 
+    let clients = Clients::infer().await?;
+    let end_of_lease = CancellationToken::new();
+    let candidate = args.candidate(&settings, &identity);
+    let (leadership, campaign) = lease::campaign(clients.lease, candidate, end_of_lease.clone());
+    let relist = Duration::from_secs(args.relist_seconds.into());
     let scope = Scope { namespace: args.watch_namespace, excluded: args.excluded_namespaces };
     let (namespace, excluded) = (&scope.namespace, &scope.excluded);
     info!(version = %settings.operator_version, %identity, ?namespace, ?excluded, "starting");
-    let operator = Operator::start(
-        Parts {
-            events: Events::new(client.clone(), identity),
-            client,
-            http: Http::new().context("cannot make an HTTP client")?,
-            settings,
-            scope,
-            relist: Duration::from_secs(args.relist_seconds.into()),
-            leadership: leadership.clone(),
-        },
-        &stop,
-    );
+    let (events, publishing) = Events::start(clients.all.clone(), identity);
+    let http = Http::new().context("cannot make an HTTP client")?;
+    let parts = Parts { client: clients.all, http, settings, scope, relist, leadership: leadership.clone(), events };
+    let operator = Operator::start(parts, &stop);
     let queue = operator.queue();
     let waiting: health::Waiting = Arc::new(move || queue.waiting(Instant::now()));
     let health = Health { missing: missing(operator.watches()), waiting, metrics, leadership };
     health::serve(args.management_address, health, stop.clone()).await?;
 
-    let passes = operator.run(stop.clone());
-    tokio::pin!(passes);
-    tokio::select! {
-        () = &mut passes => {
-            // Only then is the lease given back: until the last pass has ended this replica may still write.
-            end_of_lease.cancel();
-            if let Err(error) = campaign.await {
-                warn!(%error, "the election did not end well");
-            }
+    if ends_in_time(operator.run(stop.clone()), stop).await {
+        publishing.end().await;
+        // Only then is the lease given back: until the last pass has ended and is told of, this replica may still write.
+        end_of_lease.cancel();
+        if let Err(error) = campaign.await {
+            warn!(%error, "the election did not end well");
         }
-        () = async { stop.cancelled().await; tokio::time::sleep(SHUTDOWN).await } => {
-            warn!("passes did not end within {SHUTDOWN:?}; the lease runs out by itself");
-        }
+    } else {
+        warn!("passes did not end within {SHUTDOWN:?}; the lease runs out by itself");
     }
     if let Some(traces) = traces {
         traces.end().await;
     }
     info!("stopped");
     Ok(())
+}
+
+impl RunArgs {
+    /// Begins to send spans, if somebody wants them.
+    fn traces(&self, identity: &str, version: &str) -> Result<Option<Traces>, TracesError> {
+        let Some(endpoint) = self.tracing_endpoint.clone() else { return Ok(None) };
+        let collector = Collector { endpoint, sampling_rate: self.tracing_sampling_rate };
+        traces::start(&collector, identity, version).map(Some)
+    }
+
+    /// What this replica takes part in the election as.
+    fn candidate(&self, settings: &Settings, identity: &str) -> Candidate {
+        Candidate {
+            namespace: self.lease_namespace.clone().unwrap_or_else(|| settings.operator_namespace.clone()),
+            lease: self.lease_name.clone(),
+            identity: identity.to_owned(),
+        }
+    }
+}
+
+/// Clients of the API server.
+struct Clients {
+    /// For the Lease. What fails is not tried again by itself, as that could outlive the lease.
+    lease: Client,
+    /// For all else.
+    all: Client,
+}
+
+impl Clients {
+    /// By kubeconfig or, in a pod, by the pod's account.
+    async fn infer() -> anyhow::Result<Self> {
+        const NONE: &str = "cannot make a client of the API server";
+        let mut config = Config::infer().await.context("cannot find out how to reach the API server")?;
+        config.connect_timeout = Some(CONNECT);
+        let all = client::answered_within(ANSWER, config.clone()).context(NONE)?;
+        config.default_retry = false;
+        Ok(Self { lease: Client::try_from(config).context(NONE)?, all })
+    }
+}
+
+/// Goes through passes until `stop`, and answers whether those that were under way ended soon enough.
+async fn ends_in_time(passes: impl Future<Output = ()>, stop: CancellationToken) -> bool {
+    tokio::select! {
+        () = passes => true,
+        () = async { stop.cancelled().await; tokio::time::sleep(SHUTDOWN).await } => false,
+    }
 }
 
 fn share(text: &str) -> Result<f64, String> {

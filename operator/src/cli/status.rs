@@ -169,8 +169,8 @@ fn why_not_ready(pod: &Pod) -> Option<String> {
     if is_ready(pod) {
         return None;
     }
-    if let Some((_, why)) = rollout::trouble(pod) {
-        return Some(why);
+    if let Some(trouble) = rollout::trouble(pod) {
+        return Some(trouble.message);
     }
     let status = pod.status.as_ref();
     let containers = status.into_iter().flat_map(|status| {

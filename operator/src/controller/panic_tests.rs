@@ -113,8 +113,9 @@ async fn a_platform_whose_pass_panics_says_so_and_heals_by_itself_and_another_go
     let answers = Arc::clone(&server);
     let service = tower::service_fn(move |request| Arc::clone(&answers).answer(request));
     let client = Client::new(service, "default");
+    let (events, _publishing) = Events::start(client.clone(), "test".to_owned());
     let parts = Parts {
-        events: Events::new(client.clone(), "test".to_owned()),
+        events,
         client,
         http: Http::new().unwrap(),
         settings: Settings::default(),

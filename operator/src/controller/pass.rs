@@ -70,8 +70,7 @@ impl Context {
             let (dereferenced, unreadable) = self.dereferenced(platform, memory).await?;
             let writes = !is_suspended(platform) && unreadable.is_none() && self.watches.platforms_are_known();
             let mut seen = self.look(&dereferenced, memory).await;
-            let infrastructure =
-                step("infrastructure").in_scope(|| self.infrastructure(platform, &dereferenced, &seen, writes, memory));
+            let mut infrastructure = self.infrastructure(platform, &dereferenced, &seen, writes, memory);
             if is_suspended(platform) {
                 // What failed when it was last tried may be over, and nobody tries it now.
                 let plan = self.planned(platform, &dereferenced, &seen.live, &infrastructure);
@@ -80,7 +79,11 @@ impl Context {
             if writes {
                 match self.write(platform, &dereferenced, &seen.live, &infrastructure, memory).await {
                     Written::Nothing => {}
-                    Written::Something => seen = self.look(&dereferenced, memory).await,
+                    Written::Something => {
+                        seen = self.look(&dereferenced, memory).await;
+                        // Else what was just made would be told of as not made yet.
+                        infrastructure = self.infrastructure(platform, &dereferenced, &seen, writes, memory);
+                    }
                     // What was just read is not asked for again, so this comes once.
                     Written::ReadFirst => continue,
                 }
@@ -128,6 +131,7 @@ impl Context {
         writes: bool,
         memory: &mut Memory,
     ) -> Infrastructure {
+        let _span = step("infrastructure").entered();
         let resolved = &dereferenced.resolved;
         let parts = observe::parts(resolved, &seen.live, &seen.pods);
         let broker_runs = match resolved.kafka.mode {
@@ -225,7 +229,7 @@ impl Context {
                 Ok(_) => {
                     metrics::repaired();
                     info!(pod = %name, "deleted, as it has no sidecar");
-                    self.events.publish(platform, repaired(service.app, &name)).await;
+                    self.events.publish(platform, repaired(service.app, &name));
                 }
                 Err(error) => warn!(pod = %name, %error, "cannot delete a pod without sidecar"),
             }

@@ -38,7 +38,7 @@ impl Context {
         metrics::written("status", 1);
         for notice in notices::of_conditions(&before.conditions, &after.conditions) {
             info!(%namespace, platform = %name, reason = %notice.reason, note = %notice.note, "changed");
-            self.events.publish(platform, notice).await;
+            self.events.publish(platform, notice);
         }
         memory.written = Some((after, or_first(written.as_deref())));
         Ok(())

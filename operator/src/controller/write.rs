@@ -80,7 +80,7 @@ impl Context {
         }
         report(&identity, &applied);
         for notice in news.of(&applied) {
-            self.events.publish(platform, notice).await;
+            self.events.publish(platform, notice);
         }
         memory.carried_out(applied, makes_secrets);
         if is_idle { Written::Nothing } else { Written::Something }

@@ -10,6 +10,8 @@ use crate::text::bounded;
 
 /// Characters of a message that are kept.
 const MESSAGE: usize = 512;
+/// What the kubelet calls a container that ended too soon, before it starts it once more.
+const CRASH_LOOP: &str = "CrashLoopBackOff";
 /// Restarts after which a container that ended too soon counts as one that cannot start.
 const CRASHES: i32 = 2;
 /// How long a container has to run for the kubelet to forget that it ended before.
@@ -42,6 +44,27 @@ pub enum State {
         /// In words, with the pod.
         message: String,
     },
+}
+
+/// Why a workload, a pod or a container will not get there by itself. Of several, the first in this order is told each time, so
+/// that a status does not change without need.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Trouble {
+    /// In one word.
+    pub(crate) reason: String,
+    /// In words, which may be put after a name.
+    pub(crate) message: String,
+}
+
+impl Trouble {
+    fn new(reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { reason: reason.into(), message: message.into() }
+    }
+
+    /// The same, said of what it is a part of: its words come after `name`.
+    fn of(self, name: &str) -> Self {
+        Self { message: format!("{name}{}", self.message), ..self }
+    }
 }
 
 impl Rollout {
@@ -81,7 +104,7 @@ pub fn of(workload: Option<&DynamicObject>, pods: &[&Pod]) -> Rollout {
         State::Progressing("the change has not been taken up yet".to_owned())
     } else if updated >= desired && ready >= desired && all <= updated {
         State::Done
-    } else if let Some((reason, message)) = stuck_pod(pods).or_else(|| refused(workload)) {
+    } else if let Some(Trouble { reason, message }) = stuck_pod(pods).or_else(|| refused(workload)) {
         State::Stuck { reason, message: bounded(&message, MESSAGE) }
     } else if updated < desired || all > updated {
         State::Progressing(format!("{updated} of {desired} pods are of the latest version, {ready} are ready"))
@@ -92,30 +115,30 @@ pub fn of(workload: Option<&DynamicObject>, pods: &[&Pod]) -> Rollout {
 }
 
 /// What Kubernetes says about a workload whose pods it cannot make.
-fn refused(workload: &DynamicObject) -> Option<(String, String)> {
+fn refused(workload: &DynamicObject) -> Option<Trouble> {
     let conditions = workload.data.pointer("/status/conditions")?.as_array()?;
     let find = |type_: &str, status: &str| {
         let of_type = conditions.iter().find(|c| c["type"] == type_ && c["status"] == status)?;
-        let text = |field: &str| of_type.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-        Some((text("reason"), text("message")))
+        let text = |field: &str| of_type.get(field).and_then(Value::as_str).unwrap_or_default();
+        Some(Trouble::new(text("reason"), text("message")))
     };
-    if let Some((reason, message)) = find("ReplicaFailure", "True") {
-        return Some((if reason.is_empty() { "PodsRefused".to_owned() } else { reason }, message));
+    match find("ReplicaFailure", "True") {
+        Some(unexplained) if unexplained.reason.is_empty() => Some(Trouble::new("PodsRefused", unexplained.message)),
+        Some(refused) => Some(refused),
+        None => find("Progressing", "False").filter(|late| late.reason == "ProgressDeadlineExceeded"),
     }
-    find("Progressing", "False").filter(|(reason, _)| reason == "ProgressDeadlineExceeded")
 }
 
-fn stuck_pod(pods: &[&Pod]) -> Option<(String, String)> {
-    let name = |pod: &Pod| pod.metadata.name.clone().unwrap_or_default();
-    let stuck = |pod: &&Pod| trouble(pod).map(|(reason, why)| (reason, format!("pod {} {why}", name(pod))));
-    let mut found: Vec<_> = pods.iter().filter_map(stuck).collect();
-    // The same pod is named each time, so that a status does not change without need.
-    found.sort();
-    found.into_iter().next()
+fn stuck_pod(pods: &[&Pod]) -> Option<Trouble> {
+    let stuck = |pod: &&Pod| {
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        Some(trouble(pod)?.of(&format!("pod {name} ")))
+    };
+    pods.iter().filter_map(stuck).min()
 }
 
-/// Why a pod will not become ready by itself: in one word, and in words to be put after its name.
-pub(crate) fn trouble(pod: &Pod) -> Option<(String, String)> {
+/// Why a pod will not become ready by itself, in words to be put after its name.
+pub(crate) fn trouble(pod: &Pod) -> Option<Trouble> {
     let status = pod.status.as_ref()?;
     let unscheduled = status.conditions.iter().flatten().find(|condition| {
         condition.type_ == "PodScheduled"
@@ -124,17 +147,16 @@ pub(crate) fn trouble(pod: &Pod) -> Option<(String, String)> {
     });
     if let Some(condition) = unscheduled {
         let why = condition.message.as_deref().unwrap_or("no node takes it");
-        return Some(("Unschedulable".to_owned(), format!("cannot be scheduled: {why}")));
+        return Some(Trouble::new("Unschedulable", format!("cannot be scheduled: {why}")));
     }
     let containers = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
-    containers.filter(|container| !container.ready).find_map(|container| {
-        let (reason, why) = container_trouble(container)?;
-        Some((reason, format!("container {}: {why}", container.name)))
-    })
+    containers
+        .filter(|container| !container.ready)
+        .find_map(|container| Some(container_trouble(container)?.of(&format!("container {}: ", container.name))))
 }
 
 /// Why a container does not run.
-fn container_trouble(container: &ContainerStatus) -> Option<(String, String)> {
+fn container_trouble(container: &ContainerStatus) -> Option<Trouble> {
     let last_words = || {
         let ended = container.state.as_ref().and_then(|state| state.terminated.as_ref());
         let ended = ended.or_else(|| container.last_state.as_ref().and_then(|state| state.terminated.as_ref()))?;
@@ -145,13 +167,12 @@ fn container_trouble(container: &ContainerStatus) -> Option<(String, String)> {
         let reason = waiting.reason.as_deref().unwrap_or_default();
         return match reason {
             "" | "ContainerCreating" | "PodInitializing" => None,
-            "CrashLoopBackOff" => {
-                Some((reason.to_owned(), last_words().unwrap_or_else(|| "ends again and again".to_owned())))
-            }
+            CRASH_LOOP => Some(Trouble::new(reason, last_words().unwrap_or_else(|| "ends again and again".to_owned()))),
             _ => {
                 let said = waiting.message.as_deref().unwrap_or("cannot start");
-                let (reason, said) = pull(reason, said).unwrap_or_else(|| (reason, said.to_owned()));
-                Some((reason.to_owned(), format!("{reason}: {said}")))
+                let Trouble { reason, message } = pull(reason, said).unwrap_or_else(|| Trouble::new(reason, said));
+                let message = format!("{reason}: {message}");
+                Some(Trouble { reason, message })
             }
         };
     }
@@ -160,24 +181,25 @@ fn container_trouble(container: &ContainerStatus) -> Option<(String, String)> {
         .into_iter()
         .filter_map(|state| state?.terminated.as_ref())
         .any(|ended| ended.exit_code != 0 || was_short(ended));
-    (loops && container.restart_count >= CRASHES)
-        .then(|| last_words().map(|words| ("CrashLoopBackOff".to_owned(), words)))
-        .flatten()
+    if !loops || container.restart_count < CRASHES {
+        return None;
+    }
+    Some(Trouble::new(CRASH_LOOP, last_words()?))
 }
 
 /// What is to be said of an image that cannot be pulled. The kubelet goes to and fro between a try and the wait for the next
 /// one, which it explains by the try before: `Back-off pulling image "x": ErrImagePull: not found`. That is one thing, and a
 /// status is to say one thing about it.
-fn pull(reason: &str, said: &str) -> Option<(&'static str, String)> {
+fn pull(reason: &str, said: &str) -> Option<Trouble> {
     const WAIT: &str = "ImagePullBackOff";
     const TRY: &str = "ErrImagePull";
     match reason {
-        TRY => Some((WAIT, said.to_owned())),
-        "RegistryUnavailable" | "SignatureValidationFailed" => Some((WAIT, format!("{reason}: {said}"))),
+        TRY => Some(Trouble::new(WAIT, said)),
+        "RegistryUnavailable" | "SignatureValidationFailed" => Some(Trouble::new(WAIT, format!("{reason}: {said}"))),
         WAIT => {
             let before = said.strip_prefix("Back-off pulling image \"").and_then(|rest| rest.split_once("\": "));
             let cause = before.map_or(said, |(_, cause)| cause);
-            Some((WAIT, cause.strip_prefix(TRY).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(cause).to_owned()))
+            Some(Trouble::new(WAIT, cause.strip_prefix(TRY).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(cause)))
         }
         _ => None,
     }
@@ -298,7 +320,7 @@ mod tests {
         };
         let running = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
         let waiting = json!({"waiting": {"reason": "CrashLoopBackOff"}});
-        let looping = Some(("CrashLoopBackOff".to_owned(), "container app: ended with code 1: no database".to_owned()));
+        let looping = Some(Trouble::new("CrashLoopBackOff", "container app: ended with code 1: no database"));
         for state in [&running, &waiting, &ended] {
             assert_eq!(trouble(&container(3, state, &ended)), looping);
         }
@@ -307,7 +329,7 @@ mod tests {
         let in_good_order =
             |end: &str| json!({"terminated": {"exitCode": 0, "startedAt": "2026-01-01T00:00:00Z", "finishedAt": end}});
         let (soon, late) = (in_good_order("2026-01-01T00:00:40Z"), in_good_order("2026-01-01T00:11:00Z"));
-        let looping = Some(("CrashLoopBackOff".to_owned(), "container app: ended with code 0".to_owned()));
+        let looping = Some(Trouble::new("CrashLoopBackOff", "container app: ended with code 0"));
         assert_eq!(trouble(&container(3, &running, &soon)), looping);
         assert_eq!(trouble(&container(1, &running, &soon)), None);
         assert_eq!(trouble(&container(3, &running, &late)), None, "its node was started anew");
@@ -342,13 +364,13 @@ mod tests {
         ] {
             let between = format!("Back-off pulling image \"r/x:1\": {reason}: {tried}");
             let words = format!("container daprd: ImagePullBackOff: {said}");
-            let expected = Some(("ImagePullBackOff".to_owned(), words));
+            let expected = Some(Trouble::new("ImagePullBackOff", words));
             assert_eq!(told(reason, tried), expected);
             assert_eq!(told("ImagePullBackOff", &between), expected);
         }
         let unexplained = "Back-off pulling image \"r/x:1\"";
         let words = format!("container daprd: ImagePullBackOff: {unexplained}");
-        assert_eq!(told("ImagePullBackOff", unexplained), Some(("ImagePullBackOff".to_owned(), words)));
+        assert_eq!(told("ImagePullBackOff", unexplained), Some(Trouble::new("ImagePullBackOff", words)));
     }
 
     #[test]

@@ -11,17 +11,22 @@ use crate::{
 /// what it or its sidecar reads then, nor without the policies and accounts that bound what it may do.
 pub fn bounds(wave: Wave, kind: &str) -> bool {
     match wave {
-        Wave::Identity => !matches!(kind, "PersistentVolumeClaim" | "PodDisruptionBudget"),
+        Wave::Identity => kind != "PersistentVolumeClaim" && is_needed(kind),
         Wave::Dapr => true,
         Wave::Infrastructure | Wave::Workload => false,
     }
 }
 
+/// Whether something else needs an object of this kind: what is made after it, or what may go only when it is there. Nothing
+/// needs those that say how many pods there are or may be evicted at the same time, and what is measured of them.
+pub fn is_needed(kind: &str) -> bool {
+    !matches!(kind, "HorizontalPodAutoscaler" | "PodDisruptionBudget" | "PodMonitor" | "PrometheusRule")
+}
+
 impl Foreign {
-    /// Whether later waves need the operator's own in its place. Nothing needs a budget, which says only how many pods may be
-    /// evicted at the same time.
+    /// Whether later waves need the operator's own in its place.
     pub fn hinders(&self) -> bool {
-        self.key.kind != "PodDisruptionBudget"
+        is_needed(&self.key.kind)
     }
 }
 

@@ -96,16 +96,28 @@ pub fn is_own_manager(manager: &str) -> bool {
     manager.strip_prefix(MANAGED_BY).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
-/// The claims of an object without those of our own merges, if there are any. A field that we apply no more goes only when
-/// nobody else claims it, and a merge of ours is somebody else to the API server. It takes no list without any claim.
-pub fn without_merges(metadata: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> {
-    let is_merge = |entry: &ManagedFieldsEntry| {
-        entry.manager.as_deref() == Some(MANAGED_BY)
-            && entry.operation.as_deref() == Some("Update")
-            && entry.subresource.is_none()
-    };
+/// Whether a claim is that of a merge of ours. A field that we apply no more goes only when nobody else claims it, and a merge
+/// of ours is somebody else to the API server.
+pub fn is_own_merge(claim: &ManagedFieldsEntry) -> bool {
+    claim.manager.as_deref() == Some(MANAGED_BY)
+        && claim.operation.as_deref() == Some("Update")
+        && claim.subresource.is_none()
+}
+
+/// Whether a claim was made by the way of `scale`, as autoscalers and `kubectl scale` do. It can be on nothing but the number
+/// of pods.
+pub fn is_of_scale(claim: &ManagedFieldsEntry) -> bool {
+    claim.subresource.as_deref() == Some("scale")
+}
+
+/// The claims of an object without those that are given up, if there are any of these. The API server takes no list without
+/// any claim.
+pub fn without(
+    metadata: &ObjectMeta,
+    is_given_up: impl Fn(&ManagedFieldsEntry) -> bool,
+) -> Option<Vec<ManagedFieldsEntry>> {
     let claims = metadata.managed_fields.as_ref()?;
-    let others: Vec<_> = claims.iter().filter(|entry| !is_merge(entry)).cloned().collect();
+    let others: Vec<_> = claims.iter().filter(|claim| !is_given_up(claim)).cloned().collect();
     (!others.is_empty() && others.len() < claims.len()).then_some(others)
 }
 
@@ -197,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn only_claims_of_our_own_merges_are_given_up() {
+    fn only_claims_of_our_own_merges_or_of_scale_are_given_up() {
         let entry = |manager: &str, operation: &str, subresource: Option<&str>| ManagedFieldsEntry {
             manager: Some(manager.to_owned()),
             operation: Some(operation.to_owned()),
@@ -208,12 +220,16 @@ mod tests {
             entry("todo-operator", "Apply", None),
             entry("todo-operator", "Update", Some("status")),
             entry("kubectl-edit", "Update", None),
+            entry("kube-controller-manager", "Update", Some("status")),
         ];
         let metadata = |fields: Vec<_>| ObjectMeta { managed_fields: Some(fields), ..ObjectMeta::default() };
-        assert_eq!(without_merges(&metadata(others.clone())), None);
-        let alone = vec![entry("todo-operator", "Update", None)];
-        assert_eq!(without_merges(&metadata(alone)), None);
-        let with_merge = [others.clone(), vec![entry("todo-operator", "Update", None)]].concat();
-        assert_eq!(without_merges(&metadata(with_merge)), Some(others));
+        let merge = entry("todo-operator", "Update", None);
+        let scale = entry("kube-controller-manager", "Update", Some("scale"));
+        for (given_up, claim) in [(is_own_merge as fn(&_) -> _, merge), (is_of_scale, scale)] {
+            assert_eq!(without(&metadata(others.clone()), given_up), None);
+            assert_eq!(without(&metadata(vec![claim.clone()]), given_up), None);
+            let with_claim = [others.clone(), vec![claim]].concat();
+            assert_eq!(without(&metadata(with_claim), given_up), Some(others.clone()));
+        }
     }
 }

@@ -20,6 +20,7 @@ const APPLY: &str = "todo_operator_apply_duration_seconds";
 const WRITES: &str = "todo_operator_writes_total";
 const CONFLICTS: &str = "todo_operator_ownership_conflicts_total";
 const REPAIRS: &str = "todo_operator_sidecar_repairs_total";
+const EVENTS_LOST: &str = "todo_operator_events_lost_total";
 const CONDITION: &str = "todo_operator_condition";
 const LATENCY: &str = "todo_operator_data_path_latency_seconds";
 const AGE: &str = "todo_operator_data_path_age_seconds";
@@ -52,6 +53,7 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
     describe_counter!(WRITES, "Objects written, removed, and statuses written.");
     describe_counter!(CONFLICTS, "Fields of the operator that somebody else claimed.");
     describe_counter!(REPAIRS, "Pods deleted because they had no sidecar.");
+    describe_counter!(EVENTS_LOST, "Events that could not be published.");
     describe_gauge!(CONDITION, "Conditions of platforms: 1 true, 0 false, -1 unknown.");
     describe_histogram!(LATENCY, "Time that a test event takes the whole way.");
     describe_gauge!(AGE, "Time since a test event last came the whole way.");
@@ -76,6 +78,7 @@ fn count_from_zero() {
     }
     counter!(CONFLICTS).increment(0);
     counter!(REPAIRS).increment(0);
+    counter!(EVENTS_LOST).increment(0);
 }
 
 /// A pass is over.
@@ -128,6 +131,11 @@ pub fn conflicts(count: usize) {
 /// A pod without a sidecar was deleted.
 pub fn repaired() {
     counter!(REPAIRS).increment(1);
+}
+
+/// An event could not be published.
+pub fn event_lost() {
+    counter!(EVENTS_LOST).increment(1);
 }
 
 /// A condition of a platform.
