@@ -19,7 +19,10 @@ pub(super) struct Pem<'a> {
 
 /// A configuration that trusts `authority`, or else the authorities of the image, and shows `identity` (certificate and
 /// key) if there is one.
-pub(super) fn client(authority: Option<Pem<'_>>, identity: Option<(Pem<'_>, Pem<'_>)>) -> Result<Arc<ClientConfig>, String> {
+pub(super) fn client(
+    authority: Option<Pem<'_>>,
+    identity: Option<(Pem<'_>, Pem<'_>)>,
+) -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::empty();
     match authority {
         Some(pem) => {
@@ -42,7 +45,10 @@ pub(super) fn client(authority: Option<Pem<'_>>, identity: Option<(Pem<'_>, Pem<
             let secret = PrivateKeyDer::from_pem_slice(key.text.as_bytes())
                 .map_err(|_| format!("{} is no private key in PEM", key.reference))?;
             builder.with_client_auth_cert(chain, secret).map_err(|error| {
-                format!("the certificate in {} and {} are unusable together: {error}", certificate.reference, key.reference)
+                format!(
+                    "the certificate in {} and {} are unusable together: {error}",
+                    certificate.reference, key.reference
+                )
             })?
         }
     };

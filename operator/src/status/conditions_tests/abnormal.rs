@@ -149,7 +149,10 @@ fn what_the_broker_refuses_to_new_pods_is_told_while_those_from_before_serve() {
         })
     };
     let (status, _, message) = find(&change(true), condition::INFRASTRUCTURE_READY);
-    assert!(status == Some(true) && message.ends_with("cannot ask it for its topics: it refuses the password"), "{message}");
+    assert!(
+        status == Some(true) && message.ends_with("cannot ask it for its topics: it refuses the password"),
+        "{message}"
+    );
     let (status, reason, message) = find(&change(false), condition::INFRASTRUCTURE_READY);
     assert_eq!((status, reason.as_str()), (Some(false), "KafkaUnreachable"));
     assert!(message.ends_with("it refuses the password: SaslAuthenticationFailed"), "{message}");
