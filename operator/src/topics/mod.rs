@@ -71,9 +71,13 @@ pub enum Topics {
     Differing(Vec<(String, usize)>),
     /// Some are not, and it is not the operator that makes them.
     Missing(Vec<String>),
-    /// The broker cannot be asked because of something that is given for it. In words that stay the same, and the error that
-    /// shows it, if there was one.
-    Refused { why: String, error: Option<String> },
+    /// The broker cannot be asked because of something that is given for it.
+    Refused {
+        /// What that is, in words that stay the same.
+        why: String,
+        /// The error that shows it, if there was one.
+        error: Option<String>,
+    },
     /// The broker cannot be asked.
     Unreachable(String),
 }

@@ -38,7 +38,8 @@ fn a_refusal_names_what_has_to_be_put_right() {
     let password = |mechanism| KafkaAuth::Password { mechanism, username: secret("user"), password: secret("pass") };
     let (scram, plain) = (password(SaslMechanism::ScramSha256), password(SaslMechanism::Plain));
     let certificate = KafkaAuth::Mtls { certificate: secret("tls.crt"), key: secret("tls.key") };
-    let alert = "Connection is poisoned: Cannot read framed message: received fatal alert: CertificateUnknown";
+    let alert = "cannot sync versions: Request error: Connection is poisoned: Cannot read framed message: Cannot read data: \
+                 received fatal alert: CertificateUnknown";
     let sasl = "Sasl handshake failed: API error: SaslAuthenticationFailed";
     for (auth, error, named) in [
         (&scram, "IO Error: invalid peer certificate: UnknownIssuer", Some("Secret broker key ca.crt")),
@@ -47,7 +48,7 @@ fn a_refusal_names_what_has_to_be_put_right() {
         (&plain, sasl, Some("Secret broker key pass")),
         (&certificate, alert, Some("the certificate in Secret broker key tls.crt")),
         (&plain, alert, Some("write auth.mtls")),
-        (&KafkaAuth::None, alert, Some("write auth.mtls")),
+        (&KafkaAuth::None, "received fatal alert: CertificateRequired", Some("write auth.mtls")),
         (&scram, "IO Error: invalid peer certificate: Expired", None),
         (&certificate, "received fatal alert: ProtocolVersion", None),
     ] {
