@@ -78,11 +78,14 @@ pub(crate) struct Authority {
 
 /// A certificate with its key, PEM both.
 pub(crate) struct Identity {
+    /// With the name.
     pub(crate) certificate: String,
+    /// What proves that it is one's own.
     pub(crate) key: String,
 }
 
 impl Authority {
+    /// One of this name, with a certificate that it has signed itself.
     pub(crate) fn new(name: &str) -> anyhow::Result<Self> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.distinguished_name.push(DnType::CommonName, name);
@@ -138,6 +141,7 @@ impl Broker {
         Ok(Self { host, local })
     }
 
+    /// Waits until it is there for clients.
     pub(crate) async fn runs(&self, namespace: &Namespace) -> anyhow::Result<()> {
         until("the broker runs", Platform::READY, async || {
             let pod = namespace.api::<Pod>().get(NAME).await?;

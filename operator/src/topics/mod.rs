@@ -124,11 +124,11 @@ pub fn ensure(
                     Some(values) => values,
                     None => insist(DEADLINE, || read(&client, &platform.namespace, &references))
                         .await
-                        .map_err(|error| failed(&platform.kafka.mode, error))?,
+                        .map_err(|error| failed(&platform.kafka.mode, &error))?,
                 };
                 let access = access(&platform, &values).map_err(|why| Topics::Refused { why, error: None })?;
                 let found = insist(DEADLINE, || look(&platform, access.clone(), maker.as_ref())).await;
-                found.map_err(|error| failed(&platform.kafka.mode, error))
+                found.map_err(|error| failed(&platform.kafka.mode, &error))
             };
             found.await.unwrap_or_else(|failed| failed)
         }
@@ -204,9 +204,9 @@ fn compared(present: &BTreeMap<String, usize>, expected: Option<u32>) -> Topics 
 }
 
 /// What is known of topics when the broker could not be asked.
-fn failed(mode: &KafkaMode, error: String) -> Topics {
-    let why = refused_for(mode, &error);
-    let error = bounded(&error, MESSAGE);
+fn failed(mode: &KafkaMode, error: &str) -> Topics {
+    let why = refused_for(mode, error);
+    let error = bounded(error, MESSAGE);
     match why {
         Some(why) => Topics::Refused { why, error: Some(error) },
         None => Topics::Unreachable(error),

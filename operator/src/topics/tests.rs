@@ -52,7 +52,7 @@ fn a_refusal_names_what_has_to_be_put_right() {
         (&scram, "IO Error: invalid peer certificate: Expired", None),
         (&certificate, "received fatal alert: ProtocolVersion", None),
     ] {
-        match (failed(&broker(auth.clone()), error.to_owned()), named) {
+        match (failed(&broker(auth.clone()), error), named) {
             (Topics::Refused { why, error: Some(shown) }, Some(named)) => {
                 assert!(why.contains(named), "{why}");
                 assert_eq!(shown, error);
@@ -61,7 +61,7 @@ fn a_refusal_names_what_has_to_be_put_right() {
             (topics, _) => panic!("{error}: {topics:?}"),
         }
     }
-    assert_eq!(failed(&broker(scram), "no route".to_owned()), Topics::Unreachable("no route".to_owned()));
+    assert_eq!(failed(&broker(scram), "no route"), Topics::Unreachable("no route".to_owned()));
 }
 
 #[test]
