@@ -53,8 +53,8 @@ pub struct KafkaSpec {
 /// Brokers that someone else runs.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.auth) || !has(self.auth.mtls) || has(self.tls)")
-    .message("a client certificate needs TLS; write tls: {}, or tls with the authority's caCertificate"))]
+#[x_kube(validation = Rule::new("!has(self.auth) || !has(self.auth.mtls) || has(self.tls) && has(self.tls.caCertificate)")
+    .message("a client certificate needs TLS with the brokers' authority; write tls with caCertificate"))]
 pub struct ExternalKafkaSpec {
     /// Brokers to begin with, `host:port` each.
     #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 260)))]
@@ -82,7 +82,7 @@ pub struct KafkaAuthSpec {
     /// User name and password as they are; only sensible with `tls`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plain: Option<PlainSpec>,
-    /// A client's certificate; needs `tls`.
+    /// A client's certificate; needs `tls` with a `caCertificate`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtls: Option<MtlsSpec>,
 }
@@ -137,7 +137,8 @@ pub struct MtlsSpec {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KafkaTlsSpec {
-    /// Certificate of the authority that signed the brokers', PEM; the system's authorities if absent.
+    /// Certificate of the authority that signed the brokers', PEM; the system's authorities if absent. Beside `auth.mtls` it
+    /// cannot be absent, as Dapr's sidecars end at a client's certificate without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_certificate: Option<SecretValue>,
 }

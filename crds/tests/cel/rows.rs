@@ -82,7 +82,7 @@ fn beside(path: &str) -> Value {
         "spec.dapr.tracing" => json!({"endpoint": "http://collector:4318"}),
         "spec.ingress" => json!({"host": "todo.example.com"}),
         "spec.ingress.gateway" => json!({"name": "main"}),
-        "spec.kafka.external" => json!({"brokers": ["kafka:9092"], "tls": {}}),
+        "spec.kafka.external" => json!({"brokers": ["kafka:9092"], "tls": {"caCertificate": secret}}),
         "spec.kafka.external.auth.mtls" => json!({"certificate": secret, "key": secret}),
         "spec.kafka.external.auth.plain" | "spec.kafka.external.auth.scram" => {
             json!({"username": secret, "password": secret})

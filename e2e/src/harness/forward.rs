@@ -28,6 +28,18 @@ impl Forward {
     /// Forwards to a pod of this name.
     pub async fn to_pod(client: &Client, namespace: &str, pod: &str, port: u16) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        Self::by(listener, client, namespace, pod, port)
+    }
+
+    /// Forwards to a pod of this name, at the same port as here, for what tells its clients at which address it is. The pod may
+    /// come later.
+    pub async fn to_same_port(client: &Client, namespace: &str, pod: &str) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let port = listener.local_addr()?.port();
+        Self::by(listener, client, namespace, pod, port)
+    }
+
+    fn by(listener: TcpListener, client: &Client, namespace: &str, pod: &str, port: u16) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
         let (api, pod) = (Api::<Pod>::namespaced(client.clone(), namespace), pod.to_owned());
         let task = tokio::spawn(async move {

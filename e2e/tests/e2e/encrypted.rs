@@ -1,183 +1,141 @@
-//! Somebody else's Kafka that speaks TLS only, with an authority of its own.
+//! A platform with somebody else's Kafka, which it goes through by each way of saying who it is.
 
-use std::{collections::BTreeMap, fmt::Debug, time::Duration};
+use std::time::Duration;
 
-use k8s_openapi::{
-    NamespaceResourceScope,
-    api::core::v1::{Pod, Secret, Service},
-};
-use kube::{
-    Resource,
-    api::{Patch, PatchParams},
-};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use serde::de::DeserializeOwned;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Condition};
 use serde_json::{Value, json};
 use todo_e2e::harness::{Namespace, Platform, until};
 
-use crate::shared;
+use crate::{
+    broker::{self, ANYBODY, Authority, Broker, CERTIFICATE, Identity, PASSWORD, PLAIN, PLAIN_PASSWORD, SCRAM},
+    conversation, shared,
+};
 
 const TOLD: Duration = Duration::from_secs(40);
-const SCRAM: u16 = 9095;
-const ANYBODY: u16 = 9096;
-const PASSWORD: &str = "a-password-of-theirs";
-
-/// Formatting again does no harm: what it made stays when the container is started anew.
-const START: &str = r#"
-set -eu
-cd /opt/kafka/bin
-./kafka-storage.sh format --ignore-formatted --cluster-id 4L6g3nShT-eMCtK--X86sw \
-  --config /etc/broker/server.properties --add-scram "SCRAM-SHA-512=[name=\"todo\",password=\"$PASSWORD\"]"
-exec ./kafka-server-start.sh /etc/broker/server.properties
-"#;
-
-/// Nothing but this pod reaches the listeners without TLS. Topics are made for whoever asks for them, as many brokers do.
-const SETTINGS: &str = "
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:9093
-controller.listener.names=CONTROLLER
-listeners=SASL_SSL://:9095,SSL://:9096,LOCAL://127.0.0.1:9094,CONTROLLER://127.0.0.1:9093
-advertised.listeners=SASL_SSL://HOST:9095,SSL://HOST:9096,LOCAL://127.0.0.1:9094
-listener.security.protocol.map=SASL_SSL:SASL_SSL,SSL:SSL,LOCAL:PLAINTEXT,CONTROLLER:PLAINTEXT
-inter.broker.listener.name=LOCAL
-sasl.enabled.mechanisms=SCRAM-SHA-512
-listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
-ssl.keystore.type=PEM
-ssl.keystore.location=/etc/broker/keystore.pem
-log.dirs=/tmp/data
-auto.create.topics.enable=true
-num.partitions=3
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=3
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-group.initial.rebalance.delay.ms=0
-";
+const NOT_THE_PASSWORD: &str = "not-the-password";
+const TOPICS: [&str; 4] = ["reminders", "reminders-dead", "task-events", "task-events-dead"];
+/// What no status may have in it.
+const SECRET: [&str; 5] = [PASSWORD, PLAIN_PASSWORD, NOT_THE_PASSWORD, "PRIVATE KEY", "BEGIN CERTIFICATE"];
 
 #[tokio::test]
-async fn a_broker_with_an_authority_of_its_own_is_used_once_the_right_one_is_named() {
+async fn a_broker_with_an_authority_of_its_own_is_used_by_each_way_of_signing_in_once_it_is_right() {
     Namespace::with("encrypted", async |namespace| {
-        let host = format!("broker.{}.svc", namespace.name);
-        let (right, authority) = authority("the right one")?;
-        let (wrong, _) = self::authority("another one")?;
-        start_broker(&namespace, &host, keystore(&host, &right, &authority)?).await?;
-        let access = async |authority: &str, password: &str| {
-            let values = json!({"user": "todo", "pass": password, "ca.crt": authority});
-            apply::<Secret>(&namespace, "access", json!({"stringData": values})).await
+        let (right, wrong) = (Authority::new("the right one")?, Authority::new("another one")?);
+        let broker = Broker::make(&namespace, &right).await?;
+        let (ours, not_ours) = (right.sign("todo", &[])?, wrong.sign("todo", &[])?);
+        let access = async |authority: &Authority, password: &str| {
+            let values = secrets(authority, password, &ours, &not_ours);
+            broker::apply::<Secret>(&namespace, "access", json!({"stringData": values})).await
         };
-        access(&wrong, "not-the-password").await?;
 
-        let of = |key: &str| json!({"secretKeyRef": {"name": "access", "key": key}});
-        let scram = json!({"mechanism": "SCRAM-SHA-512", "username": of("user"), "password": of("pass")});
-        let spec = |port: u16, more: Value| {
-            let mut external = json!({"brokers": [format!("{host}:{port}")], "tls": {"caCertificate": of("ca.crt")}});
-            external.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            json!({"kafka": {"external": external}, "services": {"backend": {"replicas": 1}}})
-        };
-        let with_password = spec(SCRAM, json!({"auth": {"scram": scram}}));
-        let platform = Platform::apply(&namespace, "todo", with_password).await?;
-        until("the broker runs", Platform::READY, async || {
-            let pod = namespace.api::<Pod>().get("broker").await?;
-            let conditions = pod.status.and_then(|status| status.conditions).unwrap_or_default();
-            Ok(conditions.iter().any(|one| one.type_ == "Ready" && one.status == "True").then_some(()))
-        })
-        .await?;
+        access(&wrong, NOT_THE_PASSWORD).await?;
+        let scram = json!({"scram": {"mechanism": "SCRAM-SHA-512", "username": of("user"), "password": of("pass")}});
+        let platform = Platform::apply(&namespace, "todo", spec(&broker, SCRAM, &scram)).await?;
+        broker.runs(&namespace).await?;
         is_refused_for(&platform, "Secret access key ca.crt has not signed").await?;
-        access(&right, "not-the-password").await?;
+        access(&right, NOT_THE_PASSWORD).await?;
         is_refused_for(&platform, "with the password in Secret access key pass").await?;
-
         access(&right, PASSWORD).await?;
-        platform.wait("Ready", "True", Platform::READY).await?;
-        events_go_through(&platform, "ada").await?;
+        lacks_topics(&platform).await?;
+        broker.make_topics(&TOPICS).await?;
+        works(&platform, "ada").await?;
 
-        Platform::apply(&namespace, "todo", spec(ANYBODY, json!({}))).await?;
-        platform.wait("Progressing", "False", Platform::READY).await?;
-        platform.wait("Ready", "True", Platform::READY).await?;
-        events_go_through(&platform, "bob").await
+        let plain = |key: &str| json!({"plain": {"username": of("user"), "password": of(key)}});
+        let mtls = |name: &str| json!({"mtls": {"certificate": of(&format!("{name}.crt")), "key": of(&format!("{name}.key"))}});
+        for (user, port, wrong, why, right) in [
+            ("bob", PLAIN, plain("pass"), "with the password in Secret access key pass", plain("plain-pass")),
+            ("carol", CERTIFICATE, mtls("not-ours"), "the certificate in Secret access key not-ours.crt", mtls("ours")),
+        ] {
+            Platform::apply(&namespace, "todo", spec(&broker, port, &wrong)).await?;
+            is_told_while_events_go_on(&platform, why).await?;
+            Platform::apply(&namespace, "todo", spec(&broker, port, &right)).await?;
+            works(&platform, user).await?;
+        }
+
+        // The other implementation of the state store comes with it, as it costs the same rollout.
+        let mut with_v2 = spec(&broker, ANYBODY, &Value::Null);
+        with_v2["stateStore"] = json!({"version": "v2"});
+        Platform::apply(&namespace, "todo", with_v2).await?;
+        works(&platform, "dora").await?;
+        conversation::is_saved_read_and_deleted(&platform, "erin").await?;
+        conversation::is_kept_whole_when_two_speak_at_once(&platform, "erin").await
     })
     .await;
 }
 
+/// What the platform may read of its way to the broker.
+fn secrets(authority: &Authority, password: &str, ours: &Identity, not_ours: &Identity) -> Value {
+    json!({
+        "user": "todo", "pass": password, "plain-pass": PLAIN_PASSWORD, "ca.crt": authority.certificate,
+        "ours.crt": ours.certificate, "ours.key": ours.key,
+        "not-ours.crt": not_ours.certificate, "not-ours.key": not_ours.key,
+    })
+}
+
+/// A reference to one of them.
+fn of(key: &str) -> Value {
+    json!({"secretKeyRef": {"name": "access", "key": key}})
+}
+
+/// A platform that reaches the broker at this port, and says so who it is.
+fn spec(broker: &Broker, port: u16, auth: &Value) -> Value {
+    let brokers = [format!("{}:{port}", broker.host)];
+    let mut external = json!({"brokers": brokers, "tls": {"caCertificate": of("ca.crt")}});
+    if !auth.is_null() {
+        external["auth"] = auth.clone();
+    }
+    json!({"kafka": {"external": external}, "services": {"backend": {"replicas": 1}}})
+}
+
 /// The platform says what has to be put right.
 async fn is_refused_for(platform: &Platform, words: &str) -> anyhow::Result<()> {
-    let refused = until(words, TOLD, async || {
+    let refused = told(platform, "False", words).await?;
+    assert_eq!(refused.reason, "KafkaUnreachable", "{}", refused.message);
+    is_not_ready(platform).await
+}
+
+/// It names the topics that it needs, and says who has to make them.
+async fn lacks_topics(platform: &Platform) -> anyhow::Result<()> {
+    let lacking = told(platform, "False", "no topic").await?;
+    assert_eq!(lacking.reason, "TopicsMissing", "{}", lacking.message);
+    for word in TOPICS.into_iter().chain(["create"]) {
+        assert!(lacking.message.contains(word), "{word} is not in: {}", lacking.message);
+    }
+    is_not_ready(platform).await
+}
+
+/// It says what has to be put right for new pods, while those from before serve on.
+async fn is_told_while_events_go_on(platform: &Platform, words: &str) -> anyhow::Result<()> {
+    told(platform, "True", words).await?;
+    platform.wait("Ready", "True", TOLD).await.map(drop)
+}
+
+/// Waits until the status has these words on Kafka, and nothing in it that is secret.
+async fn told(platform: &Platform, status: &str, words: &str) -> anyhow::Result<Condition> {
+    let condition = until(words, TOLD, async || {
         let condition = platform.condition("InfrastructureReady").await?;
-        Ok(condition.filter(|one| one.status == "False" && one.message.contains(words)))
+        Ok(condition.filter(|one| one.status == status && one.message.contains(words)))
     })
     .await?;
-    assert_eq!(refused.reason, "KafkaUnreachable", "{}", refused.message);
+    let whole = serde_json::to_string(&platform.get().await?.status)?;
+    for secret in SECRET {
+        assert!(!whole.contains(secret), "{secret} is in {whole}");
+    }
+    Ok(condition)
+}
+
+async fn is_not_ready(platform: &Platform) -> anyhow::Result<()> {
     assert_eq!(platform.condition("Ready").await?.map(|one| one.status).as_deref(), Some("False"));
     Ok(())
 }
 
-async fn events_go_through(platform: &Platform, user: &str) -> anyhow::Result<()> {
+/// All pods are of the present spec, and an event goes the whole way by them.
+async fn works(platform: &Platform, user: &str) -> anyhow::Result<()> {
+    platform.wait("Progressing", "False", Platform::READY).await?;
+    let ready = platform.ready().await?;
+    assert_eq!(ready.reason, "DataPathVerified", "{}", ready.message);
     let page = platform.page().await?;
     shared::complete_a_daily_task(&page, user).await?;
     let is_there = async || Ok((shared::tasks(&page, user).await?.len() == 2).then_some(()));
     until("an event made the next task", TOLD, is_there).await
-}
-
-/// An authority's certificate, and what it signs with.
-fn authority(name: &str) -> anyhow::Result<(String, Issuer<'static, KeyPair>)> {
-    let mut params = CertificateParams::new(Vec::new())?;
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-    let key = KeyPair::generate()?;
-    Ok((params.self_signed(&key)?.pem(), Issuer::new(params, key)))
-}
-
-/// The broker's key and certificates, as Kafka reads them.
-fn keystore(host: &str, of_authority: &str, authority: &Issuer<'static, KeyPair>) -> anyhow::Result<String> {
-    let mut params = CertificateParams::new(vec![host.to_owned()])?;
-    params.distinguished_name.push(DnType::CommonName, "broker");
-    let key = KeyPair::generate()?;
-    let certificate = params.signed_by(&key, authority)?;
-    Ok([key.serialize_pem(), certificate.pem(), of_authority.to_owned()].join("\n"))
-}
-
-async fn start_broker(namespace: &Namespace, host: &str, keystore: String) -> anyhow::Result<()> {
-    let settings = SETTINGS.replace("HOST", host);
-    let files =
-        BTreeMap::from([("server.properties", settings), ("keystore.pem", keystore), ("start.sh", START.to_owned())]);
-    apply::<Secret>(namespace, "broker-files", json!({"stringData": files})).await?;
-    let ports = json!([{"name": "scram", "port": SCRAM}, {"name": "anybody", "port": ANYBODY}]);
-    let selector = json!({"app": "broker"});
-    apply::<Service>(namespace, "broker", json!({"spec": {"selector": selector, "ports": ports}})).await?;
-    let container = json!({
-        "name": "kafka",
-        "image": "apache/kafka:4.0.0",
-        "command": ["bash", "/etc/broker/start.sh"],
-        "env": [
-            {"name": "KAFKA_HEAP_OPTS", "value": "-Xms128m -Xmx384m"},
-            {"name": "EXTRA_ARGS", "value": "-name kafkaServer"},
-            {"name": "LOG_DIR", "value": "/tmp/logs"},
-            {"name": "PASSWORD", "value": PASSWORD},
-        ],
-        "readinessProbe": {"tcpSocket": {"port": SCRAM}, "periodSeconds": 1},
-        "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
-        "volumeMounts": [{"name": "files", "mountPath": "/etc/broker"}, {"name": "tmp", "mountPath": "/tmp"}],
-    });
-    let security = json!({"runAsNonRoot": true, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}});
-    let volumes = json!([{"name": "files", "secret": {"secretName": "broker-files"}}, {"name": "tmp", "emptyDir": {}}]);
-    let spec = json!({
-        "containers": [container], "securityContext": security, "volumes": volumes, "enableServiceLinks": false,
-        "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 1,
-    });
-    apply::<Pod>(namespace, "broker", json!({"metadata": {"labels": selector}, "spec": spec})).await
-}
-
-/// Makes or changes an object of a kind.
-async fn apply<K>(namespace: &Namespace, name: &str, mut object: Value) -> anyhow::Result<()>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
-{
-    object["apiVersion"] = json!(K::api_version(&()));
-    object["kind"] = json!(K::kind(&()));
-    object["metadata"]["name"] = json!(name);
-    namespace.api::<K>().patch(name, &PatchParams::apply("somebody-else").force(), &Patch::Apply(object)).await?;
-    Ok(())
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a scenario fails by panicking, as every test does")]
 
 mod api;
+mod broker;
 mod channels;
 mod chaos;
 mod conflict;

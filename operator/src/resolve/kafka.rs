@@ -201,8 +201,10 @@ fn external_kafka(checks: &mut Checks, spec: &api::ExternalKafkaSpec) -> Externa
         checks.test(&format!("{PATH}.brokers[{index}]"), check::broker(broker));
     }
     let auth = spec.auth.as_ref().map_or(KafkaAuth::None, |auth| kafka_auth(checks, auth));
-    if matches!(auth, KafkaAuth::Mtls { .. }) && spec.tls.is_none() {
-        checks.refuse(format!("{PATH}.auth.mtls"), "needs TLS; write tls: {} beside auth, or tls with a caCertificate");
+    // Dapr up to 1.18 panics at a client's certificate without an authority's (dapr/components-contrib#4583).
+    if matches!(auth, KafkaAuth::Mtls { .. }) && spec.tls.as_ref().is_none_or(|tls| tls.ca_certificate.is_none()) {
+        let message = "needs TLS with the brokers' authority; write tls with caCertificate beside auth";
+        checks.refuse(format!("{PATH}.auth.mtls"), message);
     }
     let tls = spec.tls.as_ref().map(|tls| KafkaTls {
         ca_certificate: tls.ca_certificate.as_ref().map(|ca| checks.secret(&format!("{PATH}.tls.caCertificate"), ca)),

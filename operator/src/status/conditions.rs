@@ -221,28 +221,31 @@ const fn is_proven(observed: &Observed) -> bool {
 
 fn topics(observed: &Observed) -> Verdict {
     const TYPE: &str = condition::INFRASTRUCTURE_READY;
+    const PROVEN: &str = "events go through Kafka, although the operator itself cannot ask it for its topics";
     match &observed.infrastructure.topics {
-        Topics::Unreachable(_) | Topics::Unknown if is_proven(observed) => Verdict::yes(
-            TYPE,
-            "Ready",
-            "events go through Kafka, although the operator itself cannot ask it for its topics",
-        ),
+        // Pods from before a change serve on; those after it will not.
+        Topics::Refused { why, .. } if is_proven(observed) => Verdict::yes(TYPE, "Ready", format!("{PROVEN}: {why}")),
+        Topics::Unreachable(_) | Topics::Unknown if is_proven(observed) => Verdict::yes(TYPE, "Ready", PROVEN),
         Topics::Present | Topics::Differing(_) => {
             Verdict::yes(TYPE, "Ready", "Kafka has the topics, and what runs for the platform alone is ready")
         }
         Topics::Missing(topics) => {
             let what_to_do = if observed.infrastructure.external_kafka {
-                "create it, as the operator makes topics only in its own Kafka"
+                "create it, as the operator makes topics only in its own Kafka. If it is there, the platform's user may not see it"
             } else {
                 "the operator makes it when spec.suspend is no longer true"
             };
             Verdict::no(TYPE, "TopicsMissing", format!("Kafka has no topic {}; {what_to_do}", words::list(topics)))
         }
-        Topics::Unreachable(why) => {
-            Verdict::no(TYPE, "KafkaUnreachable", format!("Kafka cannot be asked for its topics: {why}"))
-        }
+        Topics::Refused { why, error: Some(error) } => unreachable_for(&format!("{why}: {error}")),
+        Topics::Refused { why, error: None } | Topics::Unreachable(why) => unreachable_for(why),
         Topics::Unknown => Verdict::no(TYPE, "Waiting", "Kafka has not been asked for its topics yet"),
     }
+}
+
+fn unreachable_for(why: &str) -> Verdict {
+    let message = format!("Kafka cannot be asked for its topics: {why}");
+    Verdict::no(condition::INFRASTRUCTURE_READY, "KafkaUnreachable", message)
 }
 
 fn components(observed: &Observed) -> Verdict {

@@ -2,6 +2,8 @@
 //! they are there and says which are not.
 
 mod memory;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::{
@@ -27,6 +29,7 @@ use crate::{
     text::bounded,
 };
 pub use memory::TopicsMemory;
+use tls::Pem;
 
 /// How long the whole conversation with a broker may take.
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -41,6 +44,21 @@ const REPLICATION: i16 = 1;
 /// Characters of a broker's words that are kept.
 const MESSAGE: usize = 300;
 
+/// With what a broker ends a connection.
+const ALERT: &str = "received fatal alert: ";
+/// What it then says of a client's certificate. Which of these is left to each implementation of TLS.
+const OF_CERTIFICATES: [&str; 9] = [
+    "BadCertificate",
+    "UnsupportedCertificate",
+    "CertificateRevoked",
+    "CertificateExpired",
+    "CertificateUnknown",
+    "UnknownCA",
+    "AccessDenied",
+    "DecryptError",
+    "CertificateRequired",
+];
+
 /// Whether the topics are there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Topics {
@@ -53,6 +71,13 @@ pub enum Topics {
     Differing(Vec<(String, usize)>),
     /// Some are not, and it is not the operator that makes them.
     Missing(Vec<String>),
+    /// The broker cannot be asked because of something that is given for it.
+    Refused {
+        /// What that is, in words that stay the same.
+        why: String,
+        /// The error that shows it, if there was one.
+        error: Option<String>,
+    },
     /// The broker cannot be asked.
     Unreachable(String),
 }
@@ -69,6 +94,7 @@ pub struct Asked<'a> {
 }
 
 /// What a conversation with a broker needs.
+#[derive(Clone)]
 struct Access {
     brokers: Vec<String>,
     sasl: Option<SaslConfig>,
@@ -96,13 +122,15 @@ pub fn ensure(
             let found = async {
                 let values = match values {
                     Some(values) => values,
-                    None => insist(DEADLINE, || read(&client, &platform.namespace, &references)).await?,
+                    None => insist(DEADLINE, || read(&client, &platform.namespace, &references))
+                        .await
+                        .map_err(|error| failed(&platform.kafka.mode, &error))?,
                 };
-                insist(DEADLINE, || look(&platform, &values, maker.as_ref())).await
+                let access = access(&platform, &values).map_err(|why| Topics::Refused { why, error: None })?;
+                let found = insist(DEADLINE, || look(&platform, access.clone(), maker.as_ref())).await;
+                found.map_err(|error| failed(&platform.kafka.mode, &error))
             };
-            found.await.unwrap_or_else(|message| {
-                Topics::Unreachable(bounded(&explained(&platform.kafka.mode, message), MESSAGE))
-            })
+            found.await.unwrap_or_else(|failed| failed)
         }
     };
     memory.answer(subject, costs_a_read, look, answered)
@@ -131,8 +159,7 @@ async fn read(client: &Client, namespace: &str, references: &[SecretRef]) -> Res
     secrets::reveal(client, namespace, references).await.map_err(|error| error.to_string())
 }
 
-async fn look(platform: &Resolved, values: &Values, maker: Option<&Leadership>) -> Result<Topics, String> {
-    let access = access(platform, values)?;
+async fn look(platform: &Resolved, access: Access, maker: Option<&Leadership>) -> Result<Topics, String> {
     let mut builder = ClientBuilder::new(access.brokers).client_id("todo-operator").backoff_config(impatient());
     if let Some(sasl) = access.sasl {
         builder = builder.sasl_config(sasl);
@@ -176,21 +203,41 @@ fn compared(present: &BTreeMap<String, usize>, expected: Option<u32>) -> Topics 
     if differing.is_empty() { Topics::Present } else { Topics::Differing(differing) }
 }
 
-/// What a broker's refusal is about, for those who can put it right.
-fn explained(mode: &KafkaMode, error: String) -> String {
-    let KafkaMode::External(external) = mode else { return error };
-    let signed_by_another = ["UnknownIssuer", "BadSignature"]
-        .iter()
-        .any(|reason| error.contains(&format!("invalid peer certificate: {reason}")));
-    match (&external.auth, external.tls.as_ref().and_then(|tls| tls.ca_certificate.as_ref())) {
-        (_, Some(authority)) if signed_by_another => {
-            format!("the authority in {authority} has not signed the broker's certificate: {error}")
-        }
-        (KafkaAuth::Password { username, password, .. }, _) if error.contains("SaslAuthenticationFailed") => {
-            format!("the broker refuses the user in {username} with the password in {password}: {error}")
-        }
-        _ => error,
+/// What is known of topics when the broker could not be asked.
+fn failed(mode: &KafkaMode, error: &str) -> Topics {
+    let why = refused_for(mode, error);
+    let error = bounded(error, MESSAGE);
+    match why {
+        Some(why) => Topics::Refused { why, error: Some(error) },
+        None => Topics::Unreachable(error),
     }
+}
+
+/// What a refusal is about, for those who can put it right.
+fn refused_for(mode: &KafkaMode, error: &str) -> Option<String> {
+    let KafkaMode::External(external) = mode else { return None };
+    let authority = external.tls.as_ref().and_then(|tls| tls.ca_certificate.as_ref());
+    if let Some(authority) = authority
+        && says(error, "invalid peer certificate: ", &["UnknownIssuer", "BadSignature"])
+    {
+        return Some(format!("the authority in {authority} has not signed the broker's certificate"));
+    }
+    match &external.auth {
+        KafkaAuth::Password { username, password, .. } if error.contains("SaslAuthenticationFailed") => {
+            Some(format!("the broker refuses the user in {username} with the password in {password}"))
+        }
+        KafkaAuth::Mtls { certificate, .. } if says(error, ALERT, &OF_CERTIFICATES) => {
+            Some(format!("the broker refuses the certificate in {certificate}"))
+        }
+        KafkaAuth::None | KafkaAuth::Password { .. } if says(error, ALERT, &OF_CERTIFICATES) => {
+            Some("the broker asks for a client's certificate, and there is none; write auth.mtls".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn says(error: &str, what: &str, one_of: &[&str]) -> bool {
+    one_of.iter().any(|reason| error.contains(&format!("{what}{reason}")))
 }
 
 /// The client's own default would try for ever, and its limit counts its pauses only.
@@ -200,6 +247,7 @@ fn impatient() -> BackoffConfig {
 
 fn access(platform: &Resolved, values: &Values) -> Result<Access, String> {
     let value = |reference: &SecretRef| values.get(reference).ok_or_else(|| format!("{reference} is missing"));
+    let pem = |reference| Ok::<_, String>(Pem { text: value(reference)?.reveal(), reference });
     match &platform.kafka.mode {
         KafkaMode::Embedded(_) => {
             let username = value(&SecretRef::new(names::KAFKA_USERNAME_SECRET, names::USERNAME_KEY))?;
@@ -223,16 +271,13 @@ fn access(platform: &Resolved, values: &Values) -> Result<Access, String> {
                     })
                 }
                 KafkaAuth::Mtls { certificate, key } => {
-                    identity = Some((value(certificate)?.reveal(), value(key)?.reveal()));
+                    identity = Some((pem(certificate)?, pem(key)?));
                     None
                 }
             };
             let tls = match &external.tls {
                 None => None,
-                Some(tls) => {
-                    let authority = tls.ca_certificate.as_ref().map(value).transpose()?.map(Sensitive::reveal);
-                    Some(tls::client(authority, identity)?)
-                }
+                Some(tls) => Some(tls::client(tls.ca_certificate.as_ref().map(pem).transpose()?, identity)?),
             };
             Ok(Access { brokers: external.brokers.clone(), sasl, tls })
         }
@@ -242,62 +287,4 @@ fn access(platform: &Resolved, values: &Values) -> Result<Access, String> {
 
 fn credentials(username: &Sensitive, password: &Sensitive) -> Credentials {
     Credentials::new(username.reveal().to_owned(), password.reveal().to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        future::pending,
-        sync::atomic::{AtomicUsize, Ordering},
-    };
-
-    use super::*;
-    use crate::resolve::{ExternalKafka, KafkaTls};
-
-    #[tokio::test]
-    async fn why_a_broker_refused_is_told_though_it_does_not_answer_once_more() {
-        let asked = AtomicUsize::new(0);
-        let ask = || {
-            let is_first = asked.fetch_add(1, Ordering::Relaxed) == 0;
-            async move { if is_first { Err("refused".to_owned()) } else { pending::<Result<(), _>>().await } }
-        };
-        assert_eq!(insist(2 * PAUSE, ask).await, Err("refused".to_owned()));
-        let silent = insist(Duration::ZERO, pending::<Result<(), _>>).await;
-        assert_eq!(silent, Err("no answer within 0 s".to_owned()));
-    }
-
-    #[test]
-    fn a_refusal_names_the_secret_that_has_to_be_put_right() {
-        let secret = |key: &str| SecretRef::new("broker", key);
-        let mode = KafkaMode::External(ExternalKafka {
-            brokers: vec!["kafka:9093".to_owned()],
-            auth: KafkaAuth::Password {
-                mechanism: SaslMechanism::ScramSha256,
-                username: secret("user"),
-                password: secret("pass"),
-            },
-            tls: Some(KafkaTls { ca_certificate: Some(secret("ca.crt")) }),
-        });
-        for (error, named) in [
-            ("IO Error: invalid peer certificate: UnknownIssuer", Some(secret("ca.crt"))),
-            ("IO Error: invalid peer certificate: BadSignature", Some(secret("ca.crt"))),
-            ("Sasl handshake failed: API error: SaslAuthenticationFailed", Some(secret("pass"))),
-            ("IO Error: invalid peer certificate: Expired", None),
-        ] {
-            let told = explained(&mode, error.to_owned());
-            assert!(told.ends_with(error), "{told}");
-            assert!(named.is_none_or(|named| told.contains(&named.to_string())), "{told}");
-        }
-        assert_eq!(explained(&mode, "no route".to_owned()), "no route");
-    }
-
-    #[test]
-    fn partitions_are_compared_where_the_spec_says_how_many() {
-        let present = |partitions| names::TOPICS.map(|topic| (topic.to_owned(), partitions)).into();
-        assert_eq!(compared(&present(1), None), Topics::Present);
-        assert_eq!(compared(&present(6), Some(6)), Topics::Present);
-        let mut one_differs: BTreeMap<String, usize> = present(6);
-        one_differs.insert("reminders".to_owned(), 1);
-        assert_eq!(compared(&one_differs, Some(6)), Topics::Differing(vec![("reminders".to_owned(), 1)]));
-    }
 }

@@ -8,19 +8,26 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
+use crate::resolve::SecretRef;
+
+/// What a Secret has, and where it is.
+#[derive(Clone, Copy)]
+pub(super) struct Pem<'a> {
+    pub(super) text: &'a str,
+    pub(super) reference: &'a SecretRef,
+}
+
 /// A configuration that trusts `authority`, or else the authorities of the image, and shows `identity` (certificate and
-/// key) if there is one. All are PEM.
-pub(super) fn client(authority: Option<&str>, identity: Option<(&str, &str)>) -> Result<Arc<ClientConfig>, String> {
+/// key) if there is one.
+pub(super) fn client(
+    authority: Option<Pem<'_>>,
+    identity: Option<(Pem<'_>, Pem<'_>)>,
+) -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::empty();
     match authority {
         Some(pem) => {
-            for certificate in certificates(pem, "the certificate of the authority")? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| format!("the certificate of the authority is unusable: {error}"))?;
-            }
-            if roots.is_empty() {
-                return Err("the certificate of the authority has no PEM block CERTIFICATE".to_owned());
+            for certificate in certificates(pem)? {
+                roots.add(certificate).map_err(|error| format!("{} is unusable: {error}", pem.reference))?;
             }
         }
         None => {
@@ -34,15 +41,24 @@ pub(super) fn client(authority: Option<&str>, identity: Option<(&str, &str)>) ->
     let config = match identity {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
-            let chain = certificates(certificate, "the client's certificate")?;
-            let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
-                .map_err(|_| "the client's key is no PEM private key".to_owned())?;
-            builder.with_client_auth_cert(chain, key).map_err(|error| format!("the client's certificate: {error}"))?
+            let chain = certificates(certificate)?;
+            let secret = PrivateKeyDer::from_pem_slice(key.text.as_bytes())
+                .map_err(|_| format!("{} is no private key in PEM", key.reference))?;
+            builder.with_client_auth_cert(chain, secret).map_err(|error| {
+                format!(
+                    "the certificate in {} and {} are unusable together: {error}",
+                    certificate.reference, key.reference
+                )
+            })?
         }
     };
     Ok(Arc::new(config))
 }
 
-fn certificates(pem: &str, what: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().map_err(|_| format!("{what} is not PEM"))
+fn certificates(pem: Pem<'_>) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.text.as_bytes()).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(format!("{} has no certificate in PEM", pem.reference)),
+    }
 }

@@ -124,18 +124,29 @@ fn an_external_kafka_is_reached_as_it_asks() {
 fn every_way_of_signing_in_has_daprs_name_for_it() {
     let plain = "plain: {username: {secretKeyRef: {name: u, key: k}}, password: {secretKeyRef: {name: p, key: k}}}";
     let mtls = "mtls: {certificate: {secretKeyRef: {name: c, key: k}}, key: {secretKeyRef: {name: c, key: p}}}";
+    let ca = "tls: {caCertificate: {secretKeyRef: {name: c, key: a}}}";
     for (auth, auth_type, mechanism) in [
         (String::new(), "none", None),
         // With `none` Dapr would leave out TLS, too.
         ("tls: {}".to_owned(), "None", None),
         (format!("auth: {{{plain}}}"), "password", Some("PLAINTEXT")),
-        (format!("auth: {{{mtls}}}, tls: {{}}"), "mtls", None),
+        (format!("auth: {{{mtls}}}, {ca}"), "mtls", None),
     ] {
         let spec = format!("{{kafka: {{external: {{brokers: ['kafka:9092'], {auth}}}}}}}");
         let made = objects(&resolve(DEFAULT, &spec));
         let pubsub = &made["Component/kafka-pubsub"];
         assert_eq!(item(pubsub, "authType").unwrap()["value"], auth_type, "{spec}");
         assert_eq!(item(pubsub, "saslMechanism").map(|item| item["value"].as_str().unwrap()), mechanism, "{spec}");
+    }
+}
+
+#[test]
+fn each_version_of_the_state_store_has_a_table_of_its_own() {
+    for (version, prefix) in [("v1", None), ("v2", Some("v2_"))] {
+        let made = objects(&resolve(DEFAULT, &format!("{{stateStore: {{version: {version}}}}}")));
+        let store = &made["Component/statestore"];
+        assert_eq!(store["spec"]["version"], version);
+        assert_eq!(item(store, "tablePrefix").map(|item| item["value"].as_str().unwrap()), prefix, "{version}");
     }
 }
 

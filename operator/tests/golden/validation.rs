@@ -32,7 +32,13 @@ pub(crate) const WRONG: &[(&str, &str, &str)] = &[
         "{kafka: {external: {brokers: ['a:1'], auth: {mtls: {certificate: {secretKeyRef: {name: c, key: k}}, \
          key: {secretKeyRef: {name: c, key: p}}}}}}}",
         "spec.kafka.external.auth.mtls",
-        "needs TLS; write tls: {}",
+        "write tls with caCertificate",
+    ),
+    (
+        "{kafka: {external: {brokers: ['a:1'], tls: {}, auth: {mtls: {certificate: {secretKeyRef: {name: c, key: k}}, \
+         key: {secretKeyRef: {name: c, key: p}}}}}}}",
+        "spec.kafka.external.auth.mtls",
+        "write tls with caCertificate",
     ),
     ("{kafka: {consumerGroup: '{namespace}'}}", "spec.kafka.consumerGroup", "without blanks and braces"),
     ("{kafka: {maxMessageBytes: 10}}", "spec.kafka.maxMessageBytes", "must be between 1024 and 104857600"),

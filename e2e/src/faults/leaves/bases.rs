@@ -32,7 +32,7 @@ fn kafka(leaf: &str) -> Value {
         _ if leaf.starts_with("spec.kafka.strimzi.") => json!({"strimzi": {}}),
         _ if leaf.starts_with("spec.kafka.external.auth.mtls.") => {
             let mtls = json!({"certificate": secret("certificate"), "key": secret("key")});
-            json!({"external": {"brokers": brokers, "tls": {}, "auth": {"mtls": mtls}}})
+            json!({"external": {"brokers": brokers, "tls": {"caCertificate": secret("authority")}, "auth": {"mtls": mtls}}})
         }
         _ => json!({"external": {"brokers": brokers}}),
     }

@@ -102,13 +102,17 @@ const fn has_tls(mode: &KafkaMode) -> bool {
 
 fn state_store(platform: &Resolved) -> Component {
     let connection = &platform.postgres.connection_string;
-    let metadata = vec![
+    let mut metadata = vec![
         MetadataItem::secret("connectionString", &connection.name, &connection.key),
         MetadataItem::value("actorStateStore", "true"),
         // Without effect in Dapr, which wants it per request; kept because the specification has it.
         MetadataItem::value("concurrency", "first-write"),
         MetadataItem::value("keyPrefix", &platform.state_store.key_prefix),
     ];
+    if platform.state_store.version == "v2" {
+        // Both would call their table `state`, and v2 ends at one that v1 made, as it lacks columns.
+        metadata.push(MetadataItem::value("tablePrefix", "v2_"));
+    }
     let spec = ComponentSpec::new("state.postgresql", &platform.state_store.version, metadata);
     component(platform, names::STATE_STORE, vec![App::Backend.to_string()], patient(spec))
 }

@@ -137,6 +137,28 @@ fn a_broker_that_the_operator_cannot_ask_but_that_carries_events_is_good_enough(
 }
 
 #[test]
+fn what_the_broker_refuses_to_new_pods_is_told_while_those_from_before_serve() {
+    let change = |proven: bool| {
+        of_platform(|observed| {
+            let (why, error) = ("it refuses the password".to_owned(), Some("SaslAuthenticationFailed".to_owned()));
+            observed.infrastructure.external_kafka = true;
+            observed.infrastructure.topics = Topics::Refused { why, error };
+            if !proven {
+                observed.data_path = DataPath::Broken { reason: "NotPublished".to_owned(), message: "x".to_owned() };
+            }
+        })
+    };
+    let (status, _, message) = find(&change(true), condition::INFRASTRUCTURE_READY);
+    assert!(
+        status == Some(true) && message.ends_with("cannot ask it for its topics: it refuses the password"),
+        "{message}"
+    );
+    let (status, reason, message) = find(&change(false), condition::INFRASTRUCTURE_READY);
+    assert_eq!((status, reason.as_str()), (Some(false), "KafkaUnreachable"));
+    assert!(message.ends_with("it refuses the password: SaslAuthenticationFailed"), "{message}");
+}
+
+#[test]
 fn secrets_that_cannot_be_read_do_not_stop_what_works() {
     let verdicts = of_platform(|observed| observed.secrets_unreadable = Some("cannot read Secret x".to_owned()));
     assert_eq!(find(&verdicts, condition::SECRETS_READY).0, None);
