@@ -8,9 +8,9 @@ use std::{
 use anyhow::Context;
 use serde_json::{Value, json};
 use todo_e2e::{
-    faults::{AtRest, EMBEDDED, EXTERNAL, Ground, Life, Named, Player, SETTLED},
+    faults::{AtRest, EMBEDDED, EXTERNAL, Ground, Life, Named, Options, Player, SETTLED},
     harness::until,
-    proxy::{Ledger, Target},
+    proxy::{Fault, Ledger, Rule, Target},
 };
 
 use crate::{
@@ -20,6 +20,8 @@ use crate::{
 
 /// How long it is watched at rest. `cargo xtask bench quiet` does so for longer.
 const REST: Duration = Duration::from_mins(1);
+/// Longer than a pass waits before it looks again, and shorter than events are waited for.
+const LATE: Duration = Duration::from_millis(500);
 /// All that there is to say of Kafka and PostgreSQL while nobody takes up their StatefulSets.
 const NOT_TAKEN_UP: &str =
     "kafka: the change has not been taken up yet; postgres: the change has not been taken up yet";
@@ -33,6 +35,18 @@ async fn each_object_is_written_once_and_none_is_read_and_at_rest_only_named_sec
     anyhow::ensure!(statuses <= 2, "{statuses} writes of the status\n{ledger}");
     println!("{objects} objects by as many writes, {statuses} writes of the status");
     rests(&scene, &EXTERNAL).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_watch_brings_late_is_written_once() -> anyhow::Result<()> {
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
+    let late = |resource: &str| {
+        let events = Target { verb: "watch", resource: resource.to_owned(), ..Target::default() };
+        Rule::once(events, Fault::DelayEvent(LATE))
+    };
+    let scene = Scene::with(&ground, Options::default(), ["services", "configmaps"].map(late).to_vec()).await?;
+    scene.settle().await?;
+    written(&scene.proxy.ledger()).map(drop)
 }
 
 /// Of the broker that the empty spec asks for, there is no pod: once it seems to run, it is looked at again and again.

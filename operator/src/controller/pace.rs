@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::memory::Memory;
+use super::memory::{Memory, unseen::Unseen};
 use crate::{
     observe::{self, ServiceObserved},
-    plan::{Action, Plan},
+    plan::{Action, Plan, Step},
     status::Assessment,
 };
 
@@ -46,6 +46,13 @@ pub(super) fn secrets_first(mut plan: Plan) -> Plan {
         plan.steps.retain(|step| step.key.kind == "Secret");
         plan.removals.clear();
     }
+    plan
+}
+
+/// Leaves out of a plan what was made only just now and no watch has brought yet.
+pub(super) fn nothing_twice(mut plan: Plan, unseen: &Unseen, now: Instant) -> Plan {
+    let is_new = |step: &Step| matches!(step.action, Action::Apply { uid: None, .. });
+    plan.steps.retain(|step| !(is_new(step) && unseen.is_awaited_of(&step.key, now)));
     plan
 }
 

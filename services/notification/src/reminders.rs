@@ -98,7 +98,7 @@ struct CurrentTask {
 
 impl CurrentTask {
     fn due(&self) -> Option<Due> {
-        self.due_at.map(Due::At).or(self.due_date.map(Due::On))
+        self.due_at.map(Due::At).or_else(|| self.due_date.map(Due::On))
     }
 }
 

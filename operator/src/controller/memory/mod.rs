@@ -4,7 +4,7 @@
 pub(super) mod backoff;
 pub(super) mod holders;
 pub(super) mod settled;
-mod unseen;
+pub(super) mod unseen;
 
 use std::{
     collections::{HashMap, HashSet},

@@ -42,6 +42,11 @@ impl Unseen {
     pub(in crate::controller) fn is_awaited(&self, now: Instant) -> bool {
         !self.versions.is_empty() && self.until.is_some_and(|until| now < until)
     }
+
+    /// Whether this object is one of what is still waited for.
+    pub(in crate::controller) fn is_awaited_of(&self, key: &Key, now: Instant) -> bool {
+        self.versions.contains_key(key) && self.is_awaited(now)
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +77,7 @@ mod tests {
             unseen.wrote([(key(), 10)], now);
             unseen.look(&live);
             assert_eq!(unseen.is_awaited(now), awaited, "{live:?}");
+            assert_eq!(unseen.is_awaited_of(&key(), now), awaited, "{live:?}");
         }
     }
 
@@ -82,5 +88,8 @@ mod tests {
         unseen.wrote([(key(), 10)], now);
         assert!(unseen.is_awaited(now + Duration::from_millis(999)));
         assert!(!unseen.is_awaited(now + Duration::from_secs(1)));
+        let another = Key { name: "frontend".to_owned(), ..key() };
+        assert!(unseen.is_awaited_of(&key(), now) && !unseen.is_awaited_of(&another, now));
+        assert!(!unseen.is_awaited_of(&key(), now + Duration::from_secs(1)));
     }
 }
