@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Condition};
+use k8s_openapi::{
+    api::core::v1::{Pod, Secret},
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
+use kube::api::ListParams;
 use serde_json::{Value, json};
 use todo_e2e::harness::{Namespace, Platform, until};
 
@@ -57,6 +61,12 @@ async fn a_broker_with_an_authority_of_its_own_is_used_by_each_way_of_signing_in
         with_v2["stateStore"] = json!({"version": "v2"});
         Platform::apply(&namespace, "todo", with_v2).await?;
         works(&platform, "dora").await?;
+        // Those from before have the other one's conversations, and answer as long as they end.
+        until("the backend is the new one alone", Platform::READY, async || {
+            let pods = namespace.api::<Pod>().list(&ListParams::default().labels("app=backend-service")).await?;
+            Ok((pods.items.len() == 1).then_some(()))
+        })
+        .await?;
         conversation::is_saved_read_and_deleted(&platform, "erin").await?;
         conversation::is_kept_whole_when_two_speak_at_once(&platform, "erin").await
     })
