@@ -25,7 +25,7 @@ fn always(fault: Fault) -> Vec<Rule> {
     vec![Rule::always(Target { resource: "events".to_owned(), ..Target::default() }, fault)]
 }
 
-fn is_event(entry: &&Entry) -> bool {
+fn is_event(entry: &Entry) -> bool {
     entry.target.resource == "events"
 }
 
@@ -49,7 +49,7 @@ async fn lives(ground: &Ground, course: &Course, fault: Fault) -> anyhow::Result
         walk.perform(action).await?;
         followed.reaches(action, &[&proxy]).await.with_context(|| format!("{action:?}"))?;
     }
-    anyhow::ensure!(proxy.ledger().all().any(|entry| is_event(&entry)), "nothing was worth an event");
+    anyhow::ensure!(proxy.ledger().all().any(is_event), "nothing was worth an event");
     operator.stop().await
 }
 
@@ -73,7 +73,7 @@ async fn a_pass_does_not_wait_until_what_it_has_to_tell_is_published() -> anyhow
     deployments.patch(APP, &PatchParams::apply("x").force(), &Patch::Apply(theirs)).await?;
     let ledger = until("both events were to be published", SETTLED, || async {
         let ledger = proxy.ledger().since(begun);
-        Ok((ledger.all().filter(is_event).count() >= 2).then_some(ledger))
+        Ok((ledger.all().filter(|entry| is_event(entry)).count() >= 2).then_some(ledger))
     })
     .await?;
     anyhow::ensure!(is_told_before_the_second(&ledger), "the status waited for events\n{ledger}");
@@ -83,7 +83,7 @@ async fn a_pass_does_not_wait_until_what_it_has_to_tell_is_published() -> anyhow
 /// Whether the status was written before the second event came.
 fn is_told_before_the_second(ledger: &Ledger) -> bool {
     let is_status = |entry: &&Entry| entry.target.to_string() == "patch todoplatforms/todo/status";
-    let mut events = ledger.all().filter(is_event);
+    let mut events = ledger.all().filter(|entry| is_event(entry));
     let status = ledger.all().find(is_status);
     matches!((status, events.nth(1)), (Some(status), Some(second)) if status.at < second.at)
 }
