@@ -192,6 +192,60 @@ pub(crate) const WRONG: &[(&str, &str, &str)] = &[
         "has tolerationSeconds",
     ),
     (
+        "{services: {backend: {resources: {requests: {ephemeral-storage: 2Gi}, limits: {ephemeral-storage: 1Gi}}}}}",
+        "spec.services.backend.resources.limits.ephemeral-storage",
+        "is below the request",
+    ),
+    (
+        "{services: {backend: {resources: {requests: {example.com/gpu: 1}}}}}",
+        "spec.services.backend.resources.limits.example.com/gpu",
+        "write the same, or no request",
+    ),
+    (
+        "{kafka: {embedded: {resources: {requests: {cpu: 1, hugepages-2Mi: 2Mi}, limits: {hugepages-2Mi: 4Mi}}}}}",
+        "spec.kafka.embedded.resources.limits.hugepages-2Mi",
+        "write the same, or no request",
+    ),
+    (
+        "{services: {backend: {resources: {limits: {example.com/gpu: 500m}}}}}",
+        "spec.services.backend.resources.limits.example.com/gpu",
+        "is no whole number",
+    ),
+    (
+        "{services: {backend: {resources: {limits: {cpu: 1, hugepages-2Mi: 3Mi}}}}}",
+        "spec.services.backend.resources.limits.hugepages-2Mi",
+        "is no multiple of the size of a page",
+    ),
+    (
+        "{services: {backend: {resources: {limits: {hugepages-2Mi: 4Mi}}}}}",
+        "spec.services.backend.resources",
+        "write cpu or memory beside them",
+    ),
+    (
+        "{services: {backend: {affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: \
+         {nodeSelectorTerms: [{matchExpressions: [{key: a, operator: Foo}]}]}}}}}",
+        "spec.services.backend.affinity",
+        "has the operator \"Foo\"; write In, NotIn, Exists or DoesNotExist",
+    ),
+    (
+        "{services: {backend: {affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: \
+         [{weight: 0, preference: {}}]}}}}}",
+        "spec.services.backend.affinity",
+        "has the weight 0; write between 1 and 100",
+    ),
+    (
+        "{services: {backend: {affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: \
+         {nodeSelectorTerms: []}}}}}}",
+        "spec.services.backend.affinity",
+        "has no nodeSelectorTerms",
+    ),
+    (
+        "{services: {backend: {affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: \
+         [{topologyKey: a..b/c}]}}}}}",
+        "spec.services.backend.affinity",
+        "is no key",
+    ),
+    (
         "{services: {recurringTask: {env: [{name: PORT, value: '1'}]}}}",
         "spec.services.recurringTask.env[0].name",
         "PORT is set by the operator",
