@@ -261,7 +261,7 @@ pub(super) fn requests_are_limits() -> Rule {
 /// Devices are whole ones.
 pub(super) fn whole_resources() -> Rule {
     rule(
-        "self.all(name, !name.contains('/') || quantity(string(self[name])).isInteger())",
+        &format!("self.all(name, !name.contains('/') || {})", is_whole(AMOUNT)),
         "write a whole number of a resource such as nvidia.com/gpu",
     )
 }
@@ -269,14 +269,19 @@ pub(super) fn whole_resources() -> Rule {
 /// Huge pages are whole pages, whose size is in their name.
 pub(super) fn huge_pages() -> Rule {
     const SIZE: &str = "name.substring(10)";
+    let size = format!("quantity({SIZE}).asApproximateFloat()");
+    let pages = is_whole(&format!("({AMOUNT} / {size})"));
     rule(
-        &format!(
-            "self.all(name, !name.startsWith('hugepages-') || isQuantity({SIZE}) && quantity({SIZE}).isInteger() \
-             && quantity({SIZE}).sign() == 1 && quantity(string(self[name])).isInteger() \
-             && quantity(string(self[name])).asInteger() % quantity({SIZE}).asInteger() == 0)"
-        ),
+        &format!("self.all(name, !name.startsWith('hugepages-') || isQuantity({SIZE}) && {size} > 0.0 && {pages})"),
         "write a multiple of the size of a page, for example hugepages-2Mi: 4Mi",
     )
+}
+
+/// An amount of a map of them. As a float: `1000m` is whole to what checks pods, and not to `isInteger`.
+const AMOUNT: &str = "quantity(string(self[name])).asApproximateFloat()";
+
+fn is_whole(float: &str) -> String {
+    format!("double(int({float})) == {float}")
 }
 
 /// A container that has huge pages has something else, too.
