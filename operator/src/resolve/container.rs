@@ -121,11 +121,11 @@ fn is_unshared(name: &str) -> bool {
 
 /// Why there is no such amount of something that comes in pieces, if there is not.
 fn in_pieces(name: &str, amount: f64) -> Option<&'static str> {
-    let is_whole = |number: f64| (number - number.round()).abs() < 1e-6;
+    let is_whole = |number: f64| (number - number.round()).abs() < 1e-10;
     match name.strip_prefix(HUGE_PAGES) {
         None => (!is_whole(amount)).then_some("is no whole number; write for example 1"),
         Some(size) => {
-            let fits = |size: f64| size > 0.0 && is_whole(size) && is_whole(amount / size);
+            let fits = |size: f64| size > 0.0 && is_whole(amount / size);
             (!quantity::value(size).is_some_and(fits))
                 .then_some("is no multiple of the size of a page; write for example hugepages-2Mi: 4Mi")
         }
