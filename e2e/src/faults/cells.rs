@@ -29,8 +29,9 @@ pub const OF_WRITES: [Fault; 8] = [
 /// What can happen to a watch.
 const OF_WATCHES: [Fault; 4] =
     [Fault::DropEvent, Fault::DelayEvent(Duration::from_secs(2)), Fault::Freeze, Fault::Gone];
-/// Writes of one object in one action that faults happen to: an object may take several, one after the other.
-const IN_A_ROW: usize = 3;
+/// Writes of one object in one action that faults happen to: an object may take several, one after the other. A Service that was
+/// edited by hand takes the most, the last of which is the forced apply that ends its repair.
+const IN_A_ROW: usize = 4;
 /// Faults of one action in a sample.
 const TOGETHER: usize = 3;
 
@@ -214,6 +215,15 @@ mod tests {
         let all: Vec<_> = plans.iter().flatten().collect();
         assert_eq!(all.len(), 5 * OF_WRITES.len() + 2 * OF_WATCHES.len());
         assert!(plans.iter().all(|plan| plan.iter().filter(|cell| cell.action == Action::Create).count() <= 1));
+    }
+
+    #[test]
+    fn each_write_of_a_repair_has_faults_the_last_of_them_too() {
+        let mut course = course();
+        let repaired = course.stages.values_mut().flat_map(|stage| stage.writes.values_mut()).max();
+        *repaired.unwrap() = 4;
+        let after: BTreeSet<usize> = cells(&course).iter().map(|cell| cell.after).collect();
+        assert_eq!(after, (0..4).collect());
     }
 
     #[test]
