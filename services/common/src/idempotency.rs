@@ -192,6 +192,14 @@ pub async fn forget(database: &Database, user: &UserId, once: &Once) -> Result<(
     database.commit(transaction).await
 }
 
+/// Keeps an answer without its headers: what they said is done, and is not to be done by the same request again.
+pub async fn forget_headers(database: &Database, user: &UserId, once: &Once) -> Result<(), Problem> {
+    let mut transaction = database.begin().await?;
+    let forget = sqlx::query("UPDATE idempotency_keys SET headers = '[]' WHERE user_id = $1 AND key = $2");
+    forget.bind(once.owner(user)).bind(&once.key).execute(&mut *transaction).await?;
+    database.commit(transaction).await
+}
+
 /// What became of a request that is to be done once.
 enum First {
     /// It was done now.
