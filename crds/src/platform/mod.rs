@@ -8,6 +8,7 @@
 // `KubeSchema` copies each struct, `pub` included, into the body of a function.
 #![allow(unreachable_pub)]
 
+mod affinity;
 mod ai;
 pub mod condition;
 mod dapr;

@@ -53,16 +53,22 @@ pub struct StorageSpec {
 /// Resources of a container. Whatever is given here takes the place of all that is set otherwise; `{}` changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::request_within_limit("cpu"), validation = rules::request_within_limit("memory"))]
+#[x_kube(
+    validation = rules::request_within_limit("cpu"),
+    validation = rules::request_within_limit("memory"),
+    validation = rules::request_within_limit("ephemeral-storage"),
+    validation = rules::requests_are_limits(),
+    validation = rules::huge_pages_beside_others()
+)]
 pub struct Resources {
     /// What is set aside for it.
     #[schemars(schema_with = "schema::quantities")]
-    #[x_kube(validation = rules::resource_names())]
+    #[x_kube(validation = rules::resource_names(), validation = rules::whole_resources(), validation = rules::huge_pages())]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub requests: BTreeMap<String, Quantity>,
     /// The most that it may use.
     #[schemars(schema_with = "schema::quantities")]
-    #[x_kube(validation = rules::resource_names())]
+    #[x_kube(validation = rules::resource_names(), validation = rules::whole_resources(), validation = rules::huge_pages())]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, Quantity>,
 }

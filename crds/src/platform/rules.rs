@@ -117,11 +117,14 @@ pub(super) fn collector() -> Rule {
     )
 }
 
+/// What a container may use more of than it has requested.
+const SHARED: &str = "['cpu', 'memory', 'ephemeral-storage']";
+
 /// Names of resources that a container may have.
 pub(super) fn resource_names() -> Rule {
     rule(
         &format!(
-            "self.all(name, name in ['cpu', 'memory', 'ephemeral-storage'] || name.startsWith('hugepages-') \
+            "self.all(name, name in {SHARED} || name.startsWith('hugepages-') \
              || name.contains('/') && {})",
             is_key("name")
         ),
@@ -239,6 +242,51 @@ pub(super) fn request_within_limit(resource: &str) -> Rule {
         quantity("limits")
     ))
     .message(&*format!("write a limit of {resource} that is at least the request"))
+}
+
+/// Of what cannot be shared, a container gets its limit, which is the request as well.
+pub(super) fn requests_are_limits() -> Rule {
+    let quantity = |list: &str| format!("quantity(string(self.{list}[name]))");
+    rule(
+        &format!(
+            "!has(self.requests) || self.requests.all(name, name in {SHARED} \
+             || has(self.limits) && name in self.limits && {}.compareTo({}) == 0)",
+            quantity("requests"),
+            quantity("limits")
+        ),
+        "write a limit that is the same as the request, or no request, of all but cpu, memory and ephemeral-storage",
+    )
+}
+
+/// Devices are whole ones.
+pub(super) fn whole_resources() -> Rule {
+    rule(
+        "self.all(name, !name.contains('/') || quantity(string(self[name])).isInteger())",
+        "write a whole number of a resource such as nvidia.com/gpu",
+    )
+}
+
+/// Huge pages are whole pages, whose size is in their name.
+pub(super) fn huge_pages() -> Rule {
+    const SIZE: &str = "name.substring(10)";
+    rule(
+        &format!(
+            "self.all(name, !name.startsWith('hugepages-') || isQuantity({SIZE}) && quantity({SIZE}).isInteger() \
+             && quantity({SIZE}).sign() == 1 && quantity(string(self[name])).isInteger() \
+             && quantity(string(self[name])).asInteger() % quantity({SIZE}).asInteger() == 0)"
+        ),
+        "write a multiple of the size of a page, for example hugepages-2Mi: 4Mi",
+    )
+}
+
+/// A container that has huge pages has something else, too.
+pub(super) fn huge_pages_beside_others() -> Rule {
+    let any = |list: &str, holds: &str| format!("(has(self.{list}) && self.{list}.exists(name, {holds}))");
+    let either = |holds: &str| format!("({} || {})", any("requests", holds), any("limits", holds));
+    rule(
+        &format!("!{} || {}", either("name.startsWith('hugepages-')"), either("name in ['cpu', 'memory']")),
+        "write cpu or memory beside huge pages",
+    )
 }
 
 fn rule(expression: &str, message: &str) -> Rule {

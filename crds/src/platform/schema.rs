@@ -1,7 +1,7 @@
 //! Schemas of what has none that is fit: Kubernetes' own types have no bounds, and durations and quantities no form.
 
 use k8s_openapi::{
-    api::core::v1::{Affinity, Toleration},
+    api::core::v1::Toleration,
     apiextensions_apiserver::pkg::apis::apiextensions::v1::{
         CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
     },
@@ -14,9 +14,9 @@ use serde_json::{Map, Value, json};
 use super::TodoPlatform;
 
 /// Longest text, longest list and largest map in a type of Kubernetes' own.
-struct Bounds {
-    text: u32,
-    items: u32,
+pub(super) struct Bounds {
+    pub(super) text: u32,
+    pub(super) items: u32,
 }
 
 /// The `CustomResourceDefinition`, as it is installed.
@@ -97,11 +97,6 @@ fn text_map(values: &Value) -> Schema {
     json_schema!({"type": "object", "maxProperties": 32, "additionalProperties": values})
 }
 
-/// Affinity, as in a pod.
-pub(super) fn affinity(generator: &mut SchemaGenerator) -> Schema {
-    bounded::<Affinity>(generator, &Bounds { text: 317, items: 16 })
-}
-
 /// Tolerations, as in a pod.
 pub(super) fn tolerations(generator: &mut SchemaGenerator) -> Schema {
     bounded::<Vec<Toleration>>(generator, &Bounds { text: 317, items: 16 })
@@ -113,7 +108,7 @@ pub(super) fn conditions(generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// The schema of a type of Kubernetes' own, with bounds, and with the first sentence of each description.
-fn bounded<T: JsonSchema>(generator: &mut SchemaGenerator, bounds: &Bounds) -> Schema {
+pub(super) fn bounded<T: JsonSchema>(generator: &mut SchemaGenerator, bounds: &Bounds) -> Schema {
     let mut schema = generator.subschema_for::<T>();
     if let Some(schema) = schema.as_object_mut() {
         bound(schema, bounds);

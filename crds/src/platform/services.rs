@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{Affinity, Toleration};
 use kube::{KubeSchema, core::Rule};
 use serde::{Deserialize, Serialize};
 
-use super::{resources::Resources, rules, schema};
+use super::{affinity, resources::Resources, rules, schema};
 
 /// Variables that the operator sets since a later release. The schema has to take what it has taken before, so only the
 /// condition `SpecValid` says that a user cannot set them.
@@ -124,7 +124,8 @@ pub struct ServiceSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tolerations: Vec<Toleration>,
     /// Affinity of its pods, as in a pod.
-    #[schemars(schema_with = "schema::affinity")]
+    #[schemars(schema_with = "affinity::schema")]
+    #[x_kube(validation = affinity::values(), validation = affinity::names_of_nodes())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,
     /// Priority class of its pods.

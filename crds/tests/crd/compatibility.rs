@@ -32,8 +32,10 @@ const FIXED: [&str; 9] = [
 /// numbers was no host that an Ingress could be made for. And what no sidecar has ever started with: a client's certificate for
 /// Kafka without the authority's.
 ///
+/// Affinities and amounts of resources came that no API server takes of a pod: every try to write the Deployment was refused.
+///
 /// And bounds that only zeros before or behind an amount can exceed: what Kubernetes can hold has some twenty digits.
-const OF_WHAT_NEVER_RAN: [&str; 17] = [
+const OF_WHAT_NEVER_RAN: [&str; 28] = [
     "spec.auth.mode: has a new rule, write disabled",
     "spec.ingress.host: has a new rule, write a name, not an address",
     "spec.dapr.tracing.endpoint: has a new rule, write a scheme, a host and a port alone",
@@ -51,6 +53,17 @@ const OF_WHAT_NEVER_RAN: [&str; 17] = [
     ".nodeSelector: has a new rule, write keys of at most 63",
     ".labels: has a new rule, write keys of at most 63",
     "spec.ingress.annotations: has a new rule, write keys of at most 63",
+    ".operator: enum is tightened",
+    ".weight: minimum is tightened",
+    ".weight: maximum is tightened",
+    ".nodeSelectorTerms: minItems is tightened",
+    ".affinity: has a new rule, write values with In",
+    ".affinity: has a new rule, write metadata.name",
+    "esources: has a new rule, write a limit of ephemeral-storage",
+    "esources: has a new rule, write a limit that is the same",
+    "esources: has a new rule, write cpu or memory beside",
+    "s: has a new rule, write a whole number of a resource",
+    "s: has a new rule, write a multiple of the size",
 ];
 
 /// What `now` breaks of what `released` promised.

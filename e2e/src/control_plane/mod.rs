@@ -42,13 +42,18 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// Starts one, with the kinds of this project and of Dapr, and with an injector of Dapr that looks ready.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts one whose API server asks these admission plugins, too.
+    pub async fn start_with(admission: &'static [&'static str]) -> anyhow::Result<Self> {
         let tools = Tools::new(&Settings::from_env()?);
         anyhow::ensure!(
             tools.kube_apiserver().exists() && tools.etcd().exists(),
             "Kubernetes' programs are not built yet: `cargo xtask test faults` builds them"
         );
         let folder = tempfile::Builder::new().prefix("control-plane-").tempdir()?;
-        let places = Places::prepare(&tools, folder.path())?;
+        let places = Places::prepare(&tools, folder.path(), admission)?;
         let mut processes = Processes::default();
         processes.start_database(&places)?;
         processes.start_api_server(&places)?;

@@ -28,13 +28,20 @@ pub(super) struct Places {
     database: u16,
     database_peers: u16,
     api_server: u16,
+    /// Admission plugins that are asked besides those that always are.
+    admission: &'static [&'static str],
 }
 
 impl Places {
     /// Chooses ports, and writes certificates, tokens and the kubeconfig.
-    pub(super) fn prepare(tools: &Tools, folder: &Path) -> anyhow::Result<Self> {
+    pub(super) fn prepare(
+        tools: &Tools,
+        folder: &Path,
+        admission: &'static [&'static str],
+    ) -> anyhow::Result<Self> {
         let [database, database_peers, api_server] = free_ports()?;
-        let places = Self { folder: folder.to_owned(), tools: tools.clone(), database, database_peers, api_server };
+        let places =
+            Self { folder: folder.to_owned(), tools: tools.clone(), database, database_peers, api_server, admission };
         let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
         let own = rcgen::generate_simple_self_signed(names)?;
         places.write("server.crt", &own.cert.pem())?;
@@ -142,6 +149,7 @@ impl Processes {
             // Nobody makes accounts' tokens here, nobody says when a volume is no longer used, and there are no pods.
             "--disable-admission-plugins=ServiceAccount,StorageObjectInUseProtection",
         ]);
+        server.args(places.admission.iter().map(|plugin| format!("--enable-admission-plugins={plugin}")));
         self.api_server = Some(spawn(server, &places.path("kube-apiserver.log"))?);
         Ok(())
     }

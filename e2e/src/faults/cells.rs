@@ -27,7 +27,7 @@ pub const OF_WRITES: [Fault; 8] = [
     Fault::Replay(Duration::from_secs(2)),
 ];
 /// What can happen to a watch.
-const OF_WATCHES: [Fault; 4] =
+pub const OF_WATCHES: [Fault; 4] =
     [Fault::DropEvent, Fault::DelayEvent(Duration::from_secs(2)), Fault::Freeze, Fault::Gone];
 /// Writes of one object in one action that faults happen to: an object may take several, one after the other. A Service that was
 /// edited by hand takes the most, the last of which is the forced apply that ends its repair.

@@ -51,13 +51,24 @@ impl Ground {
 
     /// Starts all of it, with the kinds that such lives need.
     pub async fn start_for(life: Life) -> anyhow::Result<Self> {
-        let bare = Self::bare(life).await?;
-        Ok(Self { _player: Some(Player::start(bare.client.clone(), life)), ..bare })
+        Ok(Self::bare(life).await?.played())
+    }
+
+    /// Starts all of it, with an API server that asks these admission plugins, too.
+    pub async fn start_with(admission: &'static [&'static str]) -> anyhow::Result<Self> {
+        Ok(Self::on(ControlPlane::start_with(admission).await?, Life::Plain).await?.played())
+    }
+
+    fn played(self) -> Self {
+        Self { _player: Some(Player::start(self.client.clone(), self.life)), ..self }
     }
 
     /// Starts a control plane alone, with the kinds that such lives need: no pod of a StatefulSet ever seems to run.
     pub async fn bare(life: Life) -> anyhow::Result<Self> {
-        let plane = ControlPlane::start().await?;
+        Self::on(ControlPlane::start().await?, life).await
+    }
+
+    async fn on(plane: ControlPlane, life: Life) -> anyhow::Result<Self> {
         for kinds in life.kinds() {
             plane.install_kinds(kinds).await?;
         }

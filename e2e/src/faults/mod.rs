@@ -14,7 +14,7 @@ mod snapshot;
 mod walk;
 
 pub use actions::{Action, Life};
-pub use cells::{Cell, Course, Group, OF_WRITES, Plan, again, sample, sample_of, whole};
+pub use cells::{Cell, Course, Group, OF_WATCHES, OF_WRITES, Plan, again, sample, sample_of, whole};
 pub use ground::{APPS, Ground, SETTLED};
 pub use leaves::{Changed, Leaf};
 pub use lives::{Lived, TOGETHER};

@@ -1,13 +1,13 @@
-//! Events that cannot be published: nothing waits for them.
+//! Events: nothing waits for those that cannot be published, and nothing is told twice.
 
 use std::time::Instant;
 
 use anyhow::Context;
 use futures::future::try_join_all;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret, events::v1::Event};
 use kube::{
     Api,
-    api::{Patch, PatchParams},
+    api::{ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 use todo_e2e::{
@@ -86,4 +86,40 @@ fn is_told_before_the_second(ledger: &Ledger) -> bool {
     let mut events = ledger.all().filter(|entry| is_event(entry));
     let status = ledger.all().find(is_status);
     matches!((status, events.nth(1)), (Some(status), Some(second)) if status.at < second.at)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_data_of_an_earlier_platform_is_used_again_is_told_once() -> anyhow::Result<()> {
+    const LEFT: &str = "kafka-password";
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
+    let (client, walk, mut proxy) = (&ground.client, ground.walk(0).await?, ground.proxy().await?);
+    let namespace = walk.namespace.as_str();
+    let secret = json!({
+        "metadata": {"name": LEFT, "labels": {
+            "todoplatform.dev/platform": "todo", "app.kubernetes.io/managed-by": "todo-operator",
+        }},
+        "stringData": {"password": "of before"},
+    });
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let left = secrets.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
+    // Times of objects are in seconds, and only what is older than a platform was left by another one.
+    let probe = json!({"metadata": {"name": "later"}});
+    until("a second has passed", SETTLED, || async {
+        let params = PostParams { dry_run: true, ..PostParams::default() };
+        let now = secrets.create(&params, &serde_json::from_value(probe.clone())?).await?;
+        Ok((now.metadata.creation_timestamp > left.metadata.creation_timestamp).then_some(()))
+    })
+    .await?;
+
+    let _operator = Operator::start(&mut proxy, ground.folder.path(), Some(namespace), "operator")?;
+    // Its own Secrets are made in one pass, and what is built from them in the next, before the first status.
+    Ground::make_platform_of(client, namespace, &json!({})).await?;
+    ground.created_but_services(&proxy, namespace).await?;
+    let events: Api<Event> = Api::namespaced(client.clone(), namespace);
+    let told = events.list(&ListParams::default()).await?.items;
+    let told: Vec<_> = told.iter().filter(|event| event.reason.as_deref() == Some("DataTakenOver")).collect();
+    let times: Vec<_> = told.iter().map(|event| event.series.as_ref().map_or(1, |series| series.count)).collect();
+    anyhow::ensure!(times == [1], "told {times:?} times: {told:?}");
+    anyhow::ensure!(told[0].note.as_ref().is_some_and(|note| note.contains(LEFT)), "{:?}", told[0].note);
+    Ok(())
 }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use futures::future::try_join_all;
-use k8s_openapi::api::{apps::v1::Deployment, policy::v1::PodDisruptionBudget};
+use k8s_openapi::api::{
+    apps::v1::Deployment, core::v1::ConfigMap, networking::v1::NetworkPolicy, policy::v1::PodDisruptionBudget,
+};
 use kube::{
     Api, ResourceExt,
-    api::{DynamicObject, Patch, PatchParams},
+    api::{DynamicObject, ListParams, Patch, PatchParams},
     core::{ApiResource, GroupVersionKind},
 };
 use serde_json::{Value, json};
@@ -109,5 +111,36 @@ async fn a_budget_that_somebody_else_made_is_left_as_it_is_and_holds_up_nothing(
     let after = budgets.get(APP).await?;
     let managers: Vec<_> = after.managed_fields().iter().filter_map(|entry| entry.manager.as_deref()).collect();
     anyhow::ensure!(after.spec == before.spec && managers == ["somebody-else"], "it was changed by {managers:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dashboard_that_somebody_else_made_is_left_as_it_is_and_holds_up_nothing() -> anyhow::Result<()> {
+    const NAME: &str = "todo-platform-dashboard";
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
+    let scene = Scene::settled(&ground).await?;
+    let (config_maps, policies) = (scene.all::<ConfigMap>(), scene.all::<NetworkPolicy>());
+    let theirs = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME}, "data": {"theirs.json": "{}"},
+    });
+    let before = config_maps.patch(NAME, &PatchParams::apply("somebody-else"), &Patch::Apply(theirs)).await?;
+
+    scene.change_spec(&json!({"monitoring": {"dashboard": {}}, "networkPolicy": {"enabled": false}})).await?;
+    until("what nobody asks for any more is removed", SETTLED, || async {
+        let left = policies.list(&ListParams::default()).await?.items.len();
+        anyhow::ensure!(left == 0, "{left} are left");
+        Ok(Some(()))
+    })
+    .await?;
+    let degraded = until("it is told", SETTLED, || async {
+        let degraded = condition(scene.client, &scene.namespace, "Degraded").await?;
+        Ok(degraded.filter(|one| one.reason == "ForeignObject"))
+    })
+    .await?;
+    anyhow::ensure!(degraded.message.contains(&format!("ConfigMap/{NAME}")), "{}", degraded.message);
+    let services = condition(scene.client, &scene.namespace, "ServicesReady").await?;
+    anyhow::ensure!(services.as_ref().is_some_and(|one| one.reason != "ForeignObject"), "{services:?}");
+    let after = config_maps.get(NAME).await?;
+    anyhow::ensure!(after.data == before.data && after.metadata.labels.is_none(), "it was changed: {after:?}");
     Ok(())
 }

@@ -14,6 +14,7 @@ mod leaving;
 mod managed;
 mod matrix;
 mod optional;
+mod owners;
 mod preflight;
 mod quiet;
 mod repair;

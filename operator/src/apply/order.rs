@@ -40,7 +40,7 @@ pub(super) fn waits(step: &Step, onward: Onward, unread: Option<&Held>) -> Optio
 /// What a step leaves to the waves after it.
 pub(super) fn after(step: &Step, outcome: &Outcome) -> Onward {
     match outcome {
-        Outcome::Failed(_) | Outcome::TooSoon(_) if !is_needed(&step.key.kind) => Onward::All,
+        Outcome::Failed(_) | Outcome::TooSoon(_) if !is_needed(&step.key) => Onward::All,
         // A volume serves as it is, even if it cannot grow, and so does a Secret with the labels that it has. All else has to
         // be as later waves expect it: a pod that started with an old setting would bear the hash of the new one, and never
         // be restarted for it.
@@ -50,7 +50,7 @@ pub(super) fn after(step: &Step, outcome: &Outcome) -> Onward {
             Onward::All
         }
         Outcome::Failed(_) | Outcome::TooSoon(_) => Onward::Nothing,
-        Outcome::Held(..) if bounds(step.wave, &step.key.kind) && !exists(step) => Onward::Changes,
+        Outcome::Held(..) if bounds(step.wave, &step.key) && !exists(step) => Onward::Changes,
         Outcome::Held(..) | Outcome::Written(_) | Outcome::InOrder | Outcome::Foreign(_) | Outcome::Conflict(..) => {
             Onward::All
         }
@@ -71,6 +71,7 @@ mod tests {
     use super::*;
     use crate::{
         apply::{WriteError, tests::step},
+        names,
         plan::{Hold, Key},
     };
 
@@ -103,6 +104,9 @@ mod tests {
         ] {
             assert_eq!(after(&step(wave, kind, uid), &outcome), expected, "{kind} {uid:?}");
         }
+        let mut dashboard = step(Wave::Workload, "ConfigMap", Some("uid"));
+        names::DASHBOARD.clone_into(&mut dashboard.key.name);
+        assert_eq!(after(&dashboard, &failed()), Onward::All);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `todo-operator render --local`: the same platform for a laptop without Kubernetes, as files for `dapr run -f`.
 //!
 //! There is no access control: sidecars outside of Kubernetes have no identity to tell callers by. The components are
-//! the cluster's but for three things: Kafka and PostgreSQL that would be embedded are expected on localhost, without
-//! and with the simplest of passwords; the secret store reads a file; and what refers to a Secret asks that store.
+//! the cluster's but for three things: Kafka and PostgreSQL that would be embedded, or run by other operators for this platform,
+//! are expected on localhost, without and with the simplest of passwords; the secret store reads a file; and what refers to a Secret asks that store.
 //!
 //! What is secret is in two files that are made once and never overwritten: `secrets.json` for the secret store, and
 //! `app.env` with the token between services and sidecars. The token cannot be in the run file: `dapr run` gives the
@@ -66,9 +66,9 @@ pub fn render_local(file: &Path, dir: &Path, web_root: &Path, settings: &Setting
     write_once(&dir.join("app.env"), &format!("APP_API_TOKEN={}\n", password().reveal()))
 }
 
-/// What would be embedded is expected on this machine.
+/// What would run for this platform alone is expected on this machine.
 fn localhost(mut platform: Resolved) -> Resolved {
-    if matches!(platform.kafka.mode, KafkaMode::Embedded(_)) {
+    if !matches!(platform.kafka.mode, KafkaMode::External(_)) {
         platform.kafka.mode = KafkaMode::External(crate::resolve::ExternalKafka {
             brokers: vec![local_broker()],
             auth: KafkaAuth::None,
@@ -76,6 +76,10 @@ fn localhost(mut platform: Resolved) -> Resolved {
         });
     }
     platform
+}
+
+fn has_local_database(platform: &Resolved) -> bool {
+    !matches!(platform.postgres.mode, PostgresMode::External { .. })
 }
 
 fn local_broker() -> String {
@@ -208,7 +212,7 @@ fn run_app(platform: &Resolved, app: App, index: usize, web_root: &Path) -> RunA
 /// nothing where only the user knows.
 fn secrets(platform: &Resolved) -> String {
     let mut file: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    let local_database = matches!(platform.postgres.mode, PostgresMode::Embedded(_));
+    let local_database = has_local_database(platform);
     for secret in local_secrets(platform) {
         let value = if local_database && secret == platform.postgres.connection_string {
             format!("postgres://todo:todo@localhost:{}/todo?sslmode=disable", names::POSTGRES_PORT)
@@ -237,7 +241,7 @@ fn local_secrets(platform: &Resolved) -> BTreeSet<SecretRef> {
 
 fn readme(platform: &Resolved, web_root: &Path, settings: &Settings) -> String {
     let kafka = matches!(&platform.kafka.mode, KafkaMode::External(kafka) if kafka.brokers == [local_broker()]);
-    let postgres = matches!(platform.postgres.mode, PostgresMode::Embedded(_));
+    let postgres = has_local_database(platform);
     let mut commands = Vec::new();
     if kafka {
         let (port, image) = (names::KAFKA_PORT, &settings.kafka_image);

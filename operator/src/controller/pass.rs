@@ -38,14 +38,16 @@ struct Worked {
     dereferenced: Dereferenced,
     seen: Seen,
     infrastructure: Infrastructure,
-    /// Why Secrets cannot be read, if they cannot. Then nothing was written.
+    /// Why Secrets cannot be read, if they cannot.
     unreadable: Option<String>,
+    /// Whether anything may be written, and pods be deleted.
+    writes: bool,
 }
 
 impl Context {
     /// A pass. Pods are asked without a place: whole nodes may be silent.
     pub(super) async fn pass(&self, platform: &TodoPlatform, memory: &mut Memory, place: Place<'_>) -> Assessment {
-        let Worked { dereferenced, seen, infrastructure, unreadable } =
+        let Worked { dereferenced, seen, infrastructure, unreadable, writes } =
             match place.work(Box::pin(self.work(platform, memory))).await {
                 Ok(worked) => worked,
                 Err(stopped) => return stopped,
@@ -56,7 +58,9 @@ impl Context {
         if is_suspended(platform) {
             return Assessment::Suspended(observed);
         }
-        self.repair(&observed, platform, memory).await;
+        if writes {
+            self.repair(&observed, platform, memory).await;
+        }
         Assessment::Observed(observed)
     }
 
@@ -88,7 +92,7 @@ impl Context {
                     Written::ReadFirst => continue,
                 }
             }
-            return Ok(Worked { dereferenced, seen, infrastructure, unreadable });
+            return Ok(Worked { dereferenced, seen, infrastructure, unreadable, writes });
         }
     }
 

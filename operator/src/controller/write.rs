@@ -81,7 +81,7 @@ impl Context {
             self.watches.forget(&identity.namespace, key, uid);
         }
         report(&identity, &applied);
-        for notice in news.of(&applied) {
+        for notice in news.of(&applied, &mut memory.told_takeover) {
             self.events.publish(platform, notice);
         }
         memory.carried_out(applied, makes_secrets);
@@ -123,11 +123,12 @@ fn planned(platform: &TodoPlatform, inputs: &settled::Inputs<'_>, identity: &Ide
 }
 
 impl News {
-    /// What there is to tell of what was really done.
-    fn of(self, applied: &Applied) -> Vec<Notice> {
+    /// What there is to tell of what was really done. Every pass before the first status finds that data is taken over.
+    fn of(self, applied: &Applied, told_takeover: &mut bool) -> Vec<Notice> {
         let is_pubsub = |key: &Key| key.kind == "Component" && key.name == names::PUBSUB;
         let replay = self.replay.filter(|_| applied.written.iter().any(is_pubsub));
-        let takeover = self.takeover.filter(|_| !applied.written.is_empty());
+        let takeover = self.takeover.filter(|_| !*told_takeover && !applied.written.is_empty());
+        *told_takeover |= takeover.is_some();
         takeover.into_iter().chain(replay).chain(notices::of_conflicts(&applied.conflicts)).collect()
     }
 }
@@ -160,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_told_of_what_was_not_written() {
+    fn nobody_is_told_of_what_was_not_written_nor_twice_of_data_that_is_taken_over() {
         let notice = |reason: &str| {
             Some(Notice {
                 warning: false,
@@ -170,14 +171,15 @@ mod tests {
                 note: String::new(),
             })
         };
-        let told = |written: &[(&str, &str)]| {
+        let mut told_takeover = false;
+        let mut told = |written: &[(&str, &str)]| {
             let key = |(kind, name): &(&str, &str)| Key { kind: (*kind).to_owned(), name: (*name).to_owned() };
             let applied = Applied { written: written.iter().map(key).collect(), ..Applied::default() };
             let news = News { takeover: notice("DataTakenOver"), replay: notice("EventsReplayed") };
-            news.of(&applied).into_iter().map(|notice| notice.reason).collect::<Vec<_>>()
+            news.of(&applied, &mut told_takeover).into_iter().map(|notice| notice.reason).collect::<Vec<_>>()
         };
         assert_eq!(told(&[]), [""; 0]);
         assert_eq!(told(&[("ConfigMap", "x")]), ["DataTakenOver"]);
-        assert_eq!(told(&[("Component", names::PUBSUB)]), ["DataTakenOver", "EventsReplayed"]);
+        assert_eq!(told(&[("Component", names::PUBSUB)]), ["EventsReplayed"], "the other one was told before");
     }
 }

@@ -1,32 +1,37 @@
 //! What is not made before something else is there. Only for what does not exist yet: what runs is never taken down
 //! because something that it once needed has vanished.
 
-use super::{Foreign, Gates, Held, Plan};
+use super::{Foreign, Gates, Held, Key, Plan};
 use crate::{
     build::{Object, Wave},
     dereference::cluster::DAPR_KINDS,
+    names,
 };
 
 /// Whether nothing of later waves is made while an object is not there: a pod must not start with a Secret that goes, without
 /// what it or its sidecar reads then, nor without the policies and accounts that bound what it may do.
-pub fn bounds(wave: Wave, kind: &str) -> bool {
+pub fn bounds(wave: Wave, key: &Key) -> bool {
     match wave {
-        Wave::Identity => kind != "PersistentVolumeClaim" && is_needed(kind),
+        Wave::Identity => key.kind != "PersistentVolumeClaim" && is_needed(key),
         Wave::Dapr => true,
         Wave::Infrastructure | Wave::Workload => false,
     }
 }
 
-/// Whether something else needs an object of this kind: what is made after it, or what may go only when it is there. Nothing
-/// needs those that say how many pods there are or may be evicted at the same time, and what is measured of them.
-pub fn is_needed(kind: &str) -> bool {
-    !matches!(kind, "HorizontalPodAutoscaler" | "PodDisruptionBudget" | "PodMonitor" | "PrometheusRule")
+/// Whether something else needs an object: what is made after it, or what may go only when it is there. Nothing needs those
+/// that say how many pods there are or may be evicted at the same time, nor what is measured of them and how it is shown.
+pub fn is_needed(key: &Key) -> bool {
+    match key.kind.as_str() {
+        "HorizontalPodAutoscaler" | "PodDisruptionBudget" | "PodMonitor" | "PrometheusRule" => false,
+        "ConfigMap" => key.name != names::DASHBOARD,
+        _ => true,
+    }
 }
 
 impl Foreign {
     /// Whether later waves need the operator's own in its place.
     pub fn hinders(&self) -> bool {
-        is_needed(&self.key.kind)
+        is_needed(&self.key)
     }
 }
 
@@ -42,7 +47,7 @@ pub(super) fn closed(object: &Object, gates: &Gates, plan: &Plan) -> Option<Stri
         return Some(format!("{} is not the operator's", foreign.key));
     }
     let mut first = plan.held.iter().filter(|held| held.wave == Wave::Identity && object.wave > Wave::Identity);
-    if let Some(held) = first.find(|held| bounds(held.wave, &held.key.kind) || is_volume_of(object, held)) {
+    if let Some(held) = first.find(|held| bounds(held.wave, &held.key) || is_volume_of(object, held)) {
         return Some(held.to_string());
     }
     match object.resource.kind.as_str() {

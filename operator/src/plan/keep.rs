@@ -4,16 +4,24 @@ use kube::core::DynamicObject;
 use serde_json::{Map, Value};
 
 use super::Gates;
-use crate::{build::Object, names, resolve::quantity};
+use crate::{
+    build::Object,
+    names::{self, App},
+    resolve::{Maker, SecretKey, quantity},
+};
 
 /// How large the volumes of a `Cluster` of CloudNativePG are, as a JSON pointer.
 const CLUSTER_SIZE: &str = "/spec/storage/size";
 
 /// Whether nothing of an object that exists is written for now. The port of an external database is in its connection
-/// string; without that, a policy would close the port that is in use.
+/// string; without that, the policy of a service that reaches it would close the port that is in use.
 pub(super) fn untouched(object: &Object, gates: &Gates) -> bool {
+    let reaches_it = |app: &App| app.has_backing_services() && app.id() == object.name();
+    let is_of_database =
+        |secret: &SecretKey| secret.maker == Maker::User && secret.used_by.contains(names::STATE_STORE);
     object.resource.kind == "NetworkPolicy"
-        && gates.missing_secrets.iter().any(|secret| secret.used_by.contains(names::STATE_STORE))
+        && App::ALL.iter().any(reaches_it)
+        && gates.missing_secrets.iter().any(is_of_database)
 }
 
 /// Makes `body` keep what `current` has.

@@ -7,6 +7,10 @@ use todo_crds::platform as api;
 
 use super::{check, checks::Checks, quantity};
 
+/// What a container may use more of than it has requested.
+const SHARED: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
+/// What huge pages are called, before their size.
+const HUGE_PAGES: &str = "hugepages-";
 /// Most characters of an amount.
 const LONGEST_AMOUNT: usize = 64;
 
@@ -76,10 +80,54 @@ pub(super) fn amounts(
             checks.refuse(format!("{path}.limits.{name}"), "is below the request; write a limit that is at least that");
         }
     }
+    unshared(checks, path, spec);
     let list = |list: &BTreeMap<String, Quantity>| (!list.is_empty()).then(|| list.clone());
     ResourceRequirements {
         requests: list(&spec.requests),
         limits: list(&spec.limits),
         ..ResourceRequirements::default()
+    }
+}
+
+/// Of what cannot be shared, a container gets whole pieces, and as many as it asks for. What has no name is refused for that.
+fn unshared(checks: &mut Checks, path: &str, spec: &api::Resources) {
+    let lists = [("requests", &spec.requests), ("limits", &spec.limits)];
+    for (field, list) in lists {
+        for (name, amount) in list.iter().filter(|(name, _)| is_unshared(name)) {
+            let Some(amount) = quantity::value(&amount.0) else { continue };
+            if let Some(why) = in_pieces(name, amount) {
+                checks.refuse(format!("{path}.{field}.{name}"), why);
+            }
+        }
+    }
+    for (name, request) in spec.requests.iter().filter(|(name, _)| is_unshared(name)) {
+        let value = |amount: &Quantity| quantity::value(&amount.0);
+        let (request, limit) = (value(request), spec.limits.get(name).and_then(value));
+        // Below the request it is refused for that.
+        if limit.is_none() || limit > request {
+            let why = "cannot be another amount than the request; write the same, or no request";
+            checks.refuse(format!("{path}.limits.{name}"), why);
+        }
+    }
+    let has = |holds: fn(&str) -> bool| lists.iter().any(|(_, list)| list.keys().any(|name| holds(name)));
+    if has(|name| name.starts_with(HUGE_PAGES)) && !has(|name| ["cpu", "memory"].contains(&name)) {
+        checks.refuse(path.to_owned(), "has huge pages and nothing else; write cpu or memory beside them");
+    }
+}
+
+fn is_unshared(name: &str) -> bool {
+    !SHARED.contains(&name) && check::resource_name(name).is_ok()
+}
+
+/// Why there is no such amount of something that comes in pieces, if there is not.
+fn in_pieces(name: &str, amount: f64) -> Option<&'static str> {
+    let is_whole = |number: f64| (number - number.round()).abs() < 1e-6;
+    match name.strip_prefix(HUGE_PAGES) {
+        None => (!is_whole(amount)).then_some("is no whole number; write for example 1"),
+        Some(size) => {
+            let fits = |size: f64| size > 0.0 && is_whole(size) && is_whole(amount / size);
+            (!quantity::value(size).is_some_and(fits))
+                .then_some("is no multiple of the size of a page; write for example hugepages-2Mi: 4Mi")
+        }
     }
 }

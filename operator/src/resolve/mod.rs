@@ -1,6 +1,7 @@
 //! From a `TodoPlatform` and what was read of the cluster to [`Resolved`]: everything the builders need, with every
 //! default filled in. After [`validate()`] nobody looks at the resource again.
 
+mod affinity;
 mod check;
 mod checks;
 mod cidr;

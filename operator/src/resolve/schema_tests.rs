@@ -1,10 +1,11 @@
 //! Rules of the schema that came after a release refuse only what is refused here, so that no platform that runs is lost.
 
+use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::core::cel::{Validator, compile_schema};
 use serde_json::{Value, json};
 use todo_crds::platform::crd;
 
-use super::{check, schedule};
+use super::{affinity, check, checks::Checks, container, schedule};
 
 /// Whether the rules of a field below the spec take a value.
 fn rules_of(path: &str) -> impl Fn(&Value) -> bool {
@@ -132,7 +133,8 @@ fn the_schema_takes_each_toleration_that_the_operator_takes_and_no_other() {
 
 #[test]
 fn the_schema_takes_each_resource_that_the_operator_takes_and_no_other() {
-    let takes = rules_of("kafka/properties/embedded");
+    let of = |list: &str| rules_of(&format!("kafka/properties/embedded/properties/resources/properties/{list}"));
+    let lists = ["requests", "limits"].map(of);
     for name in [
         "cpu",
         "Cpu",
@@ -151,11 +153,79 @@ fn the_schema_takes_each_resource_that_the_operator_takes_and_no_other() {
         "A/gpu",
         "a/-gpu",
     ] {
-        for list in ["requests", "limits"] {
-            let resources = json!({"resources": {list: {name: 1}}});
-            assert_eq!(takes(&resources), check::resource_name(name).is_ok(), "{name:?}");
+        for takes in &lists {
+            // As many bytes as a page has, where there is one.
+            assert_eq!(takes(&json!({name: 2_097_152})), check::resource_name(name).is_ok(), "{name:?}");
         }
     }
+}
+
+#[test]
+fn the_schema_takes_each_amount_that_the_operator_takes_and_no_other() {
+    let takes = rules_of("kafka/properties/embedded");
+    let (mut taken, mut refused) = (0, 0);
+    let amounts = [None, Some("0"), Some("500m"), Some("1"), Some("1000m"), Some("2Mi"), Some("3Mi"), Some("4Mi")];
+    for name in ["cpu", "memory", "ephemeral-storage", "hugepages-2Mi", "hugepages-2k", "hugepages-x", "a.example/b"] {
+        for (request, limit) in amounts.iter().flat_map(|one| amounts.iter().map(move |other| (*one, *other))) {
+            for beside in [json!({}), json!({"cpu": "1"}), json!({"ephemeral-storage": "1"})] {
+                let mut resources = json!({"requests": {}, "limits": beside});
+                for (list, amount) in [("requests", request), ("limits", limit)] {
+                    if let Some(amount) = amount {
+                        resources[list][name] = json!(amount);
+                    }
+                }
+                let mut checks = Checks::default();
+                let spec = serde_json::from_value(resources.clone()).unwrap();
+                container::resources(&mut checks, "spec", Some(&spec), ResourceRequirements::default());
+                let found = checks.done(()).err().unwrap_or_default();
+                assert_eq!(takes(&json!({"resources": resources})), found.is_empty(), "{resources}: {found:?}");
+                *if found.is_empty() { &mut taken } else { &mut refused } += 1;
+            }
+        }
+    }
+    assert!(taken > 100 && refused > 100, "{taken} taken, {refused} refused");
+}
+
+#[test]
+fn the_schema_takes_each_affinity_that_the_operator_takes_and_no_other() {
+    const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+    const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
+    let backend = rules_of("services/properties/backend");
+    let (mut taken, mut refused) = (0, 0);
+    let mut agree = |affinity: Value| {
+        let checked = affinity::check(&serde_json::from_value(affinity.clone()).unwrap());
+        assert_eq!(backend(&json!({"affinity": affinity})), checked.is_ok(), "{affinity}: {checked:?}");
+        *if checked.is_ok() { &mut taken } else { &mut refused } += 1;
+    };
+    for values in [json!(null), json!([]), json!(["1"]), json!(["1", "2"])] {
+        for operator in ["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"] {
+            for (list, key) in [("matchExpressions", "a"), ("matchFields", "a"), ("matchFields", "metadata.name")] {
+                let is_of_labels = list == "matchExpressions";
+                if !is_of_labels && !["In", "NotIn"].contains(&operator) {
+                    continue; // No choice of the schema's.
+                }
+                let mut one = json!({"key": key, "operator": operator, "values": values});
+                if values.is_null() {
+                    one.as_object_mut().unwrap().remove("values");
+                }
+                let term = json!({list: [one]});
+                agree(json!({"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [term]}}}));
+                agree(json!({"nodeAffinity": {PREFERRED: [{"weight": 1, "preference": term}]}}));
+                if !is_of_labels || ["Gt", "Lt"].contains(&operator) {
+                    continue; // As above.
+                }
+                for (kind, selector) in ["podAffinity", "podAntiAffinity"]
+                    .into_iter()
+                    .flat_map(|kind| ["labelSelector", "namespaceSelector"].map(|selector| (kind, selector)))
+                {
+                    let term = json!({"topologyKey": "a", selector: term});
+                    agree(json!({kind: {REQUIRED: [term]}}));
+                    agree(json!({kind: {PREFERRED: [{"weight": 1, "podAffinityTerm": term}]}}));
+                }
+            }
+        }
+    }
+    assert!(taken > 50 && refused > 50, "{taken} taken, {refused} refused");
 }
 
 #[test]

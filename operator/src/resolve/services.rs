@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration};
 use todo_crds::platform as api;
 
 use super::{
-    PodMetadata, Settings, check,
+    PodMetadata, Settings, affinity, check,
     checks::Checks,
     container::{pod_metadata, resources},
     defaults,
@@ -98,6 +98,9 @@ fn service(checks: &mut Checks, app: App, spec: api::ServiceSpec, settings: &Set
     }
     for (index, toleration) in spec.tolerations.iter().enumerate() {
         checks.test(&format!("{path}.tolerations[{index}]"), check::toleration(toleration));
+    }
+    if let Some(affinity) = &spec.affinity {
+        checks.test(&format!("{path}.affinity"), affinity::check(affinity));
     }
     let resources =
         resources(checks, &format!("{path}.resources"), spec.resources.as_ref(), defaults::service_resources(app));

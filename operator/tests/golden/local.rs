@@ -12,9 +12,13 @@ struct Rendered(PathBuf);
 
 impl Rendered {
     fn new(name: &str) -> Self {
+        Self::of(name, DEFAULT)
+    }
+
+    fn of(name: &str, platform: &str) -> Self {
         let rendered = Self(std::env::temp_dir().join(format!("todo-local-{name}-{}", std::process::id())));
         fs::create_dir_all(&rendered.0).unwrap();
-        fs::write(rendered.0.join("platform.yaml"), DEFAULT).unwrap();
+        fs::write(rendered.0.join("platform.yaml"), platform).unwrap();
         rendered.again();
         rendered
     }
@@ -96,4 +100,20 @@ fn no_port_is_given_twice_or_can_be_that_of_an_outgoing_connection() {
     ports.dedup();
     assert_eq!((ports.len(), count), (20, 20));
     assert!(ports.iter().all(|port| *port < FIRST_EPHEMERAL_PORT), "{ports:?}");
+}
+
+#[test]
+fn what_other_operators_would_run_is_expected_on_this_machine_as_what_is_embedded() {
+    let managed = DEFAULT.replace("spec: {}", "spec: {kafka: {strimzi: {}}, postgres: {cloudNativePg: {}}}");
+    assert_ne!(managed, DEFAULT);
+    let (embedded, managed) = (Rendered::new("embedded"), Rendered::of("managed", &managed));
+    for name in ["components/kafka-pubsub.yaml", "README.md"] {
+        assert_eq!(managed.text(name), embedded.text(name), "{name}");
+    }
+    let secrets = |rendered: &Rendered| serde_json::from_str::<serde_json::Value>(&rendered.text("secrets.json")).unwrap();
+    assert_eq!(
+        secrets(&managed)["postgres-app"]["uri"],
+        secrets(&embedded)["postgres-connection"]["connection-string"]
+    );
+    assert_eq!(secrets(&managed).as_object().unwrap().len(), 1, "nothing is left to fill in");
 }

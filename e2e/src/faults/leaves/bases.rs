@@ -20,8 +20,38 @@ pub(super) fn of(leaf: &str) -> Value {
         leaf.strip_prefix("spec.services.").and_then(|field| field.split_once(".tolerations[]."))
     {
         spec["services"] = json!({service: {"tolerations": [{"key": "leaf.example/taint", "effect": "NoExecute"}]}});
+    } else if let Some((service, affinity)) =
+        leaf.strip_prefix("spec.services.").and_then(|field| field.split_once(".affinity."))
+        && let Some(affinity) = compared(affinity)
+    {
+        spec["services"] = json!({service: {"affinity": affinity}});
     }
     spec
+}
+
+/// An affinity in which a part of a comparison can be set: its operator and its values have to go together.
+fn compared(leaf: &str) -> Option<Value> {
+    let (list, field) = leaf.rsplit_once("[].")?;
+    let (above, list) = list.rsplit_once('.')?;
+    let one = match (list, field) {
+        ("matchFields", _) => json!({"key": "metadata.name", "operator": "In", "values": ["node"]}),
+        ("matchExpressions", "values[]") => json!({"key": "leaf.example/label", "operator": "In", "values": ["x"]}),
+        ("matchExpressions", _) => json!({"key": "leaf.example/label", "operator": "Exists"}),
+        _ => return None,
+    };
+    let within = |inner: Value, step: &str| {
+        let mut fields = match step {
+            "preference" | "podAffinityTerm" => json!({"weight": 1}),
+            "labelSelector" | "namespaceSelector" => json!({"topologyKey": "leaf.example/zone"}),
+            _ => json!({}),
+        };
+        match step.strip_suffix("[]") {
+            Some(list) => fields[list] = json!([inner]),
+            None => fields[step] = inner,
+        }
+        fields
+    };
+    Some(above.rsplit('.').fold(json!({list: [one]}), within))
 }
 
 fn kafka(leaf: &str) -> Value {
@@ -69,6 +99,24 @@ mod tests {
         );
         let tolerations = &of("spec.services.backend.tolerations[].value")["services"]["backend"]["tolerations"];
         assert_eq!(tolerations[0]["effect"], "NoExecute");
+        for (leaf, affinity) in [
+            (
+                "nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[].preference.matchFields[].operator",
+                json!({"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference":
+                    {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node"]}]}}]}}),
+            ),
+            (
+                "podAffinity.requiredDuringSchedulingIgnoredDuringExecution[].labelSelector.matchExpressions[].values[]",
+                json!({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "leaf.example/zone",
+                    "labelSelector": {"matchExpressions":
+                        [{"key": "leaf.example/label", "operator": "In", "values": ["x"]}]}}]}}),
+            ),
+        ] {
+            let of_leaf = of(&format!("spec.services.backend.affinity.{leaf}"));
+            assert_eq!(of_leaf["services"]["backend"]["affinity"], affinity, "{leaf}");
+        }
+        let weight = "nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[].weight";
+        assert!(makes_services(&of(&format!("spec.services.backend.affinity.{weight}"))));
         assert!(of("spec.postgres.external.connectionString.secretKeyRef.name")["postgres"]["external"].is_object());
     }
 }

@@ -55,6 +55,8 @@ pub(super) struct Memory {
     pub(super) made_secrets: bool,
     /// What was written and the watches have not brought yet.
     pub(super) unseen: Unseen,
+    /// Whether it was told that data of an earlier platform is used again.
+    pub(super) told_takeover: bool,
     /// Passes in a row that left the status to the next one, as they made Secrets.
     pub(super) untold: u8,
     /// Whether this process has told, or found told, what it knows.

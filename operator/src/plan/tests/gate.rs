@@ -63,17 +63,25 @@ fn a_foreign_object_is_reported_and_holds_up_what_comes_after_it() {
 }
 
 #[test]
-fn a_budget_of_somebody_elses_is_reported_and_holds_up_nothing() {
-    let desired = default();
-    let mut live = settled(&desired);
-    change(&mut live, "PodDisruptionBudget", "backend-service", |object| {
-        object.metadata.owner_references = None;
-        object.metadata.labels.get_or_insert_default().insert(platform_label(), "other".to_owned());
-    });
-    remove(&mut live, "Deployment", "frontend-service");
-    let plan = plan(&desired, &live, &identity(), &open());
-    assert_eq!(plan.foreign.len(), 1);
-    assert_eq!((written(&plan), held(&plan)), (vec!["Deployment/frontend-service".to_owned()], BTreeSet::new()));
+fn what_nothing_needs_is_reported_if_it_is_somebody_elses_and_holds_up_nothing() {
+    let desired = desired(&json!({"auth": {"mode": "disabled"}, "monitoring": {"dashboard": {}}}));
+    for (kind, name, hinders) in [
+        ("PodDisruptionBudget", "backend-service", false),
+        ("ConfigMap", names::DASHBOARD, false),
+        ("ConfigMap", "kafka-config", true),
+    ] {
+        let mut live = settled(&desired);
+        change(&mut live, kind, name, |object| {
+            object.metadata.owner_references = None;
+            object.metadata.labels.get_or_insert_default().insert(platform_label(), "other".to_owned());
+        });
+        remove(&mut live, "Deployment", "frontend-service");
+        let plan = plan(&desired, &live, &identity(), &open());
+        let foreign: Vec<bool> = plan.foreign.iter().map(Foreign::hinders).collect();
+        assert_eq!(foreign, [hinders], "{kind}/{name}");
+        let made = if hinders { &[][..] } else { &["Deployment/frontend-service"] };
+        assert_eq!(written(&plan), made, "{kind}/{name}");
+    }
 }
 
 #[test]

@@ -202,14 +202,29 @@ fn who_may_reach_an_external_database_is_left_as_it_is_while_its_address_is_unkn
     let external = |port: u16| {
         let mut desired = desired(&json!({"auth": {"mode": "disabled"}, "postgres": {"external":
             {"connectionString": {"secretKeyRef": {"name": "db", "key": "url"}}}}}));
-        for object in desired.objects.iter_mut().filter(|object| object.resource.kind == "NetworkPolicy") {
+        let reaches_it = |object: &&mut Object| {
+            object.resource.kind == "NetworkPolicy" && object.name() != App::Frontend.id()
+        };
+        for object in desired.objects.iter_mut().filter(reaches_it) {
             object.body.data["spec"]["egress"] = json!([{"ports": [{"port": port, "protocol": "TCP"}]}]);
         }
         desired
     };
-    let live = settled(&external(6432));
-    assert!(plan(&external(5432), &live, &identity(), &missing("db", &["statestore"])).is_empty());
+    let mut live = settled(&external(6432));
+    let unknown = missing("db", &["statestore"]);
+    assert!(plan(&external(5432), &live, &identity(), &unknown).is_empty());
     assert!(!plan(&external(5432), &live, &identity(), &open()).is_empty());
+
+    let edited = [App::Backend, App::Frontend];
+    for app in edited {
+        change(&mut live, "NetworkPolicy", app.id(), |object| object.data["spec"]["ingress"] = json!([]));
+    }
+    let written_with = |desired: &Desired, gates: &Gates| written(&plan(desired, &live, &identity(), gates));
+    assert_eq!(written_with(&external(6432), &unknown), ["NetworkPolicy/frontend-service"], "it reaches no database");
+    let mut others = unknown.clone();
+    others.missing_secrets[0].maker = Maker::Other("CloudNativePG");
+    let policies = edited.map(|app| format!("NetworkPolicy/{}", app.id()));
+    assert_eq!(written_with(&external(6432), &others), policies, "the address of what others run is known without it");
 }
 
 #[test]

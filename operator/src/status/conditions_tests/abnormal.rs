@@ -83,17 +83,22 @@ fn a_write_that_is_refused_and_a_fight_degrade() {
 }
 
 #[test]
-fn a_budget_of_somebody_elses_degrades_and_makes_nothing_unready() {
-    let verdicts = of_platform(|observed| {
-        let key = key("PodDisruptionBudget", "backend-service");
-        observed.applied.foreign = vec![Foreign { key, wave: Wave::Identity, message: "theirs".to_owned() }];
-    });
-    for type_ in [condition::SERVICES_READY, condition::READY] {
-        assert_eq!(find(&verdicts, type_).0, Some(true), "{type_}");
+fn what_nothing_needs_degrades_if_it_is_somebody_elses_and_makes_nothing_unready() {
+    for (kind, name, wave) in [
+        ("PodDisruptionBudget", "backend-service", Wave::Identity),
+        ("ConfigMap", "todo-platform-dashboard", Wave::Workload),
+    ] {
+        let verdicts = of_platform(|observed| {
+            let key = key(kind, name);
+            observed.applied.foreign = vec![Foreign { key, wave, message: "theirs".to_owned() }];
+        });
+        for type_ in [condition::SERVICES_READY, condition::READY] {
+            assert_eq!(find(&verdicts, type_).0, Some(true), "{kind}: {type_}");
+        }
+        let (status, reason, message) = find(&verdicts, condition::DEGRADED);
+        assert_eq!((status, reason.as_str()), (Some(true), "ForeignObject"));
+        assert!(message.contains(&format!("{kind}/{name} is not the operator's: theirs")), "{message}");
     }
-    let (status, reason, message) = find(&verdicts, condition::DEGRADED);
-    assert_eq!((status, reason.as_str()), (Some(true), "ForeignObject"));
-    assert!(message.contains("PodDisruptionBudget/backend-service is not the operator's: theirs"), "{message}");
 }
 
 #[test]
