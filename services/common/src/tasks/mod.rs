@@ -26,7 +26,7 @@ pub use export::count_from_here;
 pub use import::{Importable, ImportedTask, import};
 pub use input::{NewTask, TaskPatch};
 pub use lifecycle::{complete, delete, reopen, restore};
-pub use list::{Page, Sort, StatusFilter, TaskFilter, list};
+pub use list::{Page, Sort, StatusFilter, TaskFilter, cursor_after, list};
 pub use model::{Priority, Recurrence, Reminder, Status, Task};
 pub use occurrence::{Successor, create_successor, create_successors};
 pub use reminders::reminder_message;
