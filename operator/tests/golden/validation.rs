@@ -207,6 +207,11 @@ pub(crate) const WRONG: &[(&str, &str, &str)] = &[
         "A is there twice",
     ),
     (
+        "{services: {frontend: {env: [{name: ALLOWED_HOSTS, value: 'a.example,https://b.example'}]}}}",
+        "spec.services.frontend.env[0].value",
+        "\"https://b.example\" is no host; write names without a scheme",
+    ),
+    (
         "{services: {backend: {podAnnotations: {dapr.io/app-id: x}}}}",
         "spec.services.backend.podAnnotations",
         "see spec.dapr for what can be chosen",
