@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 
 use super::{
     Priority, Task, TaskError, UserId,
-    row::{SHOWN, no_due},
     search::Search,
+    table::{SHOWN, no_due},
 };
 use crate::{
     cursor::{self, Cursor},
