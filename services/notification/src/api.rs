@@ -83,7 +83,7 @@ pub(crate) async fn unread(
     let user = auth::user(None, query.user_id.as_deref(), &headers)?;
     let count = async |connection: &mut PgConnection| {
         let count = notification::count_unread(connection, &user).await?;
-        Ok(Json(Count { count }))
+        Ok::<_, Problem>(Json(Count { count }))
     };
     database.read(count).await
 }
