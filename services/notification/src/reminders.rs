@@ -7,6 +7,7 @@ use chrono_tz::Tz;
 use metrics::{counter, histogram};
 use sqlx::{FromRow, PgConnection};
 use todo_common::{
+    apps,
     consumer::Consumer,
     events::{CloudEvent, REMINDERS, REMINDERS_DEAD, ReminderEvent},
     problem::{FieldError, Problem},
@@ -35,7 +36,7 @@ pub(crate) enum Outcome {
 }
 
 impl Consumer for Reminders {
-    const NAME: &'static str = "notification-service";
+    const NAME: &'static str = apps::NOTIFICATION;
     const TOPIC: &'static str = REMINDERS;
     const DEAD_LETTERS: &'static str = REMINDERS_DEAD;
     const ROUTE: &'static str = "/reminders";

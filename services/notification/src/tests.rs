@@ -362,6 +362,48 @@ async fn a_sent_notification_is_listed_newest_first_and_can_be_read() {
 }
 
 #[tokio::test]
+async fn all_are_read_at_once_up_to_the_newest_that_was_seen() {
+    with_database(|pool| async move {
+        let app = app(&Database::ready(pool.clone()));
+        let send = async |user: &str, message: &str| {
+            let message = json!({"user_id": user, "message": message});
+            call(&app, "POST", "/send-notification", message).await.1["id"].clone()
+        };
+        let unread = async |user: &str| {
+            let path = format!("/api/notifications/unread?user_id={user}");
+            call(&app, "GET", &path, Value::Null).await.1["count"].clone()
+        };
+        let read_all = async |body: Value| call(&app, "POST", "/api/notifications/read-all", body).await;
+        let (first, seen) = (send("ada", "one").await, send("ada", "two").await);
+        let (_, of_others) = (send("ada", "three").await, send("bob", "four").await);
+        // What is not to be seen yet is neither counted nor read.
+        let (task, reminder) = task(&pool, minutes(5)).await;
+        call(&app, "POST", "/reminders", event("e1", &task, reminder)).await;
+        assert_eq!(unread("ada").await, 3);
+
+        let path = format!("/api/notifications/{}/read", first.as_str().unwrap());
+        let first_read = call(&app, "POST", &path, json!({"user_id": "ada"})).await.1["read_at"].clone();
+        assert_eq!(unread("ada").await, 2);
+        let (status, marked) = read_all(json!({"user_id": "ada", "newest": seen})).await;
+        assert_eq!((status.as_u16(), marked), (200, json!({"count": 1})));
+        assert_eq!(unread("ada").await, 1);
+        assert_eq!(read_all(json!({"user_id": "ada", "newest": of_others})).await.0, 404);
+        assert_eq!(read_all(json!({"user_id": "ada"})).await.1, json!({"count": 1}));
+        assert_eq!((unread("ada").await, unread("bob").await), (json!(0), json!(1)));
+        let read: Vec<_> = shown(&app).await.iter().map(|item| item["read_at"].clone()).collect();
+        assert!(read.len() == 3 && read.iter().all(Value::is_string), "{read:?}");
+        assert_eq!(read[2], first_read, "when it was first read stays");
+        let waits = "SELECT count(*) FROM notifications WHERE visible_at > now() AND read_at IS NULL";
+        assert_eq!(sqlx::query_scalar::<_, i64>(waits).fetch_one(&pool).await.unwrap(), 1);
+
+        let path = "/api/notifications/read-all?user_id=bob";
+        assert_eq!(call(&app, "POST", path, Value::Null).await.1, json!({"count": 1}));
+        assert_eq!(call(&app, "GET", "/api/notifications/unread", Value::Null).await.0, 422);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn dapr_is_told_what_to_deliver_where() {
     let (_, answer) = call(&app(&Database::new()), "GET", "/dapr/subscribe", Value::Null).await;
     assert_eq!(
