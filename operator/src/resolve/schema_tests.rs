@@ -9,7 +9,7 @@ use todo_crds::platform::crd;
 use super::{affinity, check, checks::Checks, container, schedule};
 
 /// Whether the rules of a field below the spec take a value.
-fn rules_of(path: &str) -> impl Fn(&Value) -> bool {
+fn rules_of(path: &str) -> impl Fn(&Value) -> bool + use<> {
     let schema = serde_json::to_value(crd()).unwrap();
     let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
     let compiled = compile_schema(schema.pointer(&format!("{spec}/{path}")).unwrap());

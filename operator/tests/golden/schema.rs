@@ -3,25 +3,7 @@
 use kube::core::cel::{Validator, compile_schema};
 use serde_json::{Value, json};
 
-<<<<<<< HEAD
 use crate::{cel::Violation, validation::refusals};
-=======
-use crate::validation::WRONG;
-
-/// Specs that the operator alone refuses, each with the reason.
-const BY_THE_OPERATOR: [(&str, &str); 3] = [
-    ("{reminders: {schedule: '30-10 * * * *'}}", "a regular expression compares no numbers"),
-    (
-        "{services: {backend: {env: [{name: REMINDER_MODE, value: x}]}}}",
-        "the schema has taken it before the operator set it, and platforms with it ran",
-    ),
-    (
-        "{services: {backend: {affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: \
-         [{topologyKey: a..b/c}]}}}}}",
-        "a rule for the keys of every label in an affinity would be most of the definition",
-    ),
-];
->>>>>>> fix4
 
 fn schema() -> Value {
     let crd = serde_json::to_value(todo_crds::platform::crd()).unwrap();
