@@ -19,6 +19,7 @@ use std::{
 };
 
 use kube::core::{ApiResource, DynamicObject, ObjectMeta};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
@@ -67,7 +68,7 @@ impl fmt::Display for Key {
 }
 
 /// Metadata of a Secret. Its values never leave the module that reads them.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct LiveSecret {
     /// Name, UID, when it was made, labels and owner references.
     pub metadata: ObjectMeta,

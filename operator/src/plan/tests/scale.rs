@@ -61,7 +61,7 @@ fn a_service_that_no_autoscaler_enlarges_as_it_has_no_pods_gets_the_fewest_that_
     with(&mut live, 0);
     assert_eq!(handed_over(&live), expected);
     let key = deployment();
-    let slimmed = slim::slim(&live.objects[&key]);
+    let slimmed = slim::slim(&live.objects[&key]).into();
     live.objects.insert(key.clone(), Arc::new(slimmed));
     live.verified.insert(key);
     assert_eq!(handed_over(&live), expected, "nothing but its own parts is compared again");
