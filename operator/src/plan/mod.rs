@@ -301,7 +301,8 @@ fn plan_apply(plan: &mut Plan, desired: &Desired, object: &Object, live: &Live, 
 fn finished(object: &Object, current: Option<&DynamicObject>, gates: &Gates, is_left: bool) -> DynamicObject {
     let mut body = object.body.clone();
     if is_left && let Some(spec) = body.data.get_mut("spec").and_then(Value::as_object_mut) {
-        spec.remove("replicas");
+        // All others keep their places, and so the body its hash.
+        spec.retain(|field, _| field != "replicas");
     }
     if object.resource.kind == "Deployment" && body.data.pointer("/spec/replicas").is_none() {
         body.metadata.annotations.get_or_insert_default().insert(autoscaled_annotation(), "true".to_owned());
