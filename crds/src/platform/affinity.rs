@@ -50,9 +50,8 @@ fn choose(schema: &mut Map<String, Value>, operators: &[&str]) {
 /// A label is compared with as many values as its operator takes.
 pub(super) fn values() -> Rule {
     const COUNT: &str = "(has(one.values) ? one.values.size() : 0)";
-    let fits = format!(
-        "one.operator in ['In', 'NotIn'] ? {COUNT} > 0 : {COUNT} == (one.operator in ['Gt', 'Lt'] ? 1 : 0)"
-    );
+    let fits =
+        format!("one.operator in ['In', 'NotIn'] ? {COUNT} > 0 : {COUNT} == (one.operator in ['Gt', 'Lt'] ? 1 : 0)");
     let of_node = |term: &str| each(&format!("{term}.matchExpressions"), &fits);
     let of_pod = |term: &str| {
         let selectors = ["labelSelector", "namespaceSelector"].map(|selector| {

@@ -34,11 +34,7 @@ pub(super) struct Places {
 
 impl Places {
     /// Chooses ports, and writes certificates, tokens and the kubeconfig.
-    pub(super) fn prepare(
-        tools: &Tools,
-        folder: &Path,
-        admission: &'static [&'static str],
-    ) -> anyhow::Result<Self> {
+    pub(super) fn prepare(tools: &Tools, folder: &Path, admission: &'static [&'static str]) -> anyhow::Result<Self> {
         let [database, database_peers, api_server] = free_ports()?;
         let places =
             Self { folder: folder.to_owned(), tools: tools.clone(), database, database_peers, api_server, admission };

@@ -44,7 +44,10 @@ async fn a_platform_is_made_where_owners_are_checked_and_its_data_gets_another_f
     until("what has an owner that cannot be changed is named", SETTLED, || async {
         let told = degraded().await?;
         let is_named = |message: &str| [CLAIM, SECRET].iter().any(|name| message.contains(name));
-        anyhow::ensure!(told.as_ref().is_some_and(|one| one.reason == "Forbidden" && is_named(&one.message)), "{told:?}");
+        anyhow::ensure!(
+            told.as_ref().is_some_and(|one| one.reason == "Forbidden" && is_named(&one.message)),
+            "{told:?}"
+        );
         Ok(Some(()))
     })
     .await?;

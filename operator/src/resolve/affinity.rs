@@ -88,6 +88,8 @@ fn compared(name: &str, operator: &str, values: usize) -> Result<(), String> {
         ("In" | "NotIn", 1..) | ("Exists" | "DoesNotExist", 0) => Ok(()),
         ("In" | "NotIn", _) => Err(format!("compares {name} with nothing; write values with {operator}")),
         ("Exists" | "DoesNotExist", _) => Err(format!("has values for {name}; write none with {operator}")),
-        _ => Err(format!("has the operator {operator:?}; write In, NotIn, Exists or DoesNotExist, or Gt or Lt of nodes")),
+        _ => {
+            Err(format!("has the operator {operator:?}; write In, NotIn, Exists or DoesNotExist, or Gt or Lt of nodes"))
+        }
     }
 }

@@ -110,7 +110,8 @@ fn what_other_operators_would_run_is_expected_on_this_machine_as_what_is_embedde
     for name in ["components/kafka-pubsub.yaml", "README.md"] {
         assert_eq!(managed.text(name), embedded.text(name), "{name}");
     }
-    let secrets = |rendered: &Rendered| serde_json::from_str::<serde_json::Value>(&rendered.text("secrets.json")).unwrap();
+    let secrets =
+        |rendered: &Rendered| serde_json::from_str::<serde_json::Value>(&rendered.text("secrets.json")).unwrap();
     assert_eq!(
         secrets(&managed)["postgres-app"]["uri"],
         secrets(&embedded)["postgres-connection"]["connection-string"]
