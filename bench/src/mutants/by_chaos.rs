@@ -14,6 +14,12 @@ use crate::chaos;
 
 /// What runs without a patch, for `--filter`.
 const UNCHANGED: &str = "unchanged";
+
+/// Whether the services as they are go by this filter, too.
+pub(super) fn is_without_any(filter: &str) -> bool {
+    UNCHANGED.contains(filter)
+}
+
 /// All together, as what they depend on is built for all of them alike.
 const SERVICES: [&str; 4] = ["todo-backend", "todo-notification", "todo-recurring-task", "todo-frontend"];
 
@@ -26,7 +32,7 @@ pub(super) async fn all(
 ) -> anyhow::Result<()> {
     let seed = arguments.seed.unwrap_or_else(rand::random);
     let (hidden, visible): (Vec<_>, Vec<_>) = mutants.iter().partition(|mutant| mutant.unseen.is_some());
-    let without = UNCHANGED.contains(&arguments.filter).then_some(None);
+    let without = is_without_any(&arguments.filter).then_some(None);
     let mut order = without.into_iter().chain(visible.into_iter().map(Some));
     println!("Faults, seed {seed}:\n| mutant | what the judge said | seconds | of the build |\n|---|---|---|---|");
     for mutant in hidden {

@@ -55,7 +55,8 @@ struct Mutant {
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = Settings::from_env()?;
     let mutants: Vec<_> = read()?.into_iter().filter(|mutant| mutant.name.contains(&arguments.filter)).collect();
-    anyhow::ensure!(!mutants.is_empty(), "no mutant has such a name");
+    let is_any = !mutants.is_empty() || (arguments.by_chaos && by_chaos::is_without_any(&arguments.filter));
+    anyhow::ensure!(is_any, "no mutant has such a name");
     // Apart, as one may be run beside the other.
     let folder = settings.cache().join(if arguments.by_chaos { "mutants-by-chaos" } else { "mutants" });
     copy_sources(&folder).await?;

@@ -110,6 +110,11 @@ impl Side {
     }
 }
 
+/// How many times the peer's rate ours is.
+pub(super) fn ratio(ours: &Side, theirs: &Side) -> f64 {
+    ours.median(|turn| turn.figures.rate) / theirs.median(|turn| turn.figures.rate)
+}
+
 /// A row of the table: rates are better the higher they are, CPU time the lower it is, and so are the ratios.
 pub(super) fn row(what: &str, way: Way, ours: &Side, theirs: &Side) -> String {
     let of = |figure: fn(&Turn) -> f64| (ours.median(figure), theirs.median(figure));
@@ -122,7 +127,7 @@ pub(super) fn row(what: &str, way: Way, ours: &Side, theirs: &Side) -> String {
     format!(
         "| {what} | {} | {rate:.0} | {peer_rate:.0} | {:.1} | {} | {} | {p99:.1} | {peer_p99:.1} |",
         way.words(),
-        rate / peer_rate,
+        ratio(ours, theirs),
         cost(|turn| turn.cpu),
         cost(|turn| turn.cpu_with_sidecar),
     )

@@ -20,6 +20,12 @@ pub(super) struct Delays {
     parts: [(&'static str, [f64; 3]); 3],
 }
 
+impl Delays {
+    pub(super) fn p99(&self) -> f64 {
+        self.whole[1]
+    }
+}
+
 impl fmt::Display for Delays {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let figures = |[p50, p99, most]: [f64; 3]| format!("p50 {p50:.0} ms, p99 {p99:.0} ms, most {most:.0} ms");

@@ -3,6 +3,7 @@
 
 mod compare;
 mod effect;
+mod goals;
 mod load;
 mod peer;
 mod process;
@@ -10,6 +11,7 @@ mod process;
 use std::{path::PathBuf, time::Duration};
 
 use compare::{App, Side, Way};
+use goals::Seen;
 use load::Request;
 use process::Memory;
 use serde_json::{Value, json};
@@ -62,12 +64,17 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let pool = PgPool::connect(&database).await?;
         let backend = Http::local(BACKEND_PORT)?;
         until("the backend lists tasks", LIMIT, async || Ok(Some(backend.get(&list()).await?.expect(200)?))).await?;
-        if let Some(oha) = oha {
-            let length = Duration::from_secs(arguments.seconds);
-            Bench { oha, platform: &platform, pool: &pool, length }.all(&backend, arguments.turns).await?;
-        }
+        let seen = match oha {
+            Some(oha) => {
+                let length = Duration::from_secs(arguments.seconds);
+                Some(Bench { oha, platform: &platform, pool: &pool, length }.all(&backend, arguments.turns).await?)
+            }
+            None => None,
+        };
         let effect = effect::measure(&backend, &pool, USER).await?;
-        println!("\nFrom the commit of a completion to that of its next occurrence, {effect}");
+        println!("\nFrom the moment of a completion to that of its next occurrence, as their rows have it, {effect}");
+        let missed = seen.map(|seen| Seen { effect: effect.p99(), ..seen }.missed()).unwrap_or_default();
+        anyhow::ensure!(missed.is_empty(), "{}", missed.join("; "));
         Ok(())
     };
     let result = result.await;
@@ -85,11 +92,12 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    async fn all(&self, backend: &Http, turns: usize) -> anyhow::Result<()> {
+    async fn all(&self, backend: &Http, turns: usize) -> anyhow::Result<Seen> {
         let peer = Http::local(peer::PORT)?;
         sqlx::query("CREATE TABLE peer_tasks (LIKE tasks INCLUDING ALL)").execute(self.pool).await?;
         self.open().await?;
-        self.memory("idle")?;
+        let idle = self.memory("idle")?.now;
+        let mut creations = f64::INFINITY;
         let (ours, theirs) = (fill(backend).await?, fill(&peer).await?);
 
         println!(
@@ -114,17 +122,24 @@ impl Bench<'_> {
                     }
                 }
                 println!("{}", compare::row(what, way, &backend, &peer));
+                if body.is_some() {
+                    creations = creations.min(compare::ratio(&backend, &peer));
+                }
             }
         }
-        self.memory("after load")?;
+        let loaded = self.memory("after load")?.most;
+        let mut read = f64::NAN;
 
         println!("\nReads of one task at {FIXED_RATE} requests/s:\n| way | p50 ms | p99 ms |\n|---|---|---|");
         for way in Way::ALL {
             let request = Request { url: way.url(self.platform, &OURS, &one(&ours))?, body: None };
             let figures = load::run(&self.oha, &request, Some(FIXED_RATE), self.length).await?;
             println!("| {} | {:.2} | {:.2} |", way.words(), figures.p50, figures.p99);
+            if way == Way::OwnSidecar {
+                read = figures.p99;
+            }
         }
-        Ok(())
+        Ok(Seen { idle, loaded, creations, read, effect: f64::NAN })
     }
 
     fn side(&self, app: &App, way: Way, path: &str, body: Option<&String>) -> anyhow::Result<Side> {
@@ -142,14 +157,19 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn memory(&self, when: &str) -> anyhow::Result<()> {
+    /// Prints each program's memory, and gives the most that any of the services has.
+    fn memory(&self, when: &str) -> anyhow::Result<Memory> {
         let mut parts = Vec::new();
+        let mut largest = Memory { now: 0.0, most: 0.0 };
         for app in [BACKEND, "notification-service", "recurring-task-service", "frontend-service", peer::ID] {
             let Memory { now, most } = process::memory(self.platform.process(app)?)?;
             parts.push(format!("{app} {now:.1} ({most:.1})"));
+            if app != peer::ID {
+                largest = Memory { now: largest.now.max(now), most: largest.most.max(most) };
+            }
         }
         println!("\nMemory in MiB, {when} (and the most until then): {}", parts.join(", "));
-        Ok(())
+        Ok(largest)
     }
 }
 

@@ -5,6 +5,8 @@
 
 use kube::core::Rule;
 
+use super::services::ALLOWED_HOSTS;
+
 /// At most one of several fields.
 pub(super) fn at_most_one(fields: &[&str]) -> Rule {
     let given: Vec<String> = fields.iter().map(|field| format!("has(self.{field})")).collect();
@@ -106,6 +108,21 @@ pub(super) fn no_address() -> Rule {
     rule(
         &format!("!self.matches({}) && !self.matches('[^.]{{64}}')", literal(&format!(r"^{OCTET}(\.{OCTET}){{3}}$"))),
         "write a name, not an address, with at most 63 characters between two dots",
+    )
+}
+
+/// What the frontend reads as names by which the page may be called; with anything else it does not start. Of users and of addresses
+/// in brackets, which it reads, too, only the signs are looked at.
+pub(super) fn allowed_hosts() -> Rule {
+    const BLANK: &str = r"[ \t\r\n]*";
+    const SIGN: &str = "A-Za-z0-9!$&'()+;=_~";
+    let name = format!("[{SIGN}.-]*[{SIGN}-][{SIGN}.-]*(:[{SIGN}.*-]*)?");
+    let other = format!(r"[{SIGN}.*%:@\[\]-]*[@\[\]][{SIGN}.*%:@\[\]-]*");
+    let entry = format!(r"((\*|{name}|{other}){BLANK})?");
+    let form = literal(&format!("^{BLANK}{entry}(,{BLANK}{entry})*$"));
+    rule(
+        &format!("!has(self.env) || self.env.all(one, one.name != '{ALLOWED_HOSTS}' || one.value.matches({form}))"),
+        "write names without a scheme and with commas between them into ALLOWED_HOSTS, or * for any",
     )
 }
 

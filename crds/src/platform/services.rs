@@ -53,6 +53,9 @@ pub const RESERVED_ENV: [&str; 38] = [
     "WEB_ROOT",
 ];
 
+/// Names by which the page may be called, of the frontend.
+pub const ALLOWED_HOSTS: &str = "ALLOWED_HOSTS";
+
 /// The four services.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -67,6 +70,7 @@ pub struct ServicesSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recurring_task: Option<ServiceSpec>,
     /// The web page. 1 replica if absent.
+    #[x_kube(validation = rules::allowed_hosts())]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frontend: Option<ServiceSpec>,
 }

@@ -49,6 +49,8 @@ impl Row {
                 spec: spec(&field, value),
                 refused: refused.cloned(),
                 by_schema: false,
+                operator: None,
+                taken: None,
                 field: Some(field.clone()),
             };
             values.iter().map(case).collect::<Vec<_>>()

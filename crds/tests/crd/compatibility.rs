@@ -29,13 +29,13 @@ const FIXED: [&str; 9] = [
 /// Rules that came after a release all the same. Each refuses only what every operator has refused: such a platform was
 /// `SpecInvalid` and nothing was made of it, so none is lost, and an API server asks a rule about a field of a stored one only
 /// when that field changes. The operator has a test that it takes nothing that they refuse. An address with zeros before its
-/// numbers was no host that an Ingress could be made for. And what no sidecar has ever started with: a client's certificate for
-/// Kafka without the authority's.
+/// numbers was no host that an Ingress could be made for. And what no sidecar or service has ever started with: a client's
+/// certificate for Kafka without the authority's, and names of the page that are none.
 ///
 /// Affinities and amounts of resources came that no API server takes of a pod: every try to write the Deployment was refused.
 ///
 /// And bounds that only zeros before or behind an amount can exceed: what Kubernetes can hold has some twenty digits.
-const OF_WHAT_NEVER_RAN: [&str; 28] = [
+const OF_WHAT_NEVER_RAN: [&str; 29] = [
     "spec.auth.mode: has a new rule, write disabled",
     "spec.ingress.host: has a new rule, write a name, not an address",
     "spec.dapr.tracing.endpoint: has a new rule, write a scheme, a host and a port alone",
@@ -49,6 +49,7 @@ const OF_WHAT_NEVER_RAN: [&str; 28] = [
     "spec.kafka.external.brokers: has a new rule, write host:port",
     "spec.kafka.external: has a new rule, a client certificate needs TLS with the brokers' authority",
     "spec.reminders.schedule: has a new rule, write five fields of cron",
+    "spec.services.frontend: has a new rule, write names without a scheme",
     ".podAnnotations: has a new rule, write keys of at most 63",
     ".nodeSelector: has a new rule, write keys of at most 63",
     ".labels: has a new rule, write keys of at most 63",

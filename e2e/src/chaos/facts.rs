@@ -67,6 +67,8 @@ pub struct StoredTask {
     pub updated: bool,
     /// Whose completion made it.
     pub spawned_by: Option<Uuid>,
+    /// Transaction that wrote it last.
+    pub written_by: i64,
 }
 
 /// A row of `outbox`.
@@ -168,7 +170,7 @@ pub async fn waiting(ground: &Ground, foreign: &Foreign) -> anyhow::Result<i64> 
 pub async fn read(ground: &Ground, sink: &ChannelSink, mut outbox: Outbox) -> anyhow::Result<Facts> {
     const TASKS: &str = "SELECT id, title, version, completed_at IS NOT NULL AS completed,
             deleted_at IS NOT NULL AS deleted, undone,
-            priority = 3 AND notes IS NULL AS updated, spawned_by
+            priority = 3 AND notes IS NULL AS updated, spawned_by, xmin::text::bigint AS written_by
         FROM tasks WHERE user_id LIKE $1";
     const NOTIFICATIONS: &str = "SELECT task_id, count(*) FROM notifications
         WHERE user_id LIKE $1 AND task_id IS NOT NULL GROUP BY task_id";

@@ -1,6 +1,6 @@
 //! What clients asked for and what they were told.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -164,6 +164,22 @@ impl History {
             _ => Vec::new(),
         };
         self.0.iter().flat_map(tasks).collect()
+    }
+
+    /// How many requests were to change each task, whatever became of them.
+    pub fn touched(&self) -> HashMap<Uuid, usize> {
+        let mut touched = HashMap::new();
+        for operation in &self.0 {
+            let tasks = match &operation.request {
+                Request::Update { task, .. } | Request::Move { task, .. } => std::slice::from_ref(task),
+                Request::Make { tasks, .. } => tasks,
+                _ => continue,
+            };
+            for task in tasks {
+                *touched.entry(*task).or_default() += 1;
+            }
+        }
+        touched
     }
 
     /// The events of another publisher that have to get through.

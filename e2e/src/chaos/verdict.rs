@@ -153,7 +153,8 @@ struct May {
     refused: BTreeSet<bool>,
 }
 
-/// Each task is what was made of it last, and of several that were to be changed together either all or none were.
+/// Each task is what was made of it last, and of several that were to be changed together either all or none were, by one
+/// transaction: a moment between two would show itself only to whoever looks just then.
 fn states(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
     let by_id: HashMap<Uuid, &StoredTask> = facts.tasks.iter().map(|task| (task.id, task)).collect();
     let stored = |id: &Uuid, aspect| {
@@ -162,6 +163,7 @@ fn states(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
             Aspect::Deleted => task.deleted,
         })
     };
+    let touched = history.touched();
     let mut may: BTreeMap<(Uuid, Aspect), May> = BTreeMap::new();
     for operation in &history.0 {
         let Request::Make { tasks, change } = &operation.request else { continue };
@@ -175,7 +177,11 @@ fn states(history: &History, facts: &Facts, found: &mut Vec<Violation>) {
             }
         }
         let done: BTreeSet<_> = tasks.iter().map(|task| stored(task, aspect) == Some(value)).collect();
-        if operation.outcome == Outcome::Unknown && done.len() > 1 {
+        let is_half = operation.outcome == Outcome::Unknown && done.len() > 1;
+        // A new task has been made nothing of: what is so is what a change has written.
+        let written = tasks.iter().filter(|task| value && stored(task, aspect) == Some(value) && touched[*task] == 1);
+        let transactions: BTreeSet<_> = written.map(|task| by_id[task].written_by).collect();
+        if is_half || transactions.len() > 1 {
             found.push(Violation::Torn(format!("{} of {tasks:?}", change.word())));
         }
     }

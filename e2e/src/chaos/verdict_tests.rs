@@ -24,8 +24,17 @@ const SENT: Uuid = Uuid::from_u128(20);
 const SENT_FOR_OTHERS: Uuid = Uuid::from_u128(21);
 
 fn task(id: Uuid, title: &str, version: i64, spawned_by: Option<Uuid>) -> StoredTask {
-    let title = title.to_owned();
-    StoredTask { id, title, version, completed: version > 1, deleted: false, undone: false, updated: false, spawned_by }
+    StoredTask {
+        id,
+        title: title.to_owned(),
+        version,
+        completed: version > 1,
+        deleted: false,
+        undone: false,
+        updated: false,
+        spawned_by,
+        written_by: 0,
+    }
 }
 
 fn event(id: Uuid, sequence: i64, task: Uuid) -> StoredEvent {
@@ -386,6 +395,25 @@ fn several_tasks_are_changed_together_or_none_of_them() {
     let (mut history, facts) = right();
     history.note(make(&[NEXT, OF_OTHERS], Change::Delete), Outcome::Unknown);
     assert_eq!(violations(&history, &facts), []);
+}
+
+#[test]
+fn several_tasks_are_changed_by_one_transaction_unless_something_else_has_changed_them_since() {
+    for outcome in [Outcome::Unknown, Outcome::Acknowledged] {
+        let (mut history, mut facts) = right();
+        history.note(make(&[NEXT, OF_OTHERS], Change::Delete), outcome);
+        for (place, transaction) in [(1, 7), (3, 8)] {
+            facts.tasks[place].deleted = true;
+            facts.tasks[place].written_by = transaction;
+        }
+        let found = violations(&history, &facts);
+        assert!(matches!(found[..], [Violation::Torn(_)]), "{found:?}");
+        let mut changed = history.clone();
+        changed.note(Request::Update { task: NEXT, version: None }, Outcome::Unknown);
+        assert_eq!(violations(&changed, &facts), []);
+        facts.tasks[3].written_by = 7;
+        assert_eq!(violations(&history, &facts), []);
+    }
 }
 
 #[test]

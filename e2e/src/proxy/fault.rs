@@ -17,6 +17,8 @@ pub enum Fault {
     HangAfter,
     /// Passed on after this time.
     Delay(Duration),
+    /// Passed on as soon as it is lifted.
+    Hold,
     /// Passed on and answered, and passed on once more after this time, for nobody.
     Replay(Duration),
     /// Passed on and answered, and passed on once more when [`super::Proxy::replay`] is called, for nobody.
@@ -50,6 +52,7 @@ impl fmt::Display for Fault {
             Self::CutAfter => write!(f, "cut after commit"),
             Self::HangAfter => write!(f, "no answer after commit"),
             Self::Delay(time) => write!(f, "delayed by {time:?}"),
+            Self::Hold => write!(f, "held"),
             Self::Replay(time) => write!(f, "once more after {time:?}"),
             Self::Keep => write!(f, "once more when it is time"),
             Self::KillBefore => write!(f, "killed before"),
@@ -118,6 +121,11 @@ impl Rules {
         self.rules.retain(|rule| rule.fault != fault);
     }
 
+    /// Whether a request that was held still is.
+    pub(super) fn holds(&self, target: &Target) -> bool {
+        self.rules.iter().any(|rule| rule.fault == Fault::Hold && rule.concerns(target))
+    }
+
     pub(super) fn happened(&self) -> Vec<(Target, Fault)> {
         self.happened.clone()
     }
@@ -160,6 +168,17 @@ mod tests {
         assert_eq!(rules.take(&write("a"), false), Some(Fault::CutAfter));
         assert_eq!(rules.take(&write("a"), false), None);
         assert_eq!(rules.happened(), [(write("a"), Fault::CutAfter)]);
+    }
+
+    #[test]
+    fn a_request_is_held_until_that_is_lifted() {
+        let write = Target { verb: "delete", resource: "services".to_owned(), ..Target::default() };
+        let mut rules = Rules::default();
+        rules.set(vec![Rule::once(write.clone(), Fault::Hold)]);
+        assert_eq!(rules.take(&write, false), Some(Fault::Hold));
+        assert!(rules.holds(&write) && !rules.holds(&Target { verb: "patch", ..write.clone() }));
+        rules.lift(Fault::Hold);
+        assert!(!rules.holds(&write));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use kube::{Client, client::Body};
 use serde_json::json;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     task::JoinSet,
 };
 
@@ -64,7 +64,7 @@ impl Proxy {
         let address = listener.local_addr()?;
         let (sender, kills) = mpsc::channel(1);
         let (ledger, rules, kept) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let state = Arc::new(State { upstream, ledger, rules, kept, kills: sender });
+        let state = Arc::new(State { upstream, ledger, rules, lifted: Notify::new(), kept, kills: sender });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, Arc::clone(&state)));
         Ok(Self { address, state, kills: Some(kills), _listener: tasks })
@@ -88,11 +88,13 @@ impl Proxy {
     /// From now on these things go wrong, and no others.
     pub fn set(&self, rules: Vec<Rule>) {
         lock(&self.state.rules).set(rules);
+        self.state.lifted.notify_waiters();
     }
 
     /// From now on this goes wrong no more.
     pub fn lift(&self, fault: Fault) {
         lock(&self.state.rules).lift(fault);
+        self.state.lifted.notify_waiters();
     }
 
     /// What has gone wrong since the rules were set.
@@ -120,6 +122,8 @@ struct State {
     upstream: Client,
     ledger: Mutex<Ledger>,
     rules: Mutex<Rules>,
+    /// Told when something goes wrong no more.
+    lifted: Notify,
     /// What is to be passed on once more.
     kept: Mutex<Vec<(Target, Request<Body>)>>,
     kills: mpsc::Sender<Kill>,
@@ -165,6 +169,7 @@ impl State {
             Some(Fault::CutBefore) => return Err(Cut::Wanted),
             Some(Fault::KillBefore) => return Err(self.kill().await),
             Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
+            Some(Fault::Hold) => self.is_lifted(&target).await,
             _ => {}
         }
         let forwarded = || -> Result<_, http::Error> {
@@ -228,6 +233,17 @@ impl State {
             let _ = is_dead.await;
         }
         Cut::Wanted
+    }
+
+    /// Waits until a request is held no more.
+    async fn is_lifted(&self, held: &Target) {
+        loop {
+            let lifted = self.lifted.notified();
+            if !lock(&self.rules).holds(held) {
+                return;
+            }
+            lifted.await;
+        }
     }
 
     fn fault_of_event(&self, target: &Target) -> Option<Fault> {

@@ -4,6 +4,7 @@ mod ask;
 mod bench;
 mod generate;
 mod operator;
+mod renewal;
 mod sample;
 mod test;
 mod up;

@@ -31,6 +31,7 @@ pub(super) async fn ensure(cluster: &Cluster, progress: &Progress) -> anyhow::Re
     if cluster.has_page_port() {
         apply().arg(Settings::config().join("kind/page.yaml")).run().await?;
     }
+    super::renewal::ensure(cluster, NAMESPACE).await?;
     let client = harness::client(cluster.kubeconfig()).await?;
     if let Err(error) = wait(&Api::namespaced(client.clone(), NAMESPACE), step.tail()).await {
         progress.note(&harness::dump::namespace(&client, NAMESPACE).await);

@@ -3,19 +3,21 @@
 
 use std::{collections::BTreeMap, fmt::Debug};
 
+use anyhow::Context;
 use k8s_openapi::{
     NamespaceResourceScope,
     api::core::v1::{Pod, Secret, Service},
 };
 use kube::{
     Resource,
-    api::{Patch, PatchParams},
+    api::{AttachParams, Patch, PatchParams},
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rskafka::client::ClientBuilder;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use todo_e2e::harness::{Forward, Namespace, Platform, until};
+use tokio::io::AsyncReadExt;
 
 /// The listeners: by SCRAM, by a password as it is, by a certificate, and not at all.
 pub(crate) const SCRAM: u16 = 9095;
@@ -27,6 +29,8 @@ pub(crate) const PASSWORD: &str = "a-password-of-theirs";
 pub(crate) const PLAIN_PASSWORD: &str = "another-password-of-theirs";
 
 const NAME: &str = "broker";
+/// Kafka's own tool for rights.
+const ACLS: &str = "org.apache.kafka.tools.AclCommand";
 const PARTITIONS: i32 = 3;
 const CREATE_TIMEOUT_MS: i32 = 10_000;
 
@@ -67,6 +71,14 @@ share.coordinator.state.topic.min.isr=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
+";
+
+/// Nobody may do what nobody has granted them. Whoever does not say who it is may do all: those who run the broker come so, by the
+/// listener that only its pod reaches, and so does the broker itself.
+const RIGHTS: &str = "
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+allow.everyone.if.no.acl.found=false
 ";
 
 /// Who signs certificates.
@@ -117,9 +129,18 @@ pub(crate) struct Broker {
 impl Broker {
     /// Makes a broker that shows what `authority` signed, and believes what it signed. It is not waited for.
     pub(crate) async fn make(namespace: &Namespace, authority: &Authority) -> anyhow::Result<Self> {
+        Self::with(namespace, authority, SETTINGS).await
+    }
+
+    /// The same, but who comes with a password may do nothing until it is granted.
+    pub(crate) async fn with_rights(namespace: &Namespace, authority: &Authority) -> anyhow::Result<Self> {
+        Self::with(namespace, authority, &[SETTINGS, RIGHTS].concat()).await
+    }
+
+    async fn with(namespace: &Namespace, authority: &Authority, settings: &str) -> anyhow::Result<Self> {
         let host = format!("{NAME}.{}.svc", namespace.name);
         let local = Forward::to_same_port(&namespace.env.client, &namespace.name, NAME).await?;
-        let settings = SETTINGS
+        let settings = settings
             .replace("HOST", &host)
             .replace("LOCAL_PORT", &local.address().port().to_string())
             .replace("PLAIN_PASSWORD", PLAIN_PASSWORD);
@@ -139,6 +160,24 @@ impl Broker {
         apply::<Service>(namespace, NAME, json!({"spec": {"selector": selector, "ports": ports}})).await?;
         apply::<Pod>(namespace, NAME, json!({"metadata": {"labels": selector}, "spec": pod()})).await?;
         Ok(Self { host, local })
+    }
+
+    /// Grants the user an operation on what `on` names as Kafka's own tool does, for example `--topic x`.
+    pub(crate) async fn grant(&self, namespace: &Namespace, operation: &str, on: &[&str]) -> anyhow::Result<()> {
+        let address = format!("127.0.0.1:{}", self.local.address().port());
+        // Its errors are not for the other stream, which nobody reads.
+        let whole = ["sh", "-c", "exec \"$0\" \"$@\" 2>&1", "/opt/kafka/bin/kafka-run-class.sh", ACLS];
+        let fixed =
+            ["--bootstrap-server", &address, "--add", "--allow-principal", "User:todo", "--operation", operation];
+        let command: Vec<&str> = whole.iter().chain(&fixed).chain(on).copied().collect();
+        let output = AttachParams::default().stderr(false);
+        let mut process = namespace.api::<Pod>().exec(NAME, command, &output).await?;
+        let mut said = String::new();
+        process.stdout().context("no output")?.read_to_string(&mut said).await?;
+        let status = process.take_status().context("no status")?.await;
+        let is_done = status.is_some_and(|status| status.status.as_deref() == Some("Success"));
+        anyhow::ensure!(is_done, "{operation} on {on:?} is not granted: {said}");
+        Ok(())
     }
 
     /// Waits until it is there for clients.

@@ -17,7 +17,7 @@ use crate::{
 
 const TOLD: Duration = Duration::from_secs(40);
 const NOT_THE_PASSWORD: &str = "not-the-password";
-const TOPICS: [&str; 4] = ["reminders", "reminders-dead", "task-events", "task-events-dead"];
+pub(crate) const TOPICS: [&str; 4] = ["reminders", "reminders-dead", "task-events", "task-events-dead"];
 /// What no status may have in it.
 const SECRET: [&str; 5] = [PASSWORD, PLAIN_PASSWORD, NOT_THE_PASSWORD, "PRIVATE KEY", "BEGIN CERTIFICATE"];
 
@@ -83,12 +83,12 @@ fn secrets(authority: &Authority, password: &str, ours: &Identity, not_ours: &Id
 }
 
 /// A reference to one of them.
-fn of(key: &str) -> Value {
+pub(crate) fn of(key: &str) -> Value {
     json!({"secretKeyRef": {"name": "access", "key": key}})
 }
 
 /// A platform that reaches the broker at this port, and says so who it is.
-fn spec(broker: &Broker, port: u16, auth: &Value) -> Value {
+pub(crate) fn spec(broker: &Broker, port: u16, auth: &Value) -> Value {
     let brokers = [format!("{}:{port}", broker.host)];
     let mut external = json!({"brokers": brokers, "tls": {"caCertificate": of("ca.crt")}});
     if !auth.is_null() {
@@ -134,13 +134,13 @@ async fn told(platform: &Platform, status: &str, words: &str) -> anyhow::Result<
     Ok(condition)
 }
 
-async fn is_not_ready(platform: &Platform) -> anyhow::Result<()> {
+pub(crate) async fn is_not_ready(platform: &Platform) -> anyhow::Result<()> {
     assert_eq!(platform.condition("Ready").await?.map(|one| one.status).as_deref(), Some("False"));
     Ok(())
 }
 
 /// All pods are of the present spec, and an event goes the whole way by them.
-async fn works(platform: &Platform, user: &str) -> anyhow::Result<()> {
+pub(crate) async fn works(platform: &Platform, user: &str) -> anyhow::Result<()> {
     platform.wait("Progressing", "False", Platform::READY).await?;
     let ready = platform.ready().await?;
     assert_eq!(ready.reason, "DataPathVerified", "{}", ready.message);

@@ -13,6 +13,7 @@ mod drift;
 mod encrypted;
 mod everyday;
 mod external;
+mod granted;
 mod live;
 mod local;
 mod logs;

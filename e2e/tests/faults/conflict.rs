@@ -13,6 +13,7 @@ use todo_crds::platform::TodoPlatform;
 use todo_e2e::{
     faults::{Ground, SETTLED},
     harness::until,
+    proxy::{Fault, Rule, Target},
 };
 
 use crate::{
@@ -59,8 +60,17 @@ async fn leave_to_autoscaler(scene: &Scene<'_>, least: i32) -> anyhow::Result<()
 
 /// Wants this number of pods and no autoscaler, and waits until that is so and the status says it.
 async fn take_from_autoscaler(scene: &Scene<'_>, wanted: i32) -> anyhow::Result<()> {
+    want_no_autoscaler(scene, wanted).await?;
+    number_is_ours(scene, wanted).await
+}
+
+async fn want_no_autoscaler(scene: &Scene<'_>, wanted: i32) -> anyhow::Result<()> {
     let service = json!({"autoscaling": null, "replicas": wanted});
-    scene.change_spec(&json!({"services": {"frontend": service}})).await?;
+    scene.change_spec(&json!({"services": {"frontend": service}})).await
+}
+
+/// Waits until a service has this number of pods and no autoscaler, and the status says it.
+async fn number_is_ours(scene: &Scene<'_>, wanted: i32) -> anyhow::Result<()> {
     let platforms = scene.all::<TodoPlatform>();
     let (autoscalers, deployments) = (scene.all::<HorizontalPodAutoscaler>(), scene.all::<Deployment>());
     until("the number is ours and the status says so", SETTLED, || async {
@@ -157,6 +167,26 @@ async fn nor_is_it_later_if_its_number_was_that_of_the_spec_but_who_scales_by_ha
     let note = told(scene.client, &scene.namespace, "OwnershipConflict").await?;
     anyhow::ensure!(note == format!("kubectl claimed .spec.replicas of Deployment/{APP}"), "{note}");
     until("it is taken back", SETTLED, || async { Ok((replicas(&deployments).await? == Some(4)).then_some(())) }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_is_it_if_it_still_acts_while_it_is_taken_away() -> anyhow::Result<()> {
+    let (_processors, ground) = (beside_others().await, Ground::start().await?);
+    let scene = Scene::settled(&ground).await?;
+    leave_to_autoscaler(&scene, 1).await?;
+    let deletion = Target {
+        verb: "delete",
+        resource: "horizontalpodautoscalers".to_owned(),
+        name: APP.to_owned(),
+        ..Target::default()
+    };
+    scene.proxy.set(vec![Rule::once(deletion, Fault::Hold)]);
+    want_no_autoscaler(&scene, 2).await?;
+    until("it is about to be deleted", SETTLED, || async { Ok(scene.proxy.happened().first().map(drop)) }).await?;
+    scale_as("kube-controller-manager", &scene.all(), 4).await?;
+    scene.proxy.lift(Fault::Hold);
+    number_is_ours(&scene, 2).await?;
+    nobody_is_accused(&scene).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

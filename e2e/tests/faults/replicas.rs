@@ -8,7 +8,7 @@ use kube::api::{Patch, PatchParams};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::json;
 use todo_e2e::{
-    faults::{Action, Course, Ground, Operator, SETTLED},
+    faults::{Action, Course, Ground, Operator, SETTLED, Walk},
     harness::until,
     proxy::{Fault, Proxy, Rule, Target},
 };
@@ -86,19 +86,22 @@ async fn two_that_both_believe_to_lead_leave_what_one_leaves() -> anyhow::Result
 /// Names of two replicas.
 const REPLICAS: [&str; 2] = ["first", "second"];
 
-/// Two replicas, the first of which led when they began. Fields are dropped in this order.
-struct Two {
+/// A namespace with two replicas, the first of which led when they began. Fields are dropped in this order.
+struct Two<'a> {
     _operators: [Operator; 2],
     proxies: [Proxy; 2],
+    walk: Walk<'a>,
 }
 
-impl Two {
-    async fn start(ground: &Ground, namespace: &str) -> anyhow::Result<Self> {
+impl<'a> Two<'a> {
+    async fn on(ground: &'a Ground) -> anyhow::Result<Self> {
         let (mut proxies, folder) = ([ground.proxy().await?, ground.proxy().await?], ground.folder.path());
+        let walk = ground.another_walk().await?;
+        let namespace = walk.namespace.as_str();
         let first = Operator::start(&mut proxies[0], folder, Some(namespace), REPLICAS[0])?;
         is_led_by(ground, namespace, REPLICAS[0]).await?;
         let second = Operator::start(&mut proxies[1], folder, Some(namespace), REPLICAS[1])?;
-        Ok(Self { _operators: [first, second], proxies })
+        Ok(Self { _operators: [first, second], proxies, walk })
     }
 
     /// The one that leads and the other one, each with what it asks.
@@ -109,11 +112,9 @@ impl Two {
 
 /// A whole life, in which the lead goes to the other replica with each action.
 async fn two_lead(ground: &Ground, course: &Course, split: Split) -> anyhow::Result<()> {
-    let walk = ground.another_walk().await?;
-    let namespace = walk.namespace.as_str();
-    let two = Two::start(ground, namespace).await?;
-    let ([mut leader, mut other], [first, second]) = (two.in_turn(), &two.proxies);
-    let mut followed = walk.followed(course);
+    let two = Two::on(ground).await?;
+    let (walk, namespace, [first, second]) = (&two.walk, two.walk.namespace.as_str(), &two.proxies);
+    let ([mut leader, mut other], mut followed) = (two.in_turn(), walk.followed(course));
     for action in Action::ALL {
         if !matches!(split, Split::After) {
             give(ground, namespace, other.0).await?;
@@ -163,11 +164,9 @@ async fn what_one_wrote_that_led_before_leaves_nothing_when_it_lands_once_more()
 
 /// A whole life, in which the lead goes to the other replica after each action, and the writes of that follow.
 async fn led_before(ground: &Ground, course: &Course, again: Again) -> anyhow::Result<()> {
-    let walk = ground.another_walk().await?;
-    let namespace = walk.namespace.as_str();
-    let two = Two::start(ground, namespace).await?;
-    let ([mut leader, mut before], [first, second]) = (two.in_turn(), &two.proxies);
-    let (mut followed, mut landed) = (walk.followed(course), 0);
+    let two = Two::on(ground).await?;
+    let (walk, namespace, [first, second]) = (&two.walk, two.walk.namespace.as_str(), &two.proxies);
+    let ([mut leader, mut before], mut followed, mut landed) = (two.in_turn(), walk.followed(course), 0);
     for action in Action::ALL {
         leader.1.set(kept_writes());
         if matches!(again, Again::AtOnce) {

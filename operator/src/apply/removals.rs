@@ -7,8 +7,8 @@ use tracing::debug;
 use super::{Applied, Failure, Writer, order::Onward};
 use crate::plan::{Key, Removal};
 
-/// Whether an object may go now. All else may be in use by what could not be written; an autoscaler would go on to choose
-/// the number of pods that is written in its Deployment again, and the two would take turns.
+/// Whether an object may go now. All else may be in use by what could not be written; of an autoscaler nothing is, and the
+/// number of pods that the spec says waits for it to go.
 pub(super) fn is_due(key: &Key, onward: Onward, unwritten: &BTreeSet<Key>) -> bool {
     let deployment = || Key { kind: "Deployment".to_owned(), name: key.name.clone() };
     onward < Onward::Nothing || key.kind == "HorizontalPodAutoscaler" && !unwritten.contains(&deployment())

@@ -29,7 +29,7 @@ use crate::{
     controller::watches::{base_kinds, late_kinds},
     dereference::{self, Dereferenced, SecretsRead, cluster},
     labels::MANAGED_BY,
-    plan::{self, Action, Gates, Identity, Key, Live, Standing, Step, ownership::standing},
+    plan::{self, Action, Gates, Identity, Key, Live, Plan, Standing, Step, ownership::standing},
     resolve::Settings,
 };
 
@@ -128,14 +128,18 @@ impl Asker {
             name: platform.name_any(),
             uid: platform.uid().unwrap_or_default(),
         };
-        let live = self.live(&found).await?;
+        let mut live = self.live(&found).await?;
         // What only waits for a while is looked at as if the wait were over.
         let gates = Gates {
             missing_secrets: found.missing.iter().map(|missing| missing.secret.clone()).collect(),
             dapr_ready: true,
             infrastructure_ready: true,
         };
-        let plan = plan::plan(&build::desired(&found.resolved), &live, &identity, &gates);
+        let desired = build::desired(&found.resolved);
+        // So is what waits until something has gone, as the number of pods does for an autoscaler.
+        let removals = plan::plan(&desired, &live, &identity, &gates).removals;
+        live.objects.retain(|key, _| removals.iter().all(|removal| removal.key != *key));
+        let plan = Plan { removals, ..plan::plan(&desired, &live, &identity, &gates) };
         let calls: Vec<_> = plan.steps.iter().map(|step| self.step(&identity, step, &live)).collect();
         let mut entries: Vec<Entry> = stream::iter(calls).buffered(CONCURRENCY).collect().await;
         entries.extend(entries::without_a_step(&plan));

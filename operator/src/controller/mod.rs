@@ -297,14 +297,12 @@ fn changes<T: Send + Sync + 'static>(receiver: watch::Receiver<T>) -> impl Strea
 
 #[cfg(test)]
 mod tests {
-    use todo_crds::platform::{TodoPlatform, TodoPlatformSpec};
+    use serde_json::json;
 
     use super::*;
 
     fn platform(name: &str) -> Guarded {
-        let mut platform = TodoPlatform::new(name, TodoPlatformSpec::default());
-        platform.metadata.namespace = Some("ns".to_owned());
-        Guarded(Ok(platform))
+        serde_json::from_value(json!({"metadata": {"name": name, "namespace": "ns"}, "spec": {}})).unwrap()
     }
 
     #[tokio::test]

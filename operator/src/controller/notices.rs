@@ -110,6 +110,8 @@ fn group(component: &Value) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use k8s_openapi::{
         apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
         jiff::Timestamp,
@@ -200,7 +202,7 @@ mod tests {
             settings.retain(|setting| setting["name"] != "consumerGroup");
             settings.extend(group.map(|group| json!({"name": "consumerGroup", "value": group})));
             let key = Key { kind: "Component".to_owned(), name: name.to_owned() };
-            let objects = [(key, slim::slim(&live).into())].into();
+            let objects = [(key, Arc::new(slim::slim(&live).into()))].into();
             of_consumer_group(&desired, &Live { objects, ..Live::default() }).map(|notice| (notice.reason, notice.note))
         };
         let same = group(&wanted.data).unwrap();

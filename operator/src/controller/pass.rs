@@ -153,8 +153,8 @@ impl Context {
             memory.topics = TopicsMemory::default();
             Topics::Unknown
         };
-        let external_kafka = matches!(resolved.kafka.mode, KafkaMode::External(_));
-        Infrastructure { parts, missing: self.missing_operators(resolved), topics, external_kafka }
+        let account = resolved.kafka.account();
+        Infrastructure { parts, missing: self.missing_operators(resolved), topics, account }
     }
 
     /// What the broker has been found to have. An answer that comes later sets off a pass.

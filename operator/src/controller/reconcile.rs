@@ -40,16 +40,16 @@ pub(super) async fn reconcile(platform: Arc<Guarded>, context: Arc<Context>) -> 
     let uid = platform.meta().uid.clone().unwrap_or_default();
     let memory = context.memories.of(&uid, || context.known_uids());
     let mut memory = memory.lock().await;
-    let platform = match &platform.0 {
-        Ok(platform) => platform,
-        Err(unreadable) => return context.tell_unreadable(unreadable, &mut memory).await,
+    let platform = match platform.read() {
+        Ok(platform) => Box::new(platform),
+        Err(unreadable) => return context.tell_unreadable(&unreadable, &mut memory).await,
     };
     if platform.metadata.deletion_timestamp.is_some() {
         return Action::await_change();
     }
     let span =
         traces::pass(&platform.namespace().unwrap_or_default(), &platform.name_any(), platform.metadata.generation);
-    pass_over(platform, &context, &mut memory).instrument(span).await
+    pass_over(&platform, &context, &mut memory).instrument(span).await
 }
 
 /// The pass itself and what follows from it.

@@ -70,7 +70,7 @@ impl Context {
         }
         memory.fights.stayed(plan.in_order.iter().map(|(key, _)| key), Instant::now());
         let (is_idle, makes_secrets) = (plan.is_empty(), pace::makes_secrets(&plan));
-        memory.settled.note(&inputs, is_idle && plan.in_order.is_empty());
+        memory.settled.note(&inputs, is_idle);
         memory.unseen.look(live);
         let plan = pace::nothing_twice(pace::secrets_first(plan), &memory.unseen, Instant::now());
         let writer = self.writer(&identity.namespace);

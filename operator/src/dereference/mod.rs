@@ -15,7 +15,7 @@ use crate::{
     plan::LiveSecret,
     resolve::{self, Found, GeneratedSecrets, Maker, Resolved, SecretKey, SecretRef, Sensitive, Settings, Violation},
 };
-pub use secrets::{SecretsError, SecretsRead, Values};
+pub use secrets::{SecretsError, SecretsFound, SecretsRead, Values};
 
 /// Characters of a generated password: letters and digits, as it becomes part of a URL.
 const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -76,22 +76,23 @@ pub async fn dereference(
     settings: &Settings,
     read: &mut SecretsRead,
 ) -> Result<Dereferenced, DereferenceError> {
+    let mut found = read.found();
     // Which Secrets are needed is known only once the defaults are filled in.
-    let mut resolved = fill_in(platform, settings, read, GeneratedSecrets::default())?;
+    let mut resolved = fill_in(platform, settings, &found, GeneratedSecrets::default())?;
     let required = build::required_secrets(&resolved);
     let wanted: Vec<SecretRef> = required.iter().map(|key| SecretRef::new(&key.name, &key.key)).collect();
     let mut broker = None;
-    if !read.serves(&wanted, Instant::now()) {
+    if !(read.is_fresh(Instant::now()) && found.answers(&wanted)) {
         let (connection_string, used) = (&resolved.postgres.connection_string, build::secrets::of_broker(&resolved));
         let (now, values) = secrets::read(client, &resolved.namespace, &wanted, connection_string, &used).await?;
-        (*read, broker) = (now, Some(values));
-        resolved = fill_in(platform, settings, read, GeneratedSecrets::default())?;
+        (found, *read, broker) = (now.found(), now, Some(values));
+        resolved = fill_in(platform, settings, &found, GeneratedSecrets::default())?;
     }
-    if required.iter().any(|key| key.maker == Maker::Operator && !read.secrets.contains_key(&key.name)) {
-        resolved = fill_in(platform, settings, read, generate())?;
+    if required.iter().any(|key| key.maker == Maker::Operator && !found.secrets.contains_key(&key.name)) {
+        resolved = fill_in(platform, settings, &found, generate())?;
     }
-    let missing = missing(&required, read);
-    Ok(Dereferenced { resolved, secrets: read.secrets.clone(), missing, broker })
+    let missing = missing(&required, &found);
+    Ok(Dereferenced { resolved, secrets: found.secrets, missing, broker })
 }
 
 /// The same while Secrets cannot be read, with those of `read`. Good enough to look at the platform, and not to write:
@@ -101,24 +102,25 @@ pub fn remember(
     settings: &Settings,
     read: &SecretsRead,
 ) -> Result<Dereferenced, DereferenceError> {
-    let resolved = fill_in(platform, settings, read, GeneratedSecrets::default())?;
-    Ok(Dereferenced { resolved, secrets: read.secrets.clone(), missing: Vec::new(), broker: None })
+    let found = read.found();
+    let resolved = fill_in(platform, settings, &found, GeneratedSecrets::default())?;
+    Ok(Dereferenced { resolved, secrets: found.secrets, missing: Vec::new(), broker: None })
 }
 
 fn fill_in(
     platform: &TodoPlatform,
     settings: &Settings,
-    read: &SecretsRead,
+    found: &SecretsFound,
     generated: GeneratedSecrets,
 ) -> Result<Resolved, DereferenceError> {
-    let found = Found { digests: read.digests.clone(), postgres_port: read.postgres_port, generated };
+    let found = Found { digests: found.digests.clone(), postgres_port: found.postgres_port, generated };
     resolve::validate(platform, settings, &found).map_err(DereferenceError::Invalid)
 }
 
-fn missing(required: &[SecretKey], read: &SecretsRead) -> Vec<MissingSecret> {
+fn missing(required: &[SecretKey], found: &SecretsFound) -> Vec<MissingSecret> {
     required
         .iter()
-        .filter_map(|secret| match read.secrets.get(&secret.name) {
+        .filter_map(|secret| match found.secrets.get(&secret.name) {
             None if secret.maker == Maker::Operator => None,
             None => Some(MissingSecret { secret: secret.clone(), exists: false }),
             Some(live) if live.keys.contains(&secret.key) => None,
@@ -159,11 +161,11 @@ mod tests {
             used_by: BTreeSet::new(),
             maker,
         };
-        let mut read = SecretsRead::default();
-        read.secrets.insert("wrong-key".to_owned(), LiveSecret::default());
-        read.secrets.insert("ours-wrong-key".to_owned(), LiveSecret::default());
+        let mut found = SecretsFound::default();
+        found.secrets.insert("wrong-key".to_owned(), LiveSecret::default());
+        found.secrets.insert("ours-wrong-key".to_owned(), LiveSecret::default());
         let there = LiveSecret { keys: ["k".to_owned()].into(), ..LiveSecret::default() };
-        read.secrets.insert("there".to_owned(), there);
+        found.secrets.insert("there".to_owned(), there);
         let required = [
             key("there", Maker::User),
             key("wrong-key", Maker::User),
@@ -173,7 +175,7 @@ mod tests {
             key("ours-wrong-key", Maker::Operator),
         ];
         let missing: Vec<_> =
-            missing(&required, &read).into_iter().map(|missing| (missing.secret.name, missing.exists)).collect();
+            missing(&required, &found).into_iter().map(|missing| (missing.secret.name, missing.exists)).collect();
         assert_eq!(
             missing,
             [("wrong-key", true), ("absent", false), ("not-yet", false), ("ours-wrong-key", true)]

@@ -35,8 +35,8 @@ const POSTGRES_PORT: u16 = 5432;
 pub type Values = BTreeMap<SecretRef, Sensitive>;
 
 /// What a read of Secrets found.
-#[derive(Clone, Debug, Default)]
-pub struct SecretsRead {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SecretsFound {
     /// Those that exist, by name.
     pub secrets: BTreeMap<String, LiveSecret>,
     /// Digest of each key that was asked for and exists.
@@ -44,13 +44,44 @@ pub struct SecretsRead {
     /// Port in the connection string, if that exists and can be read.
     pub postgres_port: Option<u16>,
     wanted: BTreeSet<SecretRef>,
+}
+
+impl SecretsFound {
+    /// Whether all of `wanted` was asked for.
+    pub fn answers(&self, wanted: &[SecretRef]) -> bool {
+        wanted.iter().all(|key| self.wanted.contains(key))
+    }
+}
+
+/// The last read of Secrets. Between passes it is JSON, which takes a fourth of the memory.
+#[derive(Clone, Debug, Default)]
+pub struct SecretsRead {
+    json: Box<[u8]>,
     good_until: Option<Instant>,
 }
 
 impl SecretsRead {
-    /// Whether this read answers a question for `wanted`.
-    pub fn serves(&self, wanted: &[SecretRef], now: Instant) -> bool {
-        self.good_until.is_some_and(|until| now < until) && wanted.iter().all(|key| self.wanted.contains(key))
+    fn new(found: &SecretsFound, good_until: Instant) -> Self {
+        let SecretsFound { secrets, digests, postgres_port, wanted } = found;
+        // As pairs: JSON takes nothing but texts for keys.
+        let digests: Vec<_> = digests.iter().collect();
+        let json = serde_json::to_vec(&(secrets, digests, postgres_port, wanted));
+        Self { json: json.expect("texts and lists of texts can be JSON").into(), good_until: Some(good_until) }
+    }
+
+    /// What it found; nothing if there was none.
+    pub fn found(&self) -> SecretsFound {
+        if self.json.is_empty() {
+            return SecretsFound::default();
+        }
+        let (secrets, digests, postgres_port, wanted): (_, Vec<_>, _, _) =
+            serde_json::from_slice(&self.json).expect("it was made from the same types");
+        SecretsFound { secrets, digests: digests.into_iter().collect(), postgres_port, wanted }
+    }
+
+    /// Whether it is still good.
+    pub fn is_fresh(&self, now: Instant) -> bool {
+        self.good_until.is_some_and(|until| now < until)
     }
 
     /// From now on it is only the best that is known, and serves no more.
@@ -81,7 +112,7 @@ pub async fn read(
 ) -> Result<(SecretsRead, Values), SecretsError> {
     let found = get_all(client, namespace, wanted).await?;
     let values = values(&found, used);
-    let mut read = SecretsRead { wanted: wanted.iter().cloned().collect(), ..SecretsRead::default() };
+    let mut read = SecretsFound { wanted: wanted.iter().cloned().collect(), ..SecretsFound::default() };
     for secret in found {
         let data = secret.data.unwrap_or_default();
         let name = secret.metadata.name.clone().unwrap_or_default();
@@ -101,8 +132,7 @@ pub async fn read(
     }
     let fresh = if wanted.iter().all(|key| read.digests.contains_key(key)) { FRESH } else { FRESH_INCOMPLETE };
     let jitter = JITTER.mul_f64(rand::rng().random_range(0.0..1.0));
-    read.good_until = Some(Instant::now() + fresh + jitter);
-    Ok((read, values))
+    Ok((SecretsRead::new(&read, Instant::now() + fresh + jitter), values))
 }
 
 /// Reads the values of `wanted`.
@@ -202,13 +232,24 @@ mod tests {
     fn a_read_serves_only_what_it_asked_for_and_only_for_a_while() {
         let now = Instant::now();
         let key = SecretRef::new("a", "k");
-        let read = SecretsRead {
-            wanted: [key.clone()].into(),
-            good_until: Some(now + Duration::from_secs(1)),
-            ..SecretsRead::default()
+        let found = SecretsFound { wanted: [key.clone()].into(), ..SecretsFound::default() };
+        let mut read = SecretsRead::new(&found, now + Duration::from_secs(1));
+        assert!(read.is_fresh(now) && !read.is_fresh(now + Duration::from_secs(2)));
+        assert!(read.found().answers(std::slice::from_ref(&key)));
+        assert!(!read.found().answers(&[key, SecretRef::new("b", "k")]));
+        read.expire();
+        assert!(!read.is_fresh(now));
+    }
+
+    #[test]
+    fn what_was_found_is_the_same_in_the_next_pass() {
+        let found = SecretsFound {
+            secrets: [("a".to_owned(), LiveSecret { keys: ["k".to_owned()].into(), ..LiveSecret::default() })].into(),
+            digests: [(SecretRef::new("a", "k"), "digest".to_owned())].into(),
+            postgres_port: Some(5432),
+            wanted: [SecretRef::new("a", "k"), SecretRef::new("b", "k")].into(),
         };
-        assert!(read.serves(std::slice::from_ref(&key), now));
-        assert!(!read.serves(std::slice::from_ref(&key), now + Duration::from_secs(2)));
-        assert!(!read.serves(&[key, SecretRef::new("b", "k")], now));
+        assert_eq!(SecretsRead::new(&found, Instant::now()).found(), found);
+        assert_eq!(SecretsRead::default().found(), SecretsFound::default());
     }
 }

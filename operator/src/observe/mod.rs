@@ -23,7 +23,7 @@ use crate::{
     dereference::{MissingSecret, cluster::Cluster},
     names::{self, App},
     plan::Live,
-    resolve::{Exposure, KafkaMode, PostgresMode, Resolved},
+    resolve::{Account, Exposure, KafkaMode, PostgresMode, Resolved},
     topics::Topics,
 };
 pub use daprd::{ComponentObserved, DaprdMemory};
@@ -78,8 +78,9 @@ pub struct Infrastructure {
     pub missing: Vec<managed::Other>,
     /// Whether the topics are there.
     pub topics: Topics,
-    /// Whether somebody else runs Kafka. The services may reach it where the operator cannot, so they wait for nothing.
-    pub external_kafka: bool,
+    /// As whom the services come to Kafka if somebody else runs it. They may reach it where the operator cannot, so they wait
+    /// for nothing.
+    pub account: Option<Account>,
 }
 
 /// Kafka or PostgreSQL.
@@ -95,7 +96,7 @@ impl Infrastructure {
     /// Whether the services may be started.
     pub fn is_ready(&self) -> bool {
         let parts = self.parts.values().all(|part| part.rollout.is_serving());
-        parts && (self.external_kafka || self.topics == Topics::Present)
+        parts && (self.account.is_some() || self.topics == Topics::Present)
     }
 }
 

@@ -19,6 +19,7 @@ use std::{
 };
 
 use kube::core::{ApiResource, DynamicObject, ObjectMeta};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
@@ -67,7 +68,7 @@ impl fmt::Display for Key {
 }
 
 /// Metadata of a Secret. Its values never leave the module that reads them.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct LiveSecret {
     /// Name, UID, when it was made, labels and owner references.
     pub metadata: ObjectMeta,
@@ -268,7 +269,8 @@ fn plan_apply(plan: &mut Plan, desired: &Desired, object: &Object, live: &Live, 
     if current.is_some() && keep::untouched(object, gates) {
         return;
     }
-    let body = finished(object, current.map(|current| &**current), gates);
+    let is_left = current.is_some_and(|current| scale::is_left(current, live, identity));
+    let body = finished(object, current.map(|current| &**current), gates, is_left);
     let hand_over = current.and_then(|current| scale::hand_over(desired, &body, current));
     if let Some(current) = current
         && hand_over.is_none()
@@ -295,9 +297,13 @@ fn plan_apply(plan: &mut Plan, desired: &Desired, object: &Object, live: &Live, 
     plan.steps.push(Step { wave: object.wave, key, resource: object.resource.clone(), action });
 }
 
-/// The object as it is applied, with its hash.
-fn finished(object: &Object, current: Option<&DynamicObject>, gates: &Gates) -> DynamicObject {
+/// The object as it is applied, with its hash, and without a number of pods if that is left to an autoscaler.
+fn finished(object: &Object, current: Option<&DynamicObject>, gates: &Gates, is_left: bool) -> DynamicObject {
     let mut body = object.body.clone();
+    if is_left && let Some(spec) = body.data.get_mut("spec").and_then(Value::as_object_mut) {
+        // All others keep their places, and so the body its hash.
+        spec.retain(|field, _| field != "replicas");
+    }
     if object.resource.kind == "Deployment" && body.data.pointer("/spec/replicas").is_none() {
         body.metadata.annotations.get_or_insert_default().insert(autoscaled_annotation(), "true".to_owned());
     }

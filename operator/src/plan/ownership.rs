@@ -65,6 +65,12 @@ pub fn is_owned(metadata: &ObjectMeta) -> bool {
     metadata.owner_references.iter().flatten().any(|owner| is_platform(&owner.api_version, &owner.kind))
 }
 
+/// Whether this very platform is the controller of an object.
+pub fn is_controlled(identity: &Identity, metadata: &ObjectMeta) -> bool {
+    let owners = metadata.owner_references.iter().flatten();
+    owners.into_iter().any(|owner| owner.controller == Some(true) && owner.uid == identity.uid)
+}
+
 /// A field that somebody else claims.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FieldConflict {

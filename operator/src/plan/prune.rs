@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kube::core::ApiResource;
 
-use super::{Identity, Key, Live};
+use super::{Identity, Key, Live, ownership::is_controlled};
 use crate::build::{DATA_KINDS, Desired};
 
 /// One object to delete.
@@ -27,10 +27,7 @@ pub(super) fn removals(desired: &Desired, live: &Live, identity: &Identity) -> V
         .iter()
         .filter(|(key, _)| !wanted.contains(*key) && !DATA_KINDS.contains(&key.kind.as_str()))
         .filter(|(_, object)| object.metadata.deletion_timestamp.is_none())
-        .filter(|(_, object)| {
-            let owners = object.metadata.owner_references.iter().flatten();
-            owners.into_iter().any(|owner| owner.controller == Some(true) && owner.uid == identity.uid)
-        })
+        .filter(|(_, object)| is_controlled(identity, &object.metadata))
         .filter_map(|(key, object)| {
             let resource = live.resources.get(&key.kind)?.clone();
             Some(Removal { key: key.clone(), resource, uid: object.metadata.uid.clone()? })

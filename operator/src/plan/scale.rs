@@ -2,8 +2,10 @@
 
 use kube::core::DynamicObject;
 
-use super::autoscaled_annotation;
+use super::{Identity, Live, autoscaled_annotation, ownership::is_controlled};
 use crate::build::Desired;
+
+const AUTOSCALER: &str = "HorizontalPodAutoscaler";
 
 /// The number of pods from which an autoscaler goes on, if it has to be told: not less than it may choose, else the present
 /// one, if that is ours until now. Without a word to the API server about whose it is, it would fall back to 1 the moment we
@@ -19,9 +21,21 @@ pub(super) fn hand_over(desired: &Desired, body: &DynamicObject, current: &Dynam
 
 /// The fewest pods that the autoscaler of this name may choose.
 fn least(desired: &Desired, name: &str) -> Option<i32> {
-    let is_meant = |kind: &str, named: &str| kind == "HorizontalPodAutoscaler" && named == name;
+    let is_meant = |kind: &str, named: &str| kind == AUTOSCALER && named == name;
     let scaler = desired.objects.iter().find(|object| is_meant(&object.resource.kind, object.name()))?;
     scaler.body.data.pointer("/spec/minReplicas")?.as_i64()?.try_into().ok()
+}
+
+/// Whether the number is left to the autoscaler that has chosen it, whatever the spec says: it acts until it is known to be
+/// gone, and what it chose once the number is ours would be drift. After that nothing of it comes any more, as it changes no
+/// Deployment that has been written since it looked.
+pub(super) fn is_left(current: &DynamicObject, live: &Live, identity: &Identity) -> bool {
+    let name = current.metadata.name.as_deref().unwrap_or_default();
+    let may_act = || match live.get(AUTOSCALER, name) {
+        Some(scaler) => is_controlled(identity, &scaler.metadata),
+        None => !live.resources.contains_key(AUTOSCALER),
+    };
+    is_autoscaled(current) && may_act()
 }
 
 /// Whether the number is an autoscaler's to choose.

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::core::DynamicObject;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{autoscaled_annotation, desired_hash_annotation, keep};
@@ -15,8 +16,28 @@ use crate::names::platform_label;
 const KEPT: [&str; 6] =
     ["/status", "/spec/replicas", "/spec/instances", "/spec/resources", "/spec/storage", "/spec/storageClassName"];
 
+/// What is kept of an object. Its JSON is a list: a map would name the fields anew for each of many objects.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Slim {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    generation: Option<i64>,
+    created: Option<Time>,
+    deleted: Option<Time>,
+    owners: Vec<Owner>,
+    platform: Option<String>,
+    desired_hash: Option<String>,
+    autoscaled: Option<String>,
+    data: Value,
+}
+
+/// An owner reference, as a list, too.
+type Owner = (String, String, String, String, Option<bool>, Option<bool>);
+
 /// What is kept of `object`.
-pub fn slim(object: &DynamicObject) -> DynamicObject {
+pub fn slim(object: &DynamicObject) -> Slim {
     let mut data = json!({});
     for pointer in KEPT.into_iter().chain([keep::config_hash().as_str()]) {
         if let Some(value) = object.data.pointer(pointer) {
@@ -26,28 +47,77 @@ pub fn slim(object: &DynamicObject) -> DynamicObject {
     if let Some(group) = consumer_group(&object.data) {
         put(&mut data, "/spec/metadata", json!([group]));
     }
-    DynamicObject { types: object.types.clone(), metadata: metadata(&object.metadata), data }
-}
-
-fn metadata(all: &ObjectMeta) -> ObjectMeta {
-    ObjectMeta {
-        name: all.name.clone(),
-        namespace: all.namespace.clone(),
-        uid: all.uid.clone(),
-        resource_version: all.resource_version.clone(),
-        generation: all.generation,
-        creation_timestamp: all.creation_timestamp.clone(),
-        deletion_timestamp: all.deletion_timestamp.clone(),
-        owner_references: all.owner_references.clone(),
-        labels: only(all.labels.as_ref(), &[platform_label()]),
-        annotations: only(all.annotations.as_ref(), &[desired_hash_annotation(), autoscaled_annotation()]),
-        ..ObjectMeta::default()
+    let metadata = &object.metadata;
+    let annotation = |name: &str| metadata.annotations.as_ref()?.get(name).cloned();
+    Slim {
+        name: metadata.name.clone(),
+        namespace: metadata.namespace.clone(),
+        uid: metadata.uid.clone(),
+        resource_version: metadata.resource_version.clone(),
+        generation: metadata.generation,
+        created: metadata.creation_timestamp.clone(),
+        deleted: metadata.deletion_timestamp.clone(),
+        owners: metadata.owner_references.iter().flatten().cloned().map(owner).collect(),
+        platform: metadata.labels.as_ref().and_then(|labels| labels.get(&platform_label()).cloned()),
+        desired_hash: annotation(&desired_hash_annotation()),
+        autoscaled: annotation(&autoscaled_annotation()),
+        data,
     }
 }
 
-fn only(all: Option<&BTreeMap<String, String>>, names: &[String]) -> Option<BTreeMap<String, String>> {
-    let kept = all?.iter().filter(|(name, _)| names.contains(name));
-    Some(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+impl From<Slim> for DynamicObject {
+    fn from(slim: Slim) -> Self {
+        let owners: Vec<_> = slim.owners.into_iter().map(reference).collect();
+        let annotations = [(desired_hash_annotation(), slim.desired_hash), (autoscaled_annotation(), slim.autoscaled)];
+        let annotations: BTreeMap<_, _> =
+            annotations.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        let metadata = ObjectMeta {
+            name: slim.name,
+            namespace: slim.namespace,
+            uid: slim.uid,
+            resource_version: slim.resource_version,
+            generation: slim.generation,
+            creation_timestamp: slim.created,
+            deletion_timestamp: slim.deleted,
+            owner_references: (!owners.is_empty()).then_some(owners),
+            labels: slim.platform.map(|platform| [(platform_label(), platform)].into()),
+            annotations: (!annotations.is_empty()).then_some(annotations),
+            ..ObjectMeta::default()
+        };
+        Self { types: None, metadata, data: slim.data }
+    }
+}
+
+impl Serialize for Slim {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // In the order of the fields, as that is how they are read.
+        let Self { name, namespace, uid, resource_version, generation, created, deleted, .. } = self;
+        let Self { owners, platform, desired_hash, autoscaled, data, .. } = self;
+        let list = (
+            name,
+            namespace,
+            uid,
+            resource_version,
+            generation,
+            created,
+            deleted,
+            owners,
+            platform,
+            desired_hash,
+            autoscaled,
+            data,
+        );
+        list.serialize(serializer)
+    }
+}
+
+fn owner(reference: OwnerReference) -> Owner {
+    let OwnerReference { api_version, kind, name, uid, controller, block_owner_deletion } = reference;
+    (api_version, kind, name, uid, controller, block_owner_deletion)
+}
+
+fn reference((api_version, kind, name, uid, controller, block_owner_deletion): Owner) -> OwnerReference {
+    OwnerReference { api_version, kind, name, uid, controller, block_owner_deletion }
 }
 
 /// The setting of a Component that names its consumer group.
@@ -68,14 +138,23 @@ mod tests {
 
     #[test]
     fn what_is_read_of_objects_that_exist_is_kept_and_nothing_else() {
+        let owner = json!({
+            "apiVersion": "todoplatform.dev/v1alpha1", "kind": "TodoPlatform", "name": "todo", "uid": "4",
+            "controller": true, "blockOwnerDeletion": true,
+        });
         let object: DynamicObject = serde_json::from_value(json!({
             "apiVersion": "apps/v1",
             "kind": "Deployment",
             "metadata": {
                 "name": "backend-service", "namespace": "todo", "uid": "1", "resourceVersion": "2", "generation": 3,
-                "creationTimestamp": "2026-01-02T03:04:05Z",
+                "creationTimestamp": "2026-01-02T03:04:05Z", "deletionTimestamp": "2026-01-03T03:04:05Z",
+                "ownerReferences": [owner],
                 "labels": {platform_label(): "todo", "app": "backend-service"},
-                "annotations": {desired_hash_annotation(): "h", "deployment.kubernetes.io/revision": "1"},
+                "annotations": {
+                    desired_hash_annotation(): "h",
+                    autoscaled_annotation(): "true",
+                    "deployment.kubernetes.io/revision": "1",
+                },
                 "finalizers": ["x"],
             },
             "spec": {
@@ -88,13 +167,12 @@ mod tests {
         }))
         .unwrap();
         let expected = json!({
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
             "metadata": {
                 "name": "backend-service", "namespace": "todo", "uid": "1", "resourceVersion": "2", "generation": 3,
-                "creationTimestamp": "2026-01-02T03:04:05Z",
+                "creationTimestamp": "2026-01-02T03:04:05Z", "deletionTimestamp": "2026-01-03T03:04:05Z",
+                "ownerReferences": [owner],
                 "labels": {platform_label(): "todo"},
-                "annotations": {desired_hash_annotation(): "h"},
+                "annotations": {desired_hash_annotation(): "h", autoscaled_annotation(): "true"},
             },
             "spec": {
                 "replicas": 2,
@@ -103,6 +181,17 @@ mod tests {
             },
             "status": {"readyReplicas": 2},
         });
-        assert_eq!(serde_json::to_value(slim(&object)).unwrap(), expected);
+        assert_eq!(restored(&object), expected);
+    }
+    #[test]
+    fn what_an_object_does_not_have_is_not_there_afterwards_either() {
+        let object = json!({"metadata": {"name": "x"}});
+        assert_eq!(restored(&serde_json::from_value(object.clone()).unwrap()), object);
+    }
+
+    /// As it is seen after it was kept.
+    fn restored(object: &DynamicObject) -> Value {
+        let kept: Slim = serde_json::from_slice(&serde_json::to_vec(&slim(object)).unwrap()).unwrap();
+        serde_json::to_value(DynamicObject::from(kept)).unwrap()
     }
 }

@@ -75,6 +75,26 @@ pub(super) fn env_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Names by which the page may be called, as the frontend reads them: with what is refused here it does not start.
+pub(super) fn allowed_hosts(text: &str) -> Result<(), String> {
+    let mut entries = text.split(',').map(|entry| entry.trim_matches([' ', '\t', '\r', '\n']));
+    let wrong = entries.find(|entry| !entry.is_empty() && !is_allowed_host(entry));
+    wrong.map_or(Ok(()), |wrong| {
+        Err(format!("{wrong:?} is no host; write names without a scheme and with commas between them, or `*` for any"))
+    })
+}
+
+fn is_allowed_host(entry: &str) -> bool {
+    let is_sign = |c: char| c.is_ascii_alphanumeric() || "!$&'()+;=_~-.".contains(c);
+    // Users, and addresses in brackets, are for the frontend to read.
+    if entry.contains(['@', '[', ']']) {
+        return entry.chars().all(|c| is_sign(c) || "*%:@[]".contains(c));
+    }
+    let (name, port) = entry.split_once(':').unwrap_or((entry, ""));
+    let is_name = name.chars().all(is_sign) && name.chars().any(|c| c != '.');
+    entry == "*" || is_name && port.chars().all(|c| is_sign(c) || c == '*')
+}
+
 /// Key of a label or an annotation.
 pub(super) fn key(text: &str) -> Result<(), String> {
     let (prefix, name) = text.rsplit_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));

@@ -89,6 +89,28 @@ pub struct ExternalKafka {
     pub tls: Option<KafkaTls>,
 }
 
+/// As whom a platform comes to somebody else's Kafka.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Who that is, in words for those who run it.
+    pub who: String,
+    /// The group that it consumes in.
+    pub consumer_group: String,
+}
+
+impl Kafka {
+    /// As whom the platform comes to a broker that someone else runs, if it is one.
+    pub fn account(&self) -> Option<Account> {
+        let KafkaMode::External(external) = &self.mode else { return None };
+        let who = match &external.auth {
+            KafkaAuth::None => "User:ANONYMOUS, as there is no auth,".to_owned(),
+            KafkaAuth::Password { username, .. } => format!("the user in {username}"),
+            KafkaAuth::Mtls { certificate, .. } => format!("the owner of the certificate in {certificate}"),
+        };
+        Some(Account { who, consumer_group: self.consumer_group.clone() })
+    }
+}
+
 /// How Kafka's clients say who they are.
 #[derive(Clone, Debug)]
 pub enum KafkaAuth {

@@ -25,7 +25,7 @@ pub mod validate;
 pub use checks::Violation;
 pub use cidr::Cidr;
 pub use container::PodMetadata;
-pub use kafka::{ExternalKafka, Kafka, KafkaAuth, KafkaMode, KafkaTls, SaslMechanism, Strimzi};
+pub use kafka::{Account, ExternalKafka, Kafka, KafkaAuth, KafkaMode, KafkaTls, SaslMechanism, Strimzi};
 pub use monitoring::{Monitoring, Scrape};
 pub use notifications::{Notifications, Outbound, Smtp, WebPush};
 pub use platform::{Ai, Dapr, Exposure, NetworkPolicy, Reminders, Resolved, StateStore, Tracing};

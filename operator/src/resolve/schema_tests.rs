@@ -1,5 +1,6 @@
 //! Rules of the schema that came after a release refuse only what is refused here, so that no platform that runs is lost.
 
+use axum::http::uri::Authority;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::core::cel::{Validator, compile_schema};
 use serde_json::{Value, json};
@@ -8,7 +9,7 @@ use todo_crds::platform::crd;
 use super::{affinity, check, checks::Checks, container, schedule};
 
 /// Whether the rules of a field below the spec take a value.
-fn rules_of(path: &str) -> impl Fn(&Value) -> bool {
+fn rules_of(path: &str) -> impl Fn(&Value) -> bool + use<> {
     let schema = serde_json::to_value(crd()).unwrap();
     let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
     let compiled = compile_schema(schema.pointer(&format!("{spec}/{path}")).unwrap());
@@ -87,6 +88,34 @@ fn the_schema_takes_each_host_that_the_operator_takes_and_no_other() {
     for host in (1..=5).flat_map(of).chain(mixed).filter(is_short) {
         assert_eq!(takes(&json!({"host": host})), check::host(&host).is_ok(), "{host:?}");
     }
+}
+
+#[test]
+fn the_schema_takes_each_name_of_the_page_that_the_operator_takes_and_no_other_and_both_take_what_the_frontend_reads() {
+    let takes = rules_of("services/properties/frontend");
+    // As `services/frontend/src/hosts.rs` reads an entry.
+    let is_read = |entry: &str| {
+        let name = entry.parse::<Authority>().map(|read| read.host().trim_end_matches('.').to_owned());
+        entry == "*" || name.is_ok_and(|name| !name.is_empty() && !name.contains('*'))
+    };
+    let parts =
+        ["a", "A9", ".", "-", "*", "%", ":", "80", "@", "[", "]", "/", " ", "ä", "!$&'()+;=_~", "\"", "^", "\\"];
+    let entries = || {
+        let of_two = parts.iter().flat_map(|first| parts.iter().map(move |second| format!("{first}{second}")));
+        let of_three = of_two.clone().flat_map(|two| parts.iter().map(move |third| format!("{two}{third}")));
+        parts.iter().map(ToString::to_string).chain(of_two).chain(of_three)
+    };
+    let (mut taken, mut refused) = (0, 0);
+    for entry in entries() {
+        let checked = check::allowed_hosts(&entry);
+        for value in [entry.clone(), format!("a.example, {entry}"), format!(" ,{entry}\n,*")] {
+            let frontend = json!({"env": [{"name": "ALLOWED_HOSTS", "value": value}]});
+            assert_eq!(takes(&frontend), checked.is_ok(), "{value:?}: {checked:?}");
+        }
+        assert!(checked.is_ok() || !is_read(entry.trim()), "{entry:?} was read by every release: {checked:?}");
+        *if checked.is_ok() { &mut taken } else { &mut refused } += 1;
+    }
+    assert!(taken > 500 && refused > 500, "{taken} taken, {refused} refused");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// A text that is never printed.
@@ -27,7 +28,7 @@ impl fmt::Debug for Sensitive {
 }
 
 /// A key of a Secret in the platform's namespace.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 pub struct SecretRef {
     /// Name of the Secret.
     pub name: String,

@@ -114,7 +114,7 @@ fn service(checks: &mut Checks, app: App, spec: api::ServiceSpec, settings: &Set
         image: spec.image.unwrap_or_else(|| format!("{}/{}:{version}", settings.image_registry, app.image())),
         scale,
         resources,
-        env: environment(checks, &path, spec.env),
+        env: environment(checks, &path, app, spec.env),
         pod: pod_metadata(checks, &path, spec.pod_annotations, spec.pod_labels),
         node_selector: spec.node_selector,
         tolerations: spec.tolerations,
@@ -150,12 +150,15 @@ fn scale(checks: &mut Checks, path: &str, app: App, spec: &api::ServiceSpec) -> 
     Scale::Auto { min, max, cpu_percent }
 }
 
-fn environment(checks: &mut Checks, path: &str, env: Vec<api::EnvVar>) -> BTreeMap<String, String> {
+fn environment(checks: &mut Checks, path: &str, app: App, env: Vec<api::EnvVar>) -> BTreeMap<String, String> {
     let mut names = BTreeSet::new();
     for (index, variable) in env.iter().enumerate() {
         checks.test(&format!("{path}.env[{index}].name"), check::env_name(&variable.name));
         if variable.value.is_empty() {
             checks.refuse(format!("{path}.env[{index}].value"), "is empty; write a value, or leave the variable out");
+        }
+        if app == App::Frontend && variable.name == api::ALLOWED_HOSTS {
+            checks.test(&format!("{path}.env[{index}].value"), check::allowed_hosts(&variable.value));
         }
         if !names.insert(&variable.name) {
             checks.refuse(

@@ -128,7 +128,7 @@ pub fn campaign(
 ) -> (Leadership, tokio::task::JoinHandle<()>) {
     let (sender, receiver) = watch::channel(None);
     let api = Api::namespaced(client, &candidate.namespace);
-    let campaign = Campaign { api, candidate, seen: None, version: None, leads_until: sender };
+    let campaign = Campaign { api, candidate, seen: None, held: None, leads_until: sender };
     (Leadership(receiver), tokio::spawn(campaign.run(stop)))
 }
 
@@ -136,7 +136,8 @@ struct Campaign {
     api: Api<Lease>,
     candidate: Candidate,
     seen: Option<Seen>,
-    version: Option<String>,
+    /// As it was written last.
+    held: Option<Lease>,
     leads_until: watch::Sender<Option<Instant>>,
 }
 
@@ -208,7 +209,7 @@ impl Campaign {
     fn written(&mut self, result: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
         match result {
             Ok(lease) => {
-                self.version = lease.metadata.resource_version;
+                self.held = Some(lease);
                 Ok(true)
             }
             // Another one was faster.
@@ -223,7 +224,7 @@ impl Campaign {
         let ours = before.holder_identity.as_deref() == Some(&self.candidate.identity);
         let transitions = before.lease_transitions.unwrap_or_default();
         Lease {
-            metadata: lease.map_or_else(|| self.metadata(None), |lease| lease.metadata),
+            metadata: lease.map_or_else(|| self.metadata(), |lease| lease.metadata),
             spec: Some(LeaseSpec {
                 holder_identity: Some(self.candidate.identity.clone()),
                 lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
@@ -235,31 +236,33 @@ impl Campaign {
         }
     }
 
-    fn metadata(&self, resource_version: Option<String>) -> ObjectMeta {
+    fn metadata(&self) -> ObjectMeta {
         ObjectMeta {
             name: Some(self.candidate.lease.clone()),
             namespace: Some(self.candidate.namespace.clone()),
-            resource_version,
             ..ObjectMeta::default()
         }
     }
 
     /// Gives the Lease back, so that the next leader need not wait. The version makes sure that it is still ours.
-    async fn release(&self) {
-        let lease = Lease {
-            metadata: self.metadata(self.version.clone()),
-            spec: Some(LeaseSpec {
-                holder_identity: Some(String::new()),
-                lease_duration_seconds: Some(1),
-                ..LeaseSpec::default()
-            }),
-        };
+    async fn release(&mut self) {
+        let Some(lease) = self.held.take().map(released) else { return };
         match timeout(REQUEST, self.api.replace(&self.candidate.lease, &PostParams::default(), &lease)).await {
             Ok(Ok(_)) => info!(lease = %self.candidate, "released"),
             Ok(Err(error)) => warn!(lease = %self.candidate, error = %words(&error), "cannot release the lease"),
             Err(_) => warn!(lease = %self.candidate, "cannot release the lease in time"),
         }
     }
+}
+
+/// The Lease without a holder. What else is in it stays, such as how often it has changed hands.
+fn released(held: Lease) -> Lease {
+    let spec = LeaseSpec {
+        holder_identity: Some(String::new()),
+        lease_duration_seconds: Some(1),
+        ..held.spec.unwrap_or_default()
+    };
+    Lease { spec: Some(spec), ..held }
 }
 
 #[cfg(test)]
@@ -295,6 +298,18 @@ mod tests {
         let expired = now + Duration::from_secs(15);
         assert_eq!(decide(Some(&lease("other", "1")), "me", Some(&seen), expired), Decision::Take);
         assert_eq!(decide(Some(&lease("other", "2")), "me", Some(&seen), expired), Decision::Wait, "it was renewed");
+    }
+
+    #[test]
+    fn a_lease_that_is_given_back_loses_its_holder_and_nothing_else() {
+        let mut held = lease("me", "7");
+        held.metadata.labels = Some([("team".to_owned(), "a".to_owned())].into());
+        held.spec.as_mut().unwrap().lease_transitions = Some(3);
+        let given_back = released(held.clone());
+        assert_eq!(given_back.metadata, held.metadata);
+        let (spec, before) = (given_back.spec.unwrap(), held.spec.unwrap());
+        assert_eq!((spec.holder_identity.as_deref(), spec.lease_duration_seconds), (Some(""), Some(1)));
+        assert_eq!(spec.lease_transitions, before.lease_transitions);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use todo_crds::platform::condition;
 use super::{
     Assessment, Stop, Verdict,
     abnormal::{degraded, progressing},
-    is_infrastructure,
+    is_infrastructure, rights,
     verdict::{Cause, Check},
     words,
 };
@@ -230,10 +230,9 @@ fn topics(observed: &Observed) -> Verdict {
             Verdict::yes(TYPE, "Ready", "Kafka has the topics, and what runs for the platform alone is ready")
         }
         Topics::Missing(topics) => {
-            let what_to_do = if observed.infrastructure.external_kafka {
-                "create it, as the operator makes topics only in its own Kafka. If it is there, the platform's user may not see it"
-            } else {
-                "the operator makes it when spec.suspend is no longer true"
+            let what_to_do = match &observed.infrastructure.account {
+                Some(account) => rights::to_see(account),
+                None => "the operator makes it when spec.suspend is no longer true".to_owned(),
             };
             Verdict::no(TYPE, "TopicsMissing", format!("Kafka has no topic {}; {what_to_do}", words::list(topics)))
         }
@@ -328,7 +327,12 @@ fn data_path(observed: &Observed) -> Verdict {
         DataPath::Verified { .. } => {
             Verdict::yes(TYPE, "Verified", "a test event goes the whole way: API, outbox, Kafka, consumer, database")
         }
-        DataPath::Broken { reason, message } => Verdict::no(TYPE, reason, message.clone()),
+        DataPath::Broken { reason, message } => {
+            let account = observed.infrastructure.account.as_ref();
+            let lacking = account.and_then(|account| rights::lacking(account, reason, message));
+            let parts: Vec<_> = [Some(message.clone()), lacking].into_iter().flatten().collect();
+            Verdict::no(TYPE, reason, words::sentences(&parts))
+        }
         DataPath::Unknown(why) => Verdict::new(TYPE, None, "NoBackend", why.clone()),
     }
 }

@@ -2,6 +2,7 @@
 
 mod abnormal;
 pub mod conditions;
+mod rights;
 mod verdict;
 pub mod words;
 pub mod write;

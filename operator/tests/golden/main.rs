@@ -3,6 +3,10 @@
 
 // Marked, so that helpers may unwrap as tests do.
 #[cfg(test)]
+#[allow(dead_code, unused_imports, reason = "of the tables only what the operator says is looked at here")]
+#[path = "../../../crds/tests/cel/mod.rs"]
+mod cel;
+#[cfg(test)]
 mod channels;
 #[cfg(test)]
 mod fields;

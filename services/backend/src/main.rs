@@ -17,7 +17,7 @@ mod transfer;
 use std::process::ExitCode;
 
 use todo_common::{
-    auth,
+    apps, auth,
     config::{self, Settings},
     dapr,
     database::Database,
@@ -35,8 +35,6 @@ use crate::{
     settings::Own,
 };
 
-/// Dapr app id.
-const SERVICE: &str = "backend-service";
 /// What it does not work without.
 const COMPONENTS: [&str; 3] = [PUBSUB, conversation::STORE, reminder_cron::COMPONENT];
 
@@ -47,8 +45,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> anyhow::Result<()> {
-    telemetry::init(SERVICE)?;
-    let (settings, own) = config::both(Settings::with_database_from_env(SERVICE), Own::from_env())?;
+    telemetry::init(apps::BACKEND)?;
+    let (settings, own) = config::both(Settings::with_database_from_env(apps::BACKEND), Own::from_env())?;
     auth::announce(&settings);
 
     let database = Database::new();

@@ -4,14 +4,12 @@ use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 use todo_common::{
+    apps::{NOTIFICATION, RECURRING_TASK},
     dapr::{self, Client},
     problem::Problem,
     tasks::UserId,
 };
 use uuid::Uuid;
-
-const NOTIFICATION: &str = "notification-service";
-const RECURRING_TASK: &str = "recurring-task-service";
 
 /// Why another service did not do what it was asked for.
 #[derive(Debug)]

@@ -6,14 +6,14 @@ use reqwest::Url;
 use todo_traces::{Collector, Endpoint};
 
 use crate::{
-    Sensitive,
+    Sensitive, apps,
     database::{ConnectError, options},
 };
 
 /// What every service is told.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Dapr app id, for example `backend-service`.
+    /// Dapr app id, one of [`apps`].
     pub service: &'static str,
     /// `PORT`: what the sidecar and the Service call.
     pub port: u16,
@@ -195,9 +195,9 @@ fn parse<T: FromStr<Err: fmt::Display>>(name: &str, text: Option<String>) -> Res
 
 fn default_port(service: &str) -> u16 {
     match service {
-        "notification-service" => 8001,
-        "recurring-task-service" => 8002,
-        "frontend-service" => 8080,
+        apps::NOTIFICATION => 8001,
+        apps::RECURRING_TASK => 8002,
+        apps::FRONTEND => 8080,
         _ => 8000,
     }
 }
@@ -268,7 +268,7 @@ mod tests {
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
-        Settings::read("notification-service", &lookup(variables)).unless_any_mistake()
+        Settings::read(apps::NOTIFICATION, &lookup(variables)).unless_any_mistake()
     }
 
     fn lookup(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
@@ -324,7 +324,7 @@ mod tests {
     fn a_service_with_a_database_is_told_where_it_is_before_it_starts() {
         let with_database = |variables: &[(&str, &str)]| {
             let variables = [&[("AUTH_MODE", "disabled")], variables].concat();
-            let read = Settings::read("notification-service", &lookup(&variables)).with_database().unless_any_mistake();
+            let read = Settings::read(apps::NOTIFICATION, &lookup(&variables)).with_database().unless_any_mistake();
             read.map(|settings| settings.database_url.is_some()).map_err(|ConfigError(mistakes)| mistakes)
         };
         let (name, key) = (("DATABASE_SECRET_NAME", "postgres-credentials"), ("DATABASE_SECRET_KEY", "uri"));

@@ -4,6 +4,7 @@
 //! - A consumer's effect and its mark that the event was handled are one transaction ([`consumer`], [`inbox`]).
 //! - What cannot be handled is kept where a person finds it ([`dead_letters`]).
 
+pub mod apps;
 pub mod auth;
 pub mod canary;
 pub mod config;

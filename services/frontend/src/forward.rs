@@ -13,7 +13,7 @@ use axum::{
 };
 use futures::StreamExt;
 use reqwest::redirect::Policy;
-use todo_common::{dapr, idempotency::REQUEST_ID, problem::Problem, server::BODY_LIMIT};
+use todo_common::{apps, dapr, idempotency::REQUEST_ID, problem::Problem, server::BODY_LIMIT};
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -57,8 +57,8 @@ impl Target {
     /// Dapr app id.
     const fn app(self) -> &'static str {
         match self {
-            Self::Backend => "backend-service",
-            Self::Notification => "notification-service",
+            Self::Backend => apps::BACKEND,
+            Self::Notification => apps::NOTIFICATION,
         }
     }
 }

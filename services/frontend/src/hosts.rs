@@ -85,10 +85,12 @@ pub(crate) async fn known_only(State(hosts): State<Hosts>, request: Request, nex
 
 #[cfg(test)]
 mod tests {
+    use todo_common::apps;
+
     use super::*;
 
     fn hosts(allowed: &str) -> Hosts {
-        Hosts::new("frontend-service", "todo", allowed.parse().unwrap())
+        Hosts::new(apps::FRONTEND, "todo", allowed.parse().unwrap())
     }
 
     #[test]

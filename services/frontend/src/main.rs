@@ -18,7 +18,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use todo_common::{
-    auth,
+    apps, auth,
     config::{self, Settings},
     dapr, exit, health,
     server::{self, Background},
@@ -33,9 +33,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> anyhow::Result<()> {
-    telemetry::init("frontend-service")?;
+    telemetry::init(apps::FRONTEND)?;
     let own = config::both(config::required::<PathBuf>("WEB_ROOT"), config::optional("ALLOWED_HOSTS"));
-    let (settings, (root, allowed)) = config::both(Settings::from_env("frontend-service"), own)?;
+    let (settings, (root, allowed)) = config::both(Settings::from_env(apps::FRONTEND), own)?;
     let page = Page::load(&root).with_context(|| format!("the page's files in {} cannot be read", root.display()))?;
     auth::announce(&settings);
 

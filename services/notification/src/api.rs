@@ -1,7 +1,7 @@
 //! `/api/notifications`: what the web page shows behind its bell.
 
 use axum::{body::Bytes, extract::State, http::HeaderMap, response::Response};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sqlx::PgConnection;
 use todo_common::{
     auth, cursor,
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::notification::{self, Notification};
 
 pub(crate) fn router() -> OpenApiRouter<Database> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(read))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(unread)).routes(routes!(read)).routes(routes!(read_all))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -59,6 +59,35 @@ pub(crate) async fn list(
     database.read(list).await
 }
 
+/// A number of notifications.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Count {
+    #[schema(minimum = 0)]
+    count: i64,
+}
+
+/// Counts the notifications that were not read.
+#[utoipa::path(
+    get,
+    path = "/api/notifications/unread",
+    tag = "notifications",
+    responses(
+        (status = 200, description = "How many there are", body = Count),
+    )
+)]
+pub(crate) async fn unread(
+    State(database): State<Database>,
+    headers: HeaderMap,
+    Query(query): Query<Caller>,
+) -> Result<Json<Count>, Problem> {
+    let user = auth::user(None, query.user_id.as_deref(), &headers)?;
+    let count = async |connection: &mut PgConnection| {
+        let count = notification::count_unread(connection, &user).await?;
+        Ok::<_, Problem>(Json(Count { count }))
+    };
+    database.read(count).await
+}
+
 /// A body that says whose it is and nothing else.
 #[derive(Default, Deserialize, ToSchema)]
 pub(crate) struct Caller {
@@ -86,12 +115,54 @@ pub(crate) async fn read(
     headers: HeaderMap,
     Keyed(once, body): Keyed<Bytes>,
 ) -> Result<Response, Problem> {
-    let body: Option<Caller> = match &body[..] {
-        [] => None,
-        body => serde_json::from_slice(body).map_err(|error| Problem::bad_request(error.to_string()))?,
-    };
-    let body = body.unwrap_or_default();
+    let body: Caller = optional(&body)?;
     let user = auth::user(body.user_id.as_deref(), query.user_id.as_deref(), &headers)?;
     let read = async |connection: &mut PgConnection| notification::mark_read(connection, &user, id).await.map(Json);
     idempotency::write(&database, &user, once.as_ref(), read).await
+}
+
+/// A body that says whose it is and how far they have read.
+#[derive(Default, Deserialize, ToSchema)]
+pub(crate) struct ReadAll {
+    /// The user, where neither the query nor the header says it.
+    #[schema(min_length = 1, max_length = 128)]
+    user_id: Option<String>,
+    /// The newest that they have seen: what has come since stays unread. If absent, all are read.
+    newest: Option<Uuid>,
+}
+
+/// Marks all notifications as read, or all up to one. When one was first read stays.
+#[utoipa::path(
+    post,
+    path = "/api/notifications/read-all",
+    tag = "notifications",
+    params(IdempotencyKey),
+    request_body = Option<ReadAll>,
+    responses(
+        (status = 200, description = "How many were not read before", body = Count),
+        (status = 404, description = "This user has no such notification"),
+    )
+)]
+pub(crate) async fn read_all(
+    State(database): State<Database>,
+    Query(query): Query<Caller>,
+    headers: HeaderMap,
+    Keyed(once, body): Keyed<Bytes>,
+) -> Result<Response, Problem> {
+    let body: ReadAll = optional(&body)?;
+    let user = auth::user(body.user_id.as_deref(), query.user_id.as_deref(), &headers)?;
+    let read_all = async |connection: &mut PgConnection| {
+        let marked = notification::mark_all_read(connection, &user, body.newest).await?;
+        Ok(Json(Count { count: i64::try_from(marked).unwrap_or(i64::MAX) }))
+    };
+    idempotency::write(&database, &user, once.as_ref(), read_all).await
+}
+
+/// A body that may be left out.
+fn optional<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Problem> {
+    let body: Option<T> = match body {
+        [] => None,
+        body => serde_json::from_slice(body).map_err(|error| Problem::bad_request(error.to_string()))?,
+    };
+    Ok(body.unwrap_or_default())
 }

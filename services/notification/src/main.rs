@@ -16,7 +16,7 @@ mod tests;
 use std::{process::ExitCode, sync::Arc};
 
 use todo_common::{
-    auth,
+    apps, auth,
     config::{self, Settings},
     dapr,
     database::Database,
@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> anyhow::Result<()> {
-    let service = "notification-service";
+    let service = apps::NOTIFICATION;
     telemetry::init(service)?;
     let (settings, channels) = config::both(Settings::with_database_from_env(service), settings::Settings::from_env())?;
     let channels = Arc::new(channels);

@@ -115,5 +115,60 @@ pub(crate) async fn mark_read(connection: &mut PgConnection, user: &UserId, id: 
     .bind(user)
     .fetch_optional(connection)
     .await?
-    .ok_or_else(|| Problem::not_found("this user has no such notification"))
+    .ok_or_else(unknown)
+}
+
+/// How many this user may see by now and has not read.
+pub(crate) async fn count_unread(connection: &mut PgConnection, user: &UserId) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT count(*) FROM notifications WHERE user_id = $1 AND visible_at <= now() AND read_at IS NULL",
+    )
+    .bind(user)
+    .fetch_one(connection)
+    .await
+}
+
+/// Marks all as read that this user may see by now, or only this one and what the list has after it. Gives how many were not read
+/// before.
+pub(crate) async fn mark_all_read(
+    connection: &mut PgConnection,
+    user: &UserId,
+    newest: Option<Uuid>,
+) -> Result<u64, Problem> {
+    let shown_at: Option<DateTime<Utc>> = match newest {
+        Some(id) => Some(shown_at(&mut *connection, user, id).await?.ok_or_else(unknown)?),
+        None => None,
+    };
+    // In one order, so that of two who do this neither has what the other waits for.
+    let marked = sqlx::query(
+        "WITH unread AS (
+             SELECT id FROM notifications
+             WHERE user_id = $1 AND visible_at <= now() AND read_at IS NULL
+               AND ($2::timestamptz IS NULL OR (visible_at, id) <= ($2, $3))
+             ORDER BY id FOR UPDATE
+         )
+         UPDATE notifications SET read_at = now() FROM unread WHERE notifications.id = unread.id",
+    )
+    .bind(user)
+    .bind(shown_at)
+    .bind(newest)
+    .execute(connection)
+    .await?;
+    Ok(marked.rows_affected())
+}
+
+async fn shown_at(
+    connection: &mut PgConnection,
+    user: &UserId,
+    id: Uuid,
+) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    sqlx::query_scalar("SELECT visible_at FROM notifications WHERE id = $1 AND user_id = $2 AND visible_at <= now()")
+        .bind(id)
+        .bind(user)
+        .fetch_optional(connection)
+        .await
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("this user has no such notification")
 }

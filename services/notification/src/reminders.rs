@@ -7,6 +7,7 @@ use chrono_tz::Tz;
 use metrics::{counter, histogram};
 use sqlx::{FromRow, PgConnection};
 use todo_common::{
+    apps,
     consumer::Consumer,
     events::{CloudEvent, REMINDERS, REMINDERS_DEAD, ReminderEvent},
     problem::{FieldError, Problem},
@@ -35,7 +36,7 @@ pub(crate) enum Outcome {
 }
 
 impl Consumer for Reminders {
-    const NAME: &'static str = "notification-service";
+    const NAME: &'static str = apps::NOTIFICATION;
     const TOPIC: &'static str = REMINDERS;
     const DEAD_LETTERS: &'static str = REMINDERS_DEAD;
     const ROUTE: &'static str = "/reminders";
@@ -52,7 +53,7 @@ impl Consumer for Reminders {
         let new: Vec<Option<New>> = reminders
             .iter()
             .zip(tasks)
-            .map(|(reminder, task)| task.map(|task| notification(reminder, &task)))
+            .map(|(reminder, current)| current.map(|(task, id)| notification(reminder, &task, id)))
             .collect();
         let stored = New::store_all(connection, new.iter().flatten()).await?;
         deliveries::plan(connection, &stored).await?;
@@ -102,13 +103,13 @@ impl CurrentTask {
     }
 }
 
-/// The task of each reminder, if it is still open and this is still one of its reminders. The tasks are locked, so that whoever
-/// completes one now finds the notification and takes it back. The locks may wait for somebody who is moving a task; only a
-/// statement that begins after them sees which reminders are left.
+/// The task of each reminder, if it is still open and this is still one of its reminders, with the row's id. The tasks are locked,
+/// so that whoever completes one now finds the notification and takes it back. The locks may wait for somebody who is moving a
+/// task; only a statement that begins after them sees which reminders are left.
 async fn current_tasks(
     connection: &mut PgConnection,
     reminders: &[&ReminderEvent],
-) -> Result<Vec<Option<CurrentTask>>, sqlx::Error> {
+) -> Result<Vec<Option<(CurrentTask, Uuid)>>, sqlx::Error> {
     let ids: Vec<Uuid> = reminders.iter().map(|reminder| reminder.task_id).collect();
     let open: Vec<CurrentTask> = sqlx::query_as(
         "SELECT id, user_id, title, due_at, due_date, time_zone FROM tasks
@@ -118,22 +119,51 @@ async fn current_tasks(
     .fetch_all(&mut *connection)
     .await?;
     let open: HashMap<Uuid, CurrentTask> = open.into_iter().map(|task| (task.id, task)).collect();
+    let task_of =
+        |reminder: &ReminderEvent| open.get(&reminder.task_id).filter(|task| task.user_id == reminder.user_id.as_str());
+    let unnamed = reminders.iter().filter(|reminder| reminder.reminder_id.is_none() && task_of(reminder).is_some());
+    adopt(connection, unnamed.copied()).await?;
     let scheduled = scheduled(connection, reminders).await?;
-    let current = |(place, reminder): (usize, &&ReminderEvent)| {
-        let task = open.get(&reminder.task_id).filter(|task| task.user_id == reminder.user_id.as_str())?;
-        // One without id is believed.
-        (reminder.reminder_id.is_none() || scheduled.contains(&place)).then(|| task.clone())
-    };
+    let current =
+        |(place, reminder): (usize, &&ReminderEvent)| Some((task_of(reminder)?.clone(), *scheduled.get(&place)?));
     Ok(reminders.iter().enumerate().map(current).collect())
 }
 
-/// Places of those that their tasks still have.
-async fn scheduled(connection: &mut PgConnection, reminders: &[&ReminderEvent]) -> Result<HashSet<usize>, sqlx::Error> {
-    let places: Vec<i64> = sqlx::query_scalar(
-        "SELECT told.place FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[])
+/// Makes what another publisher reminds of one of the task's reminders, which is claimed by that: so it is told once, and taken back
+/// with the others.
+async fn adopt(
+    connection: &mut PgConnection,
+    reminders: impl Iterator<Item = &ReminderEvent>,
+) -> Result<(), sqlx::Error> {
+    let (tasks, times): (Vec<Uuid>, Vec<DateTime<Utc>>) =
+        reminders.map(|reminder| (reminder.task_id, reminder.remind_at)).unzip();
+    if tasks.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO task_reminders (id, task_id, remind_at, claimed_at)
+         SELECT gen_random_uuid(), task_id, remind_at, now()
+         FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::timestamptz[]) AS told (task_id, remind_at)) AS told
+         ON CONFLICT (task_id, remind_at) DO UPDATE SET claimed_at = excluded.claimed_at
+             WHERE task_reminders.claimed_at IS NULL",
+    )
+    .bind(tasks)
+    .bind(times)
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// The ids of those that their tasks still have, by their places.
+async fn scheduled(
+    connection: &mut PgConnection,
+    reminders: &[&ReminderEvent],
+) -> Result<HashMap<usize, Uuid>, sqlx::Error> {
+    let rows: Vec<(i64, Uuid)> = sqlx::query_as(
+        "SELECT told.place, reminder.id FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[])
              WITH ORDINALITY AS told (id, task_id, remind_at, place)
-         JOIN task_reminders AS reminder
-             ON reminder.id = told.id AND reminder.task_id = told.task_id AND reminder.remind_at = told.remind_at",
+         JOIN task_reminders AS reminder ON reminder.task_id = told.task_id AND reminder.remind_at = told.remind_at
+             AND reminder.id = coalesce(told.id, reminder.id)",
     )
     .bind(reminders.iter().map(|reminder| reminder.reminder_id).collect::<Vec<_>>())
     .bind(reminders.iter().map(|reminder| reminder.task_id).collect::<Vec<_>>())
@@ -141,15 +171,15 @@ async fn scheduled(connection: &mut PgConnection, reminders: &[&ReminderEvent]) 
     .fetch_all(connection)
     .await?;
     // PostgreSQL counts from one.
-    Ok(places.into_iter().filter_map(|place| usize::try_from(place - 1).ok()).collect())
+    Ok(rows.into_iter().filter_map(|(place, id)| Some((usize::try_from(place - 1).ok()?, id))).collect())
 }
 
-fn notification(reminder: &ReminderEvent, task: &CurrentTask) -> New {
+fn notification(reminder: &ReminderEvent, task: &CurrentTask, reminder_id: Uuid) -> New {
     New {
         id: Uuid::now_v7(),
         user_id: reminder.user_id.clone(),
         task_id: Some(reminder.task_id),
-        reminder_id: reminder.reminder_id,
+        reminder_id: Some(reminder_id),
         title: task.title.clone(),
         message: tasks::reminder_message(task.due(), task.time_zone.parse().unwrap_or(Tz::UTC)),
         method: reminder.notification_method.clone(),

@@ -183,6 +183,59 @@ async fn the_specifications_reminder_needs_no_id() {
     .await;
 }
 
+/// As another publisher says it, who knows of no row of ours.
+fn foreign(task: &Task, remind_at: DateTime<Utc>) -> Value {
+    json!({"task_id": task.id, "user_id": "ada", "title": "a", "due_at": task.due_at, "remind_at": remind_at,
+        "notification_method": "push"})
+}
+
+async fn stored(pool: &PgPool) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM notifications").fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_reminder_without_an_id_is_taken_back_with_its_task_like_any_other() {
+    with_database(|pool| async move {
+        let app = app(&Database::ready(pool.clone()));
+        let (task, _) = task(&pool, minutes(60)).await;
+        call(&app, "POST", "/reminders", foreign(&task, minutes(10))).await;
+        assert_eq!(stored(&pool).await, 1);
+        let mut c = pool.acquire().await.unwrap();
+        tasks::complete(&mut c, &UserId::new("ada").unwrap(), task.id, None).await.unwrap();
+        assert_eq!(stored(&pool).await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reminder_without_an_id_is_the_tasks_own_at_the_same_time() {
+    with_database(|pool| async move {
+        let app = app(&Database::ready(pool.clone()));
+        let (task, reminder) = task(&pool, minutes(-1)).await;
+        call(&app, "POST", "/reminders", foreign(&task, task.due_at.unwrap())).await;
+        call(&app, "POST", "/reminders", event("e1", &task, reminder)).await;
+        assert_eq!(shown(&app).await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_another_publisher_reminds_of_is_not_claimed_once_more() {
+    with_database(|pool| async move {
+        let app = app(&Database::ready(pool.clone()));
+        let (task, _) = task(&pool, minutes(-1)).await;
+        sqlx::query("UPDATE task_reminders SET claimed_at = NULL").execute(&pool).await.unwrap();
+        let events = [("e1", minutes(-5)), ("e2", task.due_at.unwrap()), ("e3", minutes(-5))]
+            .map(|(id, time)| json!({"specversion": "1.0", "id": id, "data": foreign(&task, time)}));
+        let (_, answer) = call(&app, "POST", "/reminders", testing::bulk(&events)).await;
+        assert_eq!(testing::statuses(&answer), ["SUCCESS"; 3]);
+        assert_eq!(shown(&app).await.len(), 2);
+        let unclaimed = "SELECT count(*) FROM task_reminders WHERE claimed_at IS NULL";
+        assert_eq!(sqlx::query_scalar::<_, i64>(unclaimed).fetch_one(&pool).await.unwrap(), 0);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_cannot_be_handled_is_dropped_and_its_dead_letter_is_kept_once() {
     with_database(|pool| async move {
@@ -267,8 +320,7 @@ async fn a_reminder_of_a_task_that_is_being_moved_waits_for_that() {
         };
         let (reply, ()) = tokio::join!(receiving, commit);
         assert_eq!(reply, json!({"status": "SUCCESS"}));
-        let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM notifications").fetch_one(&pool).await.unwrap();
-        assert_eq!(stored, 0);
+        assert_eq!(stored(&pool).await, 0);
     })
     .await;
 }
@@ -305,6 +357,48 @@ async fn a_sent_notification_is_listed_newest_first_and_can_be_read() {
         assert_eq!(unread["items"].as_array().unwrap().len(), 2);
         assert_eq!(call(&app, "GET", "/api/notifications?user_id=ada&cursor=x", Value::Null).await.0, 422);
         assert_eq!(call(&app, "GET", "/api/notifications", Value::Null).await.0, 422);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn all_are_read_at_once_up_to_the_newest_that_was_seen() {
+    with_database(|pool| async move {
+        let app = app(&Database::ready(pool.clone()));
+        let send = async |user: &str, message: &str| {
+            let message = json!({"user_id": user, "message": message});
+            call(&app, "POST", "/send-notification", message).await.1["id"].clone()
+        };
+        let unread = async |user: &str| {
+            let path = format!("/api/notifications/unread?user_id={user}");
+            call(&app, "GET", &path, Value::Null).await.1["count"].clone()
+        };
+        let read_all = async |body: Value| call(&app, "POST", "/api/notifications/read-all", body).await;
+        let (first, seen) = (send("ada", "one").await, send("ada", "two").await);
+        let (_, of_others) = (send("ada", "three").await, send("bob", "four").await);
+        // What is not to be seen yet is neither counted nor read.
+        let (task, reminder) = task(&pool, minutes(5)).await;
+        call(&app, "POST", "/reminders", event("e1", &task, reminder)).await;
+        assert_eq!(unread("ada").await, 3);
+
+        let path = format!("/api/notifications/{}/read", first.as_str().unwrap());
+        let first_read = call(&app, "POST", &path, json!({"user_id": "ada"})).await.1["read_at"].clone();
+        assert_eq!(unread("ada").await, 2);
+        let (status, marked) = read_all(json!({"user_id": "ada", "newest": seen})).await;
+        assert_eq!((status.as_u16(), marked), (200, json!({"count": 1})));
+        assert_eq!(unread("ada").await, 1);
+        assert_eq!(read_all(json!({"user_id": "ada", "newest": of_others})).await.0, 404);
+        assert_eq!(read_all(json!({"user_id": "ada"})).await.1, json!({"count": 1}));
+        assert_eq!((unread("ada").await, unread("bob").await), (json!(0), json!(1)));
+        let read: Vec<_> = shown(&app).await.iter().map(|item| item["read_at"].clone()).collect();
+        assert!(read.len() == 3 && read.iter().all(Value::is_string), "{read:?}");
+        assert_eq!(read[2], first_read, "when it was first read stays");
+        let waits = "SELECT count(*) FROM notifications WHERE visible_at > now() AND read_at IS NULL";
+        assert_eq!(sqlx::query_scalar::<_, i64>(waits).fetch_one(&pool).await.unwrap(), 1);
+
+        let path = "/api/notifications/read-all?user_id=bob";
+        assert_eq!(call(&app, "POST", path, Value::Null).await.1, json!({"count": 1}));
+        assert_eq!(call(&app, "GET", "/api/notifications/unread", Value::Null).await.0, 422);
     })
     .await;
 }

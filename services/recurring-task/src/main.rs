@@ -9,7 +9,8 @@ mod tests;
 use std::process::ExitCode;
 
 use todo_common::{
-    auth, config::Settings, dapr, database::Database, dead_letters, events::PUBSUB, exit, health, server, telemetry,
+    apps, auth, config::Settings, dapr, database::Database, dead_letters, events::PUBSUB, exit, health, server,
+    telemetry,
 };
 
 #[tokio::main]
@@ -18,7 +19,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> anyhow::Result<()> {
-    let service = "recurring-task-service";
+    let service = apps::RECURRING_TASK;
     telemetry::init(service)?;
     let settings = Settings::with_database_from_env(service)?;
     auth::announce(&settings);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use metrics::counter;
 use sqlx::PgConnection;
 use todo_common::{
-    canary,
+    apps, canary,
     consumer::Consumer,
     events::{CloudEvent, EventType, TASK_EVENTS, TASK_EVENTS_DEAD, TaskEvent},
     problem::Problem,
@@ -29,7 +29,7 @@ pub(crate) enum Outcome {
 }
 
 impl Consumer for TaskEvents {
-    const NAME: &'static str = "recurring-task-service";
+    const NAME: &'static str = apps::RECURRING_TASK;
     const TOPIC: &'static str = TASK_EVENTS;
     const DEAD_LETTERS: &'static str = TASK_EVENTS_DEAD;
     const ROUTE: &'static str = "/task-events";

@@ -92,6 +92,10 @@ pub(super) async fn keeps_where_the_keyboard_is(page: &Http) -> anyhow::Result<(
     first.send_keys(&Key::Enter).await?;
     holds(client, &format!("document.querySelectorAll('#notification-list button').length === {}", unread - 1)).await?;
     holds(client, "document.getElementById('notification-list').contains(document.activeElement)").await?;
+    find(client, "#notification-read-all").await?.send_keys(&Key::Enter).await?;
+    holds(client, "document.querySelectorAll('#notification-list button').length === 0").await?;
+    holds(client, "document.getElementById('unread').hidden").await?;
+    holds(client, "document.activeElement.id === 'notification-list'").await?;
 
     add(client, "email", "half@example.org").await?;
     let code = "input[aria-label='Code that was sent to half@example.org']";

@@ -2,6 +2,7 @@
 //! [`todo_crds::platform::RESERVED_ENV`] or `RESERVED_ENV_LATER` too, so that a user cannot set it.
 
 use k8s_openapi::api::core::v1::EnvVar;
+use todo_crds::platform::ALLOWED_HOSTS;
 
 use super::channels;
 use crate::{
@@ -9,9 +10,6 @@ use crate::{
     names::{self, App},
     resolve::{Resolved, SecretRef},
 };
-
-/// Names by which the page may be called.
-const ALLOWED_HOSTS: &str = "ALLOWED_HOSTS";
 
 /// The environment of one service, sorted by name. A user's own variables come with it, and may replace `RUST_LOG` only. To the
 /// user's [`ALLOWED_HOSTS`] the host from outside is added.

@@ -44,7 +44,8 @@ impl Inputs<'_> {
         // What is missing is among the gates; all else of the platform follows from its generation and from digests. No
         // object is made of what the broker is asked with.
         let Dereferenced { resolved, secrets, missing: _, broker: _ } = dereferenced;
-        // What is not verified is looked at, and then nothing is settled. The Secrets are those above.
+        // An object that was found to be in order is so until its version changes, whether that is noted of it by now or
+        // not. The Secrets are those above.
         let Live { objects, verified: _, resources, secrets: _ } = live;
         let mut hasher = DefaultHasher::new();
         (generation, &resolved.digests, gates).hash(&mut hasher);

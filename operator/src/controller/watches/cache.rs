@@ -4,7 +4,8 @@
 //! look at a namespace.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
     marker::PhantomData,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
@@ -14,13 +15,14 @@ use kube::{Resource, ResourceExt};
 use kube_runtime::watcher::Event;
 use serde::{Serialize, de::DeserializeOwned};
 
-type Objects = HashMap<String, BTreeMap<Box<str>, Arc<Packed>>>;
+/// The objects of each namespace, by name. Most have a few of a kind, for which a list takes a tenth of what a map does.
+type Objects = HashMap<Box<str>, Vec<Arc<Packed>>>;
 
-/// All objects of one kind that carry our label.
+/// All objects of one kind that carry our label. Of those that were verified `S` is kept.
 #[derive(Debug)]
-pub struct Cache<K> {
+pub struct Cache<K, S = K> {
     inner: RwLock<Inner>,
-    kind: PhantomData<fn() -> K>,
+    kind: PhantomData<fn() -> (K, S)>,
 }
 
 #[derive(Debug, Default)]
@@ -35,8 +37,10 @@ struct Inner {
 /// An object.
 #[derive(Debug)]
 struct Packed {
-    uid: Box<str>,
-    version: Box<str>,
+    name: Box<str>,
+    /// Hash of its UID and resource version, so that it need not be unpacked to see that it is the same.
+    state: u64,
+    /// The whole object, or what is kept of it.
     json: Box<[u8]>,
     is_verified: bool,
 }
@@ -50,13 +54,17 @@ pub struct Cached<K> {
     pub is_verified: bool,
 }
 
-impl<K> Default for Cache<K> {
+impl<K, S> Default for Cache<K, S> {
     fn default() -> Self {
         Self { inner: RwLock::default(), kind: PhantomData }
     }
 }
 
-impl<K: Resource + Serialize + DeserializeOwned> Cache<K> {
+impl<K, S> Cache<K, S>
+where
+    K: Resource + Serialize + DeserializeOwned + From<S>,
+    S: Serialize + DeserializeOwned,
+{
     /// Takes in an event. Answers what the object is called and whose it is that is new, gone or different.
     pub fn take(&self, event: Event<K>) -> Vec<ObjectMeta> {
         let mut inner = self.write();
@@ -66,8 +74,9 @@ impl<K: Resource + Serialize + DeserializeOwned> Cache<K> {
                 Vec::new()
             }
             Event::InitApply(object) => {
-                let known = find(&inner.objects, object.meta()).filter(|known| known.is_same(object.meta())).cloned();
-                let packed = known.unwrap_or_else(|| Arc::new(Packed::new(&object, false)));
+                let known =
+                    find(&inner.objects, object.meta()).filter(|known| known.state == state(object.meta())).cloned();
+                let packed = known.unwrap_or_else(|| Arc::new(Packed::whole(&object)));
                 if let Some(pending) = &mut inner.pending {
                     insert(pending, object.meta(), packed);
                 }
@@ -77,14 +86,14 @@ impl<K: Resource + Serialize + DeserializeOwned> Cache<K> {
                 let fresh = inner.pending.take().unwrap_or_default();
                 let stale = std::mem::replace(&mut inner.objects, fresh);
                 inner.complete = true;
-                differing::<K>(&stale, &inner.objects)
+                differing(&stale, &inner.objects).map(|packed| packed.unpack::<K, S>().meta().clone()).collect()
             }
             Event::Apply(object) => {
                 let known = find(&inner.objects, object.meta());
-                if known.is_some_and(|known| known.is_same(object.meta())) {
+                if known.is_some_and(|known| known.state == state(object.meta())) {
                     return Vec::new();
                 }
-                insert(&mut inner.objects, object.meta(), Arc::new(Packed::new(&object, false)));
+                insert(&mut inner.objects, object.meta(), Arc::new(Packed::whole(&object)));
                 vec![object.meta().clone()]
             }
             Event::Delete(object) => {
@@ -97,18 +106,21 @@ impl<K: Resource + Serialize + DeserializeOwned> Cache<K> {
     /// Takes away exactly this object, not one that took its name since.
     pub fn forget(&self, namespace: &str, name: &str, uid: &str) {
         let mut inner = self.write();
-        let known = inner.objects.get(namespace).and_then(|all| all.get(name));
-        if known.is_some_and(|known| &*known.uid == uid) {
+        let known = place(&inner.objects, namespace, name).map(|known| known.unpack::<K, S>());
+        if known.is_some_and(|known| known.meta().uid.as_deref() == Some(uid)) {
             remove(&mut inner.objects, namespace, name);
         }
     }
 
     /// Notes that an object, seen in this version, is as it should be, and keeps only `slim` of it until it changes.
-    pub fn verified(&self, namespace: &str, name: &str, version: &str, slim: impl FnOnce(&K) -> K) {
+    pub fn verified(&self, namespace: &str, name: &str, version: &str, slim: impl FnOnce(&K) -> S) {
         let mut inner = self.write();
-        let known = inner.objects.get_mut(namespace).and_then(|all| all.get_mut(name));
-        if let Some(known) = known.filter(|known| &*known.version == version && !known.is_verified) {
-            *known = Arc::new(Packed::new(&slim(&known.unpack()), true));
+        let Some(known) = place_mut(&mut inner.objects, namespace, name).filter(|known| !known.is_verified) else {
+            return;
+        };
+        let whole: K = known.unpack::<K, S>();
+        if whole.meta().resource_version.as_deref() == Some(version) {
+            *known = Arc::new(known.slimmed(&slim(&whole)));
         }
     }
 
@@ -119,9 +131,8 @@ impl<K: Resource + Serialize + DeserializeOwned> Cache<K> {
 
     /// The objects of a namespace.
     pub fn in_namespace(&self, namespace: &str) -> Vec<Cached<K>> {
-        let packed: Vec<_> =
-            self.read().objects.get(namespace).map(|all| all.values().cloned().collect()).unwrap_or_default();
-        packed.iter().map(|one| Cached { object: one.unpack(), is_verified: one.is_verified }).collect()
+        let packed = self.read().objects.get(namespace).cloned().unwrap_or_default();
+        packed.iter().map(|one| Cached { object: one.unpack::<K, S>(), is_verified: one.is_verified }).collect()
     }
 
     // A thread that panicked left whole maps behind: each change above is one insertion or removal.
@@ -135,54 +146,89 @@ impl<K: Resource + Serialize + DeserializeOwned> Cache<K> {
 }
 
 impl Packed {
-    fn new<K: Resource + Serialize>(object: &K, is_verified: bool) -> Self {
-        let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
-        let json = serde_json::to_vec(object).expect("objects have texts as keys, so they can be JSON");
-        let metadata = object.meta();
-        Self { uid: text(&metadata.uid), version: text(&metadata.resource_version), json: json.into(), is_verified }
+    fn whole<K: Resource + Serialize>(object: &K) -> Self {
+        let name = object.meta().name.as_deref().unwrap_or_default().into();
+        Self { name, state: state(object.meta()), json: json(object), is_verified: false }
     }
 
-    fn unpack<K: DeserializeOwned>(&self) -> K {
-        serde_json::from_slice(&self.json).expect("what was packed can be unpacked")
+    /// The same object with only `slim` of it.
+    fn slimmed(&self, slim: &impl Serialize) -> Self {
+        Self { name: self.name.clone(), state: self.state, json: json(slim), is_verified: true }
     }
 
-    fn is_same(&self, metadata: &ObjectMeta) -> bool {
-        let same = |known: &str, text: Option<&str>| known == text.unwrap_or_default();
-        same(&self.uid, metadata.uid.as_deref()) && same(&self.version, metadata.resource_version.as_deref())
+    fn unpack<K: DeserializeOwned + From<S>, S: DeserializeOwned>(&self) -> K {
+        let unpacked = if self.is_verified {
+            serde_json::from_slice(&self.json).map(S::into)
+        } else {
+            serde_json::from_slice(&self.json)
+        };
+        unpacked.expect("what was packed can be unpacked")
     }
+}
+
+fn json(object: &impl Serialize) -> Box<[u8]> {
+    serde_json::to_vec(object).expect("objects have texts as keys, so they can be JSON").into()
+}
+
+fn state(metadata: &ObjectMeta) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&metadata.uid, &metadata.resource_version).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn find<'a>(objects: &'a Objects, metadata: &ObjectMeta) -> Option<&'a Arc<Packed>> {
-    objects.get(metadata.namespace.as_deref().unwrap_or_default())?.get(metadata.name.as_deref().unwrap_or_default())
+    let (namespace, name) = names(metadata);
+    place(objects, namespace, name)
+}
+
+fn place<'a>(objects: &'a Objects, namespace: &str, name: &str) -> Option<&'a Arc<Packed>> {
+    let all = objects.get(namespace)?;
+    all.get(position(all, name).ok()?)
+}
+
+fn place_mut<'a>(objects: &'a mut Objects, namespace: &str, name: &str) -> Option<&'a mut Arc<Packed>> {
+    let all = objects.get_mut(namespace)?;
+    let position = position(all, name).ok()?;
+    all.get_mut(position)
 }
 
 fn insert(objects: &mut Objects, metadata: &ObjectMeta, packed: Arc<Packed>) {
-    let (namespace, name) = (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default());
-    objects.entry(namespace).or_default().insert(name.into(), packed);
+    let (namespace, name) = names(metadata);
+    let all = objects.entry(namespace.into()).or_default();
+    match position(all, name) {
+        Ok(known) => all[known] = packed,
+        Err(free) => all.insert(free, packed),
+    }
 }
 
 fn remove(objects: &mut Objects, namespace: &str, name: &str) {
     if let Some(all) = objects.get_mut(namespace) {
-        all.remove(name);
+        all.retain(|one| &*one.name != name);
         if all.is_empty() {
             objects.remove(namespace);
         }
     }
 }
 
-fn differing<K: Resource + DeserializeOwned>(stale: &Objects, fresh: &Objects) -> Vec<ObjectMeta> {
-    let find = |objects: &Objects, namespace: &str, name: &str| objects.get(namespace)?.get(name).cloned();
-    let same = |one: &Packed, other: &Packed| one.uid == other.uid && one.version == other.version;
-    let changed = entries(fresh)
-        .filter(|(namespace, name, packed)| find(stale, namespace, name).is_none_or(|before| !same(&before, packed)));
-    let gone = entries(stale).filter(|(namespace, name, _)| find(fresh, namespace, name).is_none());
-    changed.chain(gone).map(|(_, _, packed)| packed.unpack::<K>().meta().clone()).collect()
+/// Where the object of this name is, or would be.
+fn position(all: &[Arc<Packed>], name: &str) -> Result<usize, usize> {
+    all.binary_search_by(|one| (*one.name).cmp(name))
 }
 
-fn entries(objects: &Objects) -> impl Iterator<Item = (&str, &str, &Packed)> {
-    objects
-        .iter()
-        .flat_map(|(namespace, all)| all.iter().map(move |(name, packed)| (namespace.as_str(), &**name, &**packed)))
+fn names(metadata: &ObjectMeta) -> (&str, &str) {
+    (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
+}
+
+/// What is new, gone or different.
+fn differing<'a>(stale: &'a Objects, fresh: &'a Objects) -> impl Iterator<Item = &'a Packed> {
+    let changed = entries(fresh)
+        .filter(|(namespace, one)| place(stale, namespace, &one.name).is_none_or(|before| before.state != one.state));
+    let gone = entries(stale).filter(|(namespace, one)| place(fresh, namespace, &one.name).is_none());
+    changed.chain(gone).map(|(_, packed)| packed)
+}
+
+fn entries(objects: &Objects) -> impl Iterator<Item = (&str, &Packed)> {
+    objects.iter().flat_map(|(namespace, all)| all.iter().map(move |packed| (&**namespace, &**packed)))
 }
 
 #[cfg(test)]
@@ -204,7 +250,7 @@ mod tests {
         names
     }
 
-    fn names(news: &[ObjectMeta]) -> Vec<String> {
+    fn names_of(news: &[ObjectMeta]) -> Vec<String> {
         sorted(news.iter().filter_map(|metadata| metadata.name.clone()).collect())
     }
 
@@ -223,7 +269,7 @@ mod tests {
         cache.take(Event::Init);
         cache.take(Event::InitApply(object("a", "1")));
         assert_eq!(known(&cache), ["a", "b"]);
-        assert_eq!(names(&cache.take(Event::InitDone)), ["b"], "only what is gone is news");
+        assert_eq!(names_of(&cache.take(Event::InitDone)), ["b"], "only what is gone is news");
         assert_eq!(known(&cache), ["a"]);
     }
 
@@ -242,19 +288,29 @@ mod tests {
     #[test]
     fn an_object_that_did_not_change_is_no_news() {
         let cache = Cache::<ConfigMap>::default();
-        assert_eq!(names(&cache.take(Event::Apply(object("a", "1")))), ["a"]);
+        assert_eq!(names_of(&cache.take(Event::Apply(object("a", "1")))), ["a"]);
         assert!(cache.take(Event::Apply(object("a", "1"))).is_empty());
-        assert_eq!(names(&cache.take(Event::Apply(object("a", "2")))), ["a"]);
-        assert_eq!(names(&cache.take(Event::Delete(object("a", "3")))), ["a"]);
+        assert_eq!(names_of(&cache.take(Event::Apply(object("a", "2")))), ["a"]);
+        assert_eq!(names_of(&cache.take(Event::Delete(object("a", "3")))), ["a"]);
         assert!(cache.in_namespace("ns").is_empty() && cache.in_namespace("other").is_empty());
+    }
+
+    /// What is kept of a verified object.
+    #[derive(serde::Deserialize, Serialize)]
+    struct Part(ObjectMeta);
+
+    impl From<Part> for ConfigMap {
+        fn from(Part(metadata): Part) -> Self {
+            Self { metadata, ..Self::default() }
+        }
     }
 
     #[test]
     fn of_what_was_verified_only_a_part_is_kept_until_it_changes() {
-        let cache = Cache::<ConfigMap>::default();
+        let cache = Cache::<ConfigMap, Part>::default();
         let whole =
             |version: &str| ConfigMap { data: Some([("a".to_owned(), "b".to_owned())].into()), ..object("a", version) };
-        let slim = |object: &ConfigMap| ConfigMap { data: None, ..object.clone() };
+        let slim = |object: &ConfigMap| Part(object.metadata.clone());
         let kept = || {
             let all = cache.in_namespace("ns");
             all.iter().map(|cached| (cached.object.data.is_some(), cached.is_verified)).collect::<Vec<_>>()

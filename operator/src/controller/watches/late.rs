@@ -11,7 +11,10 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::{Watches, cache::Cache, late_kinds};
-use crate::dereference::cluster::{self, Cluster, Injector};
+use crate::{
+    dereference::cluster::{self, Cluster, Injector},
+    plan::slim::Slim,
+};
 
 /// How soon the cluster is asked again for parts that are not there yet.
 const ASK_WHILE_MISSING: Duration = Duration::from_secs(15);
@@ -76,7 +79,7 @@ impl Watches {
     }
 
     /// Begins to watch what has come, and ends to watch what has gone. Answers what will be known of the former.
-    fn follow(&self, before: &BTreeSet<String>, now: &BTreeSet<String>) -> Vec<Arc<Cache<DynamicObject>>> {
+    fn follow(&self, before: &BTreeSet<String>, now: &BTreeSet<String>) -> Vec<Arc<Cache<DynamicObject, Slim>>> {
         let mut begun = Vec::new();
         for resource in late_kinds().into_iter().filter(|resource| now.contains(&resource.kind)) {
             if !self.kinds().contains_key(&resource.kind) {

@@ -38,7 +38,10 @@ use crate::{
     dereference::cluster::Cluster,
     labels::MANAGED_BY,
     names::platform_label,
-    plan::{Key, Live, ownership, slim},
+    plan::{
+        Key, Live, ownership,
+        slim::{Slim, slim},
+    },
     runtime::metrics,
 };
 use cache::Cache;
@@ -82,7 +85,7 @@ pub struct Watches {
 
 struct Watched {
     resource: ApiResource,
-    cache: Arc<Cache<DynamicObject>>,
+    cache: Arc<Cache<DynamicObject, Slim>>,
     stop: CancellationToken,
 }
 
@@ -186,7 +189,7 @@ impl Watches {
     /// Notes that an object, seen in this version, is as it should be.
     pub fn verified(&self, namespace: &str, key: &Key, version: &str) {
         if let Some(watched) = self.kinds().get(&key.kind) {
-            watched.cache.verified(namespace, &key.name, version, slim::slim);
+            watched.cache.verified(namespace, &key.name, version, slim);
         }
     }
 
@@ -201,7 +204,7 @@ impl Watches {
         self.kinds.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, resource: ApiResource) -> Arc<Cache<DynamicObject>> {
+    fn add(&self, resource: ApiResource) -> Arc<Cache<DynamicObject, Slim>> {
         let (cache, stop) = (Arc::new(Cache::default()), self.stop.child_token());
         let api = self.seen.scope.api(
             || Api::all_with(self.client.clone(), &resource),
@@ -213,9 +216,10 @@ impl Watches {
         cache
     }
 
-    fn spawn<K>(&self, api: Api<K>, kind: &str, cache: Arc<Cache<K>>, trim: fn(&mut K), stop: CancellationToken)
+    fn spawn<K, S>(&self, api: Api<K>, kind: &str, cache: Arc<Cache<K, S>>, trim: fn(&mut K), stop: CancellationToken)
     where
-        K: Resource + Clone + Serialize + DeserializeOwned + Debug + Send + 'static,
+        K: Resource + Clone + Serialize + DeserializeOwned + From<S> + Debug + Send + 'static,
+        S: Serialize + DeserializeOwned + 'static,
     {
         metrics::watch_begins(kind);
         let config = watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={MANAGED_BY}"));
@@ -238,20 +242,21 @@ impl Watches {
 }
 
 /// One watch.
-struct Watch<K> {
+struct Watch<K, S> {
     kind: String,
     config: watcher::Config,
     relist: Duration,
-    cache: Arc<Cache<K>>,
+    cache: Arc<Cache<K, S>>,
     /// Takes away what is never looked at.
     trim: fn(&mut K),
     failing: Arc<Failing>,
     triggers: mpsc::Sender<ObjectRef<Guarded>>,
 }
 
-impl<K> Watch<K>
+impl<K, S> Watch<K, S>
 where
-    K: Resource + Clone + Serialize + DeserializeOwned + Debug + Send + 'static,
+    K: Resource + Clone + Serialize + DeserializeOwned + From<S> + Debug + Send + 'static,
+    S: Serialize + DeserializeOwned + 'static,
 {
     /// Watches on after a mistake in the operator, which would else leave it blind for this kind until a restart.
     async fn run_on(self, api: Api<K>) {

@@ -2,6 +2,7 @@
 
 mod fates;
 mod gate;
+mod scale;
 mod volumes;
 
 use std::collections::BTreeSet;
@@ -244,69 +245,6 @@ fn pods_are_not_restarted_because_a_secret_vanished() {
         !plan(&without, &live, &identity(), &open()).is_empty(),
         "with the Secret there, a new value restarts them"
     );
-}
-
-#[test]
-fn an_autoscaler_takes_over_the_number_of_pods_as_it_is_and_gives_it_back_as_one_of_its_own() {
-    let scaled = json!({"auth": {"mode": "disabled"},
-        "services": {"backend": {"autoscaling": {"minReplicas": 2, "maxReplicas": 5}}}});
-    let (fixed, auto) = (default(), desired(&scaled));
-    let mut live = settled(&fixed);
-    change(&mut live, "Deployment", "backend-service", |object| object.data["spec"]["replicas"] = json!(4));
-    live.resources.extend(empty(&auto).resources);
-    let plan_of = |live: &Live| plan(&auto, live, &identity(), &open());
-    let first = plan_of(&live);
-    let step = first.steps.iter().find(|step| step.key.kind == "Deployment").unwrap();
-    assert!(matches!(step.action, Action::Apply { hand_over: Some(4), takes_over: false, .. }));
-    let mut live = carried_out(&first, live);
-    change(&mut live, "Deployment", "backend-service", |object| object.data["spec"]["replicas"] = json!(5));
-    assert!(plan_of(&live).is_empty(), "what the autoscaler chooses is no drift");
-    let takes_over = |live: &Live| {
-        let back = plan(&fixed, live, &identity(), &open());
-        let step = back.steps.into_iter().find(|step| step.key.kind == "Deployment").unwrap();
-        matches!(step.action, Action::Apply { hand_over: None, takes_over: true, .. })
-    };
-    assert!(takes_over(&live));
-    let mut ours = settled(&fixed);
-    change(&mut ours, "Deployment", "backend-service", |object| object.data["spec"]["replicas"] = json!(5));
-    assert!(!takes_over(&ours), "that is drift");
-}
-
-#[test]
-fn a_service_that_no_autoscaler_enlarges_as_it_has_no_pods_gets_the_fewest_that_it_may_have() {
-    let auto = desired(&json!({"auth": {"mode": "disabled"},
-        "services": {"backend": {"autoscaling": {"minReplicas": 2, "maxReplicas": 5}}}}));
-    let handed_over = |live: &Live| {
-        let plan = plan(&auto, live, &identity(), &open());
-        let of_step = |step: &Step| match step.action {
-            Action::Apply { hand_over, .. } => (step.key.to_string(), hand_over),
-            _ => (step.key.to_string(), None),
-        };
-        plan.steps.iter().map(of_step).collect::<Vec<_>>()
-    };
-    let with = |live: &mut Live, replicas: i32| {
-        change(live, "Deployment", "backend-service", |object| object.data["spec"]["replicas"] = json!(replicas));
-    };
-    let expected = [("Deployment/backend-service".to_owned(), Some(2))];
-    let mut live = settled(&auto);
-    with(&mut live, 0);
-    assert_eq!(handed_over(&live), expected);
-    let key = Key { kind: "Deployment".to_owned(), name: "backend-service".to_owned() };
-    let slimmed = slim::slim(&live.objects[&key]);
-    live.objects.insert(key.clone(), Arc::new(slimmed));
-    live.verified.insert(key);
-    assert_eq!(handed_over(&live), expected, "nothing but its own parts is compared again");
-    with(&mut live, 1);
-    assert_eq!(handed_over(&live), [], "an autoscaler enlarges it");
-
-    for (replicas, expected) in [(0, 2), (1, 2), (3, 3), (9, 9)] {
-        let mut live = settled(&default());
-        live.resources.extend(empty(&auto).resources);
-        with(&mut live, replicas);
-        let steps = handed_over(&live);
-        let deployment = steps.iter().find(|(key, _)| key.starts_with("Deployment/"));
-        assert_eq!(deployment.and_then(|(_, number)| *number), Some(expected), "{replicas} until now");
-    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn asked_of_a_larger_volume(spec: &Value, kind: &str, name: &str, set: impl Fn(&
         set(&mut object.data["spec"]["storage"]);
     });
     let mut slimmed = live.clone();
-    change(&mut slimmed, kind, name, |object| *object = slim::slim(object));
+    change(&mut slimmed, kind, name, |object| *object = slim::slim(object).into());
     let asked = [live, slimmed].map(|live| {
         let plan = plan(&desired, &live, &identity(), &open());
         assert_eq!(written(&plan), [format!("{kind}/{name}")]);

@@ -135,7 +135,7 @@ fn what_nothing_else_tells_of_and_is_not_as_it_should_be_degrades() {
 #[test]
 fn a_broker_that_the_operator_cannot_ask_but_that_carries_events_is_good_enough() {
     let verdicts = of_platform(|observed| {
-        observed.infrastructure.external_kafka = true;
+        observed.infrastructure.account = Some(account());
         observed.infrastructure.topics = Topics::Unreachable("no route".to_owned());
     });
     assert_eq!(find(&verdicts, condition::READY).0, Some(true));
@@ -146,7 +146,7 @@ fn what_the_broker_refuses_to_new_pods_is_told_while_those_from_before_serve() {
     let change = |proven: bool| {
         of_platform(|observed| {
             let (why, error) = ("it refuses the password".to_owned(), Some("SaslAuthenticationFailed".to_owned()));
-            observed.infrastructure.external_kafka = true;
+            observed.infrastructure.account = Some(account());
             observed.infrastructure.topics = Topics::Refused { why, error };
             if !proven {
                 observed.data_path = DataPath::Broken { reason: "NotPublished".to_owned(), message: "x".to_owned() };

@@ -21,11 +21,16 @@ use crate::{
     names::App,
     observe::{ComponentObserved, Infrastructure, Part, Rollout, ServiceObserved},
     plan::{Fate, Foreign, Held, Hold, Key, ownership::FieldConflict},
-    resolve::{Maker, SecretKey},
+    resolve::{Account, Maker, SecretKey},
 };
 
 fn done(pods: i32) -> Rollout {
     Rollout { desired: pods, ready: pods, state: State::Done }
+}
+
+/// As whom it comes to somebody else's Kafka.
+fn account() -> Account {
+    Account { who: "the user in Secret access key user".to_owned(), consumer_group: "todo-service-group".to_owned() }
 }
 
 /// A platform that works.
@@ -42,7 +47,7 @@ fn working() -> Observed {
             parts: [part("kafka"), part("postgres")].into(),
             missing: Vec::new(),
             topics: Topics::Present,
-            external_kafka: false,
+            account: None,
         },
         components: vec![ComponentObserved {
             name: "kafka-pubsub".to_owned(),
@@ -128,7 +133,7 @@ type Case = (fn(&mut Observed), &'static str, &'static str, &'static [&'static s
 
 #[test]
 fn what_is_wrong_is_named_and_makes_the_platform_not_ready() {
-    let cases: [Case; 10] = [
+    let cases: [Case; 12] = [
         (
             |o| o.cluster.injector = Injector::NotReady,
             condition::DAPR_READY,
@@ -155,6 +160,25 @@ fn what_is_wrong_is_named_and_makes_the_platform_not_ready() {
             condition::INFRASTRUCTURE_READY,
             "TopicsMissing",
             &["no topic reminders and task-events"],
+        ),
+        (
+            |o| {
+                o.infrastructure.topics = Topics::Missing(vec!["reminders".to_owned()]);
+                o.infrastructure.account = Some(account());
+            },
+            condition::INFRASTRUCTURE_READY,
+            "TopicsMissing",
+            &["no topic reminders", "create it", "the user in Secret access key user may not see it", "Read and Write"],
+        ),
+        (
+            |o| {
+                o.infrastructure.account = Some(account());
+                o.data_path =
+                    DataPath::Broken { reason: "NotConsumed".to_owned(), message: "pod x: not yet".to_owned() };
+            },
+            condition::DATA_PATH_VERIFIED,
+            "NotConsumed",
+            &["pod x: not yet; ", "consumer group todo-service-group"],
         ),
         (
             |o| {

@@ -106,11 +106,15 @@ async fn remove(
         idempotency::write(&app.database, &user, Some(&once), async |_| Ok(kept)).await?
     };
     if let Some(version) = answer.headers_mut().remove(ETAG).and_then(|etag| Some(Etag::new(etag.to_str().ok()?))) {
-        let deleted = conversation::delete(&app.dapr, &id, &user, &version).await;
-        if deleted.as_ref().is_err_and(|problem| problem.status() == StatusCode::CONFLICT) {
-            idempotency::forget(&app.database, &user, &once).await?;
+        match conversation::delete(&app.dapr, &id, &user, &version).await {
+            // With the version in its answer it would go on to delete.
+            Ok(()) => idempotency::forget_headers(&app.database, &user, &once).await?,
+            Err(problem) if problem.status() == StatusCode::CONFLICT => {
+                idempotency::forget(&app.database, &user, &once).await?;
+                return Err(problem);
+            }
+            Err(problem) => return Err(problem),
         }
-        deleted?;
     }
     Ok(answer)
 }

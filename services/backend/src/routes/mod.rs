@@ -6,6 +6,7 @@ mod completion;
 mod conversations;
 mod dapr;
 pub(crate) mod events;
+mod if_match;
 mod list;
 pub(crate) mod reminder_cron;
 pub(crate) mod reminder_job;

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::{
     caller::{Body, Caller, Owned},
-    tasks::{IfMatch, expected_version},
+    if_match::{IfMatch, expected_version},
 };
 use crate::app::App;
 

@@ -306,12 +306,34 @@ async fn the_deletion_of_a_conversation_that_breaks_off_is_sent_again_and_answer
 }
 
 #[tokio::test]
-async fn a_deletion_between_which_and_its_repetition_somebody_speaks_can_be_asked_for_again() {
+async fn a_deletion_that_was_done_is_answered_again_and_leaves_what_was_said_since() {
     with_backend(async |backend| {
         let path = "/api/conversations/talk?user_id=ada";
         let delete = async || backend.send_with(Method::DELETE, path, &[KEY], Value::Null).await;
         say(&backend, &[], "help").await;
-        assert_eq!(delete().await.status, StatusCode::NO_CONTENT);
+        for replayed in ["", "true", "true"] {
+            let deleted = delete().await;
+            let expected = (StatusCode::NO_CONTENT, replayed);
+            assert_eq!((deleted.status, deleted.header("idempotency-replayed")), expected);
+            say(&backend, &[], "help").await;
+        }
+        assert!(backend.sidecar.stored("conversation-talk").is_some());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deletion_that_broke_off_deletes_nothing_that_was_said_since_and_can_be_asked_for_again() {
+    with_backend(async |backend| {
+        let path = "/api/conversations/talk?user_id=ada";
+        let delete = async || backend.send_with(Method::DELETE, path, &[KEY], Value::Null).await;
+        say(&backend, &[], "help").await;
+        backend.sidecar.answer_removals(false);
+        tokio::select! {
+            early = delete() => panic!("the store has not answered: {early:?}"),
+            () = until("the store has removed it", || backend.sidecar.stored("conversation-talk").is_none()) => {}
+        }
+        backend.sidecar.answer_removals(true);
         say(&backend, &[], "help").await;
         assert_eq!(delete().await.status, StatusCode::CONFLICT);
         assert!(backend.sidecar.stored("conversation-talk").is_some(), "what was said since is not lost");

@@ -1,16 +1,17 @@
 //! Export and import.
 
 use axum::{
-    body::Body,
+    body::{Body, to_bytes},
     http::{Method, Request, StatusCode},
 };
 use serde_json::{Value, json};
+use todo_common::server::BODY_LIMIT;
 
 use super::fixture::{Answer, Backend, with_backend};
 
-async fn import(backend: &Backend, query: &str, content_type: &str, body: String) -> Answer {
+async fn import(backend: &Backend, query: &str, content_type: &str, body: impl Into<Body>) -> Answer {
     let request = Request::post(format!("/api/tasks/import?{query}")).header("content-type", content_type);
-    backend.request(request.body(Body::from(body)).unwrap()).await
+    backend.request(request.body(body.into()).unwrap()).await
 }
 
 /// What an import takes over of each task, in order.
@@ -53,6 +54,76 @@ async fn what_is_exported_is_imported_as_it_was() {
             assert_eq!((answer.status, &answer.body["count"]), (StatusCode::CREATED, &json!(207)), "{answer:?}");
             assert_eq!(content(&backend, format).await, original, "{format}");
         }
+    })
+    .await;
+}
+
+/// Imports all parts of an export, one after the other, and gives how many there were.
+async fn in_parts(backend: &Backend, from: &str, to: &str, format: &str, content_type: &str, limit: u32) -> usize {
+    let (mut parts, mut cursor) = (0, String::new());
+    loop {
+        parts += 1;
+        let path = format!("/api/tasks/export?user_id={from}&format={format}&limit={limit}{cursor}");
+        let exported = backend.open(Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!(exported.status(), StatusCode::OK);
+        let next = exported.headers().get("next-cursor").map(|next| next.to_str().unwrap().to_owned());
+        let part = to_bytes(exported.into_body(), usize::MAX).await.unwrap();
+        let answer = import(backend, &format!("user_id={to}"), content_type, part).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        assert!(answer.body["count"].as_u64() <= Some(limit.into()), "{answer:?}");
+        let Some(next) = next else { return parts };
+        cursor = format!("&cursor={next}");
+    }
+}
+
+#[tokio::test]
+async fn an_export_that_is_too_large_for_an_import_is_brought_back_in_parts() {
+    with_backend(async |backend| {
+        for tasks in [vec![json!({"title": "a"}); 1000], vec![json!({"title": "b"})]] {
+            let items = json!({"items": tasks}).to_string();
+            assert_eq!(import(&backend, "user_id=ada", "application/json", items).await.status, StatusCode::CREATED);
+        }
+        let original = content(&backend, "ada").await;
+        assert_eq!(original.len(), 1001);
+        for (format, content_type) in [("json", "application/json"), ("csv", "text/csv")] {
+            let whole = backend.text(&format!("/api/tasks/export?user_id=ada&format={format}")).await;
+            let refused = import(&backend, "user_id=bob", content_type, whole).await;
+            assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+            assert!(refused.body.to_string().contains("`limit`"), "{refused:?}");
+            assert_eq!(in_parts(&backend, "ada", format, format, content_type, 5000).await, 2);
+            assert_eq!(content(&backend, format).await, original, "{format}");
+        }
+        assert_eq!(in_parts(&backend, "ada", "by-300", "json", "application/json", 300).await, 4);
+        assert_eq!(content(&backend, "by-300").await, original);
+        assert_eq!(
+            backend.text("/api/tasks/export?user_id=nobody&limit=1").await,
+            r#"{"items":[],"next_cursor":null}"#
+        );
+        assert_eq!(
+            backend.get("/api/tasks/export?user_id=ada&cursor=x").await.status,
+            StatusCode::UNPROCESSABLE_ENTITY
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_part_of_an_export_has_no_more_bytes_than_an_import_takes() {
+    with_backend(async |backend| {
+        // Each sign is six in JSON.
+        let task = json!({"title": "long", "notes": "\u{1}".repeat(10_000)});
+        for _ in 0..2 {
+            let items = json!({"items": vec![task.clone(); 15]}).to_string();
+            assert_eq!(import(&backend, "user_id=ada", "application/json", items).await.status, StatusCode::CREATED);
+        }
+        let whole = backend.text("/api/tasks/export?user_id=ada").await;
+        assert!(whole.len() > BODY_LIMIT);
+        assert_eq!(
+            import(&backend, "user_id=bob", "application/json", whole).await.status,
+            StatusCode::PAYLOAD_TOO_LARGE
+        );
+        assert_eq!(in_parts(&backend, "ada", "bob", "json", "application/json", 1000).await, 2);
+        assert_eq!(content(&backend, "bob").await, content(&backend, "ada").await);
     })
     .await;
 }

@@ -18,11 +18,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::table;
+use super::{MOST, table};
 use crate::{app::App, routes::caller::Uploaded};
 
-/// Tasks of one request.
-const MOST: usize = 1000;
 /// Mistakes that are told; what comes after them is not looked at.
 const MOST_ERRORS: usize = 100;
 
@@ -60,7 +58,7 @@ struct Imported {
 
 /// Creates many tasks: all of them, or none if one is wrong.
 ///
-/// Takes an export, and tables of other programs that have a column `title`. New ids are given; reminders whose time has passed are not told.
+/// Takes an export, or a part of one that is too large (`limit`), and tables of other programs that have a column `title`. New ids are given; reminders whose time has passed are not told.
 #[utoipa::path(
     post,
     path = "/api/tasks/import",
@@ -118,7 +116,10 @@ fn read(content_type: &str, body: &[u8]) -> Result<Vec<Row>, Problem> {
 
 async fn check(rows: impl ExactSizeIterator<Item = Row>) -> Result<Vec<Importable>, Problem> {
     if rows.len() > MOST {
-        return Err(Problem::invalid(vec![FieldError::new("items", format!("at most {MOST} tasks"))]));
+        return Err(Problem::invalid(vec![FieldError::new(
+            "items",
+            format!("at most {MOST} tasks; an export with `limit` comes in parts that are taken"),
+        )]));
     }
     let mut tasks = Vec::with_capacity(rows.len());
     let mut errors = Vec::new();

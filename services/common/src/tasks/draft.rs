@@ -96,7 +96,11 @@ impl Draft {
             _ => recurrence::validate(rule, self.due, self.zone),
         });
         if let Err(words) = rule {
-            mistakes.add("recurrence", words);
+            let field = match self.recurrence {
+                Some(Recurrence::AfterCompletionDays(_)) => "recurrence.after_completion_days",
+                _ => "recurrence.rrule",
+            };
+            mistakes.add(field, words);
         }
         mistakes.reminders(&mut self.reminders, self.due);
         if mistakes.0.is_empty() { Ok(self) } else { Err(TaskError::Invalid(mistakes.0)) }
@@ -174,8 +178,8 @@ impl Mistakes {
             return Vec::new();
         }
         let mut kept: Vec<String> = Vec::new();
-        for tag in tags.iter().map(|tag| tag.trim()) {
-            self.text("tags", tag, 1..=TAG);
+        for (place, tag) in tags.iter().map(|tag| tag.trim()).enumerate() {
+            self.text(&format!("tags[{place}]"), tag, 1..=TAG);
             if !kept.iter().any(|known| known == tag) {
                 kept.push(tag.to_owned());
             }
@@ -183,10 +187,15 @@ impl Mistakes {
         kept
     }
 
-    /// In a list's filter a comma separates tags: one with a comma could not be looked for. Those that a task has had may stay.
+    /// In a list's filter a comma separates tags: one with a comma could not be looked for. Those that a task has had may stay. Too
+    /// many are one mistake, of [`Mistakes::tags`].
     fn commas(&mut self, tags: &[String], known: &[String]) {
-        if tags.iter().any(|tag| tag.contains(',') && !known.iter().any(|known| known == tag.trim())) {
-            self.add("tags", "must have no comma");
+        if tags.len() > TAGS {
+            return;
+        }
+        let is_new = |tag: &str| !known.iter().any(|known| known == tag.trim());
+        for (place, _) in tags.iter().enumerate().filter(|(_, tag)| tag.contains(',') && is_new(tag)) {
+            self.add(&format!("tags[{place}]"), "must have no comma");
         }
     }
 
@@ -195,17 +204,18 @@ impl Mistakes {
             self.add("reminders", format!("at most {REMINDERS}"));
             return;
         }
-        for reminder in reminders {
+        for (place, reminder) in reminders.iter_mut().enumerate() {
+            let field = |name: &str| format!("reminders[{place}].{name}");
             match reminder {
                 Reminder::At(at) if !YEARS.contains(&at.year()) => {
-                    self.add("reminders", "must be in the years 1970 to 2200");
+                    self.add(&field("at"), "must be in the years 1970 to 2200");
                 }
                 Reminder::At(at) => *at = at.trunc_subsecs(6),
                 Reminder::BeforeMinutes(_) if due.is_none() => {
-                    self.add("reminders", "before_minutes needs due_at or due_date");
+                    self.add(&field("before_minutes"), "needs due_at or due_date");
                 }
                 Reminder::BeforeMinutes(minutes) if *minutes > BEFORE_MINUTES => {
-                    self.add("reminders", "before_minutes is at most a year");
+                    self.add(&field("before_minutes"), "must be at most a year");
                 }
                 Reminder::BeforeMinutes(_) => {}
             }
@@ -239,12 +249,15 @@ mod tests {
             reminders: vec![Reminder::BeforeMinutes(5)],
             ..NewTask::default()
         };
-        assert_eq!(fields(Draft::new(new)), ["time_zone", "tags", "title", "notes", "recurrence", "reminders"]);
+        assert_eq!(
+            fields(Draft::new(new)),
+            ["time_zone", "tags[0]", "title", "notes", "recurrence.rrule", "reminders[0].before_minutes"]
+        );
     }
 
     #[test]
     fn too_many_tags_or_reminders_are_one_mistake_each_whatever_they_are() {
-        let tags = vec![String::new(); 100_000];
+        let tags = vec![",".to_owned(); 100_000];
         let reminders = vec![Reminder::BeforeMinutes(u32::MAX); 100_000];
         let new = NewTask { tags, reminders, ..NewTask::titled("a") };
         assert_eq!(fields(Draft::new(new)), ["tags", "reminders"]);
@@ -253,7 +266,7 @@ mod tests {
     #[test]
     fn no_tag_gets_a_comma_and_one_that_has_it_keeps_nothing_from_being_changed() {
         let tagged = |tag: &str| NewTask { tags: vec![tag.to_owned()], ..NewTask::titled("a") };
-        assert_eq!(fields(Draft::new(tagged("b,c"))), ["tags"]);
+        assert_eq!(fields(Draft::new(tagged("b,c"))), ["tags[0]"]);
         let old = Draft { tags: vec!["b,c".to_owned()], ..Draft::new(tagged("b")).unwrap() };
         let tags = |tags: &[&str]| TaskPatch {
             tags: Some(tags.iter().map(|tag| (*tag).to_owned()).collect()),
@@ -262,7 +275,7 @@ mod tests {
         for patch in [TaskPatch { title: Some("d".to_owned()), ..TaskPatch::default() }, tags(&["b,c", "d"])] {
             assert!(old.clone().patched(patch).is_ok());
         }
-        assert_eq!(fields(old.patched(tags(&["b,c", "d,e"]))), ["tags"]);
+        assert_eq!(fields(old.patched(tags(&["b,c", "d,e"]))), ["tags[1]"]);
     }
 
     #[test]

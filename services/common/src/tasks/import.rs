@@ -9,7 +9,8 @@ use super::{
     NewTask, Status, Task, TaskError, UserId,
     draft::{Draft, YEARS},
     event, reminders,
-    row::{self, Row},
+    row::Row,
+    table,
     write::now,
 };
 use crate::{
@@ -94,7 +95,7 @@ pub async fn import(
         return Ok(Vec::new());
     }
     // A series is named after its new task: its place cannot be taken.
-    row::insert(&mut *connection, &rows.iter().collect::<Vec<_>>()).await?;
+    table::insert(&mut *connection, &rows.iter().collect::<Vec<_>>()).await?;
     let open = rows.iter().map(|row| &row.task).filter(|task| task.completed_at.is_none());
     reminders::schedule_all(&mut *connection, open, Some(created_at)).await?;
     let trace = trace_context::current();

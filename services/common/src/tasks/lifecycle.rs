@@ -4,8 +4,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    Status, Task, TaskError, UserId, event, occurrence, reminders,
+    Status, Task, TaskError, UserId, event, reminders,
     row::Row,
+    successor,
     write::{lock_live, now},
 };
 use crate::{events::EventType, recurrence};
@@ -38,7 +39,7 @@ pub async fn reopen(c: &mut PgConnection, user: &UserId, id: Uuid, expected: Opt
     row.update(&mut *c).await?;
     reminders::schedule(&mut *c, &row.task, Some(row.task.updated_at)).await?;
     event::record(&mut *c, EventType::Updated, &row.task).await?;
-    occurrence::undo_successor(c, id).await?;
+    successor::undo_successor(c, id).await?;
     Ok(row.task)
 }
 

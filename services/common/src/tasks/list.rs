@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 
 use super::{
     Priority, Task, TaskError, UserId,
-    row::{SHOWN, no_due},
     search::Search,
+    table::{SHOWN, no_due},
 };
 use crate::{
     cursor::{self, Cursor},
@@ -106,6 +106,16 @@ pub async fn list(connection: &mut PgConnection, user: &UserId, filter: &TaskFil
     Ok(Page { items: rows.iter().map(Task::from_row).collect::<Result<_, _>>()?, next_cursor })
 }
 
+/// `cursor` of what comes after this task, where tasks are sorted by their creation.
+pub fn cursor_after(task: &Task) -> String {
+    Cursor { value: text(task.created_at), id: task.id }.encode()
+}
+
+/// As the database has times.
+fn text(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
 /// Tasks that are read by one statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
@@ -190,9 +200,7 @@ impl Sort {
     fn value(self, row: &PgRow) -> Result<String, sqlx::Error> {
         let key = "sort_key";
         Ok(match self {
-            Self::Due | Self::CreatedAt | Self::UpdatedAt => {
-                row.try_get::<DateTime<Utc>, _>(key)?.to_rfc3339_opts(SecondsFormat::Micros, true)
-            }
+            Self::Due | Self::CreatedAt | Self::UpdatedAt => text(row.try_get(key)?),
             Self::Priority => row.try_get::<i16, _>(key)?.to_string(),
             Self::Title => row.try_get(key)?,
         })

@@ -4,12 +4,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    NewTask, Task, TaskError, TaskPatch, UserId,
-    draft::Draft,
-    event, reminders,
-    row::{self, Row},
-};
+use super::{NewTask, Task, TaskError, TaskPatch, UserId, draft::Draft, event, reminders, row::Row, table};
 use crate::events::EventType;
 
 /// Now, in the precision of the database.
@@ -21,7 +16,7 @@ pub(super) fn now() -> DateTime<Utc> {
 pub async fn create(connection: &mut PgConnection, user: &UserId, new: NewTask) -> Result<Task, TaskError> {
     let row = Row::new(Uuid::now_v7(), user, Draft::new(new)?, now());
     // The series is named after the new task: its place cannot be taken.
-    row::insert(&mut *connection, &[&row]).await?;
+    table::insert(&mut *connection, &[&row]).await?;
     reminders::schedule(&mut *connection, &row.task, None).await?;
     event::record(connection, EventType::Created, &row.task).await?;
     Ok(row.task)

@@ -139,6 +139,27 @@ async fn what_is_committed_while_the_broker_takes_its_time_does_not_wait_for_it(
 }
 
 #[tokio::test]
+async fn a_round_that_has_begun_when_the_service_stops_is_finished() {
+    with_database(|pool| async move {
+        let slow = Slow { has_begun: Notify::new(), together: Barrier::new(2) };
+        enqueue(&pool, "a", 1).await;
+        let stop = CancellationToken::new();
+        let answer = async {
+            slow.has_begun.notified().await;
+            stop.cancel();
+            // It sees the stop before the answer.
+            sleep(Duration::from_millis(100)).await;
+            slow.together.wait().await;
+        };
+        let relay = relay::run(Database::ready(pool.clone()), &slow, stop.clone());
+        timeout(Duration::from_secs(20), async { tokio::join!(relay, answer) }).await.unwrap();
+        let published = "SELECT published_at IS NOT NULL FROM outbox";
+        assert!(sqlx::query_scalar::<_, bool>(published).fetch_one(&pool).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn events_wait_while_the_broker_is_away_and_keep_their_order() {
     with_database(|pool| async move {
         enqueue(&pool, "a", 1).await;

@@ -137,6 +137,15 @@ export class Api {
     return this.call("POST", `/api/notifications/${encodeURIComponent(id)}/read`);
   }
 
+  async unread(): Promise<number> {
+    return (await this.call<{ count: number }>("GET", "/api/notifications/unread")).count;
+  }
+
+  /** `newest`: the newest that the reader has seen. */
+  markAllRead(newest: string): Promise<unknown> {
+    return this.call("POST", "/api/notifications/read-all", { body: { newest } });
+  }
+
   channelKinds(): Promise<Kinds> {
     return this.call("GET", "/api/notifications/channel-kinds");
   }

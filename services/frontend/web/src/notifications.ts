@@ -8,6 +8,7 @@ export class Notifications {
   private readonly list = byId<HTMLUListElement>("notification-list");
   private readonly empty = byId("notification-empty");
   private readonly unread = byId("unread");
+  private readonly readAll = byId<HTMLButtonElement>("notification-read-all");
   private readonly more = byId<HTMLButtonElement>("notification-more");
   /** Pages that the reader has opened; a refresh reads all of them again. */
   private pages = 1;
@@ -18,6 +19,7 @@ export class Notifications {
     private readonly report: Report,
   ) {
     this.more.addEventListener("click", () => void this.showMore());
+    this.readAll.addEventListener("click", () => void this.markAllRead());
   }
 
   /** Reads the notifications again and shows them. */
@@ -31,7 +33,8 @@ export class Notifications {
       cursor = answer.next_cursor ?? undefined;
       if (cursor === undefined) break;
     }
-    if (turn === this.turn) this.draw(items, cursor !== undefined);
+    const unread = await this.api.unread();
+    if (turn === this.turn) this.draw(items, cursor !== undefined, unread);
   }
 
   private async showMore(): Promise<void> {
@@ -41,7 +44,7 @@ export class Notifications {
     giveFocusBack(this.list.children[before]?.querySelector("button") ?? this.list);
   }
 
-  private draw(items: Notification[], hasMore: boolean): void {
+  private draw(items: Notification[], hasMore: boolean, unread: number): void {
     const known = new Map([...this.list.children].map((row) => [(row as HTMLElement).dataset["notification"], row]));
     // Those that are shown already stay, so that a screen reader speaks new ones only.
     items.forEach((item, at) => {
@@ -51,9 +54,9 @@ export class Notifications {
       if (this.list.children[at] !== row) this.list.insertBefore(row, this.list.children[at] ?? null);
     });
     for (const row of known.values()) row.remove();
-    const unread = items.filter((item) => !item.read_at).length;
-    this.unread.textContent = `${unread}${hasMore ? "+" : ""}`;
+    this.unread.textContent = String(unread);
     this.unread.hidden = unread === 0;
+    this.readAll.hidden = unread === 0;
     this.more.hidden = !hasMore;
     this.empty.hidden = items.length > 0;
   }
@@ -65,6 +68,17 @@ export class Notifications {
     row.dataset["notification"] = item.id;
     if (!item.read_at) row.append(this.readButton(item));
     return row;
+  }
+
+  /** What has come since the list was drawn stays: nobody has seen it. */
+  private async markAllRead(): Promise<void> {
+    const newest = (this.list.firstElementChild as HTMLElement | null)?.dataset["notification"];
+    if (newest === undefined) return;
+    await this.report.watch(async () => {
+      await this.api.markAllRead(newest);
+      await this.refresh();
+    }, this.readAll);
+    giveFocusBack(this.readAll.hidden ? this.list : this.readAll);
   }
 
   private readButton(item: Notification): HTMLButtonElement {

@@ -1,6 +1,6 @@
 //! What becomes of deliveries.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::Utc;
 use serde_json::{Value, json};
@@ -9,7 +9,10 @@ use todo_common::{
     tasks::{self, TaskPatch, UserId},
     testing::{Line, with_database},
 };
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -300,6 +303,31 @@ async fn what_is_old_is_removed_and_what_waits_is_not() {
         assert_eq!(dispatcher::purge(&pool).await.unwrap(), 2);
         assert_eq!(service.deliveries().await, [Value::Null; 0]);
         assert_eq!(dispatcher::purge(&pool).await.unwrap(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_when_the_service_stops_is_sent_to_its_end() {
+    with_database(|pool| async move {
+        let (begun, answered) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let receiver = Receiver::holding(begun.clone(), answered.clone()).await;
+        let service = Service::with_webhooks(&pool, &receiver);
+        service.add_webhook(&receiver.url("/a")).await;
+        service.notify("push").await;
+        let stop = CancellationToken::new();
+        let dispatcher = dispatcher::run(Database::ready(pool.clone()), service.senders.clone(), stop.clone());
+        let answer = async {
+            begun.notified().await;
+            stop.cancel();
+            // It sees the stop before the answer.
+            sleep(Duration::from_millis(100)).await;
+            answered.notify_one();
+        };
+        timeout(Duration::from_secs(20), async { tokio::join!(dispatcher, answer) }).await.unwrap();
+        let [delivery] = &service.deliveries().await[..] else { panic!() };
+        assert_eq!((&delivery["state"], &delivery["attempts"]), (&json!("sent"), &json!(1)));
+        assert_eq!(receiver.ids().len(), 1);
     })
     .await;
 }

@@ -55,6 +55,9 @@ async fn writes_that_are_sent_twice_are_done_once() {
         assert_eq!((status, count(&pool, "notifications").await), (StatusCode::OK, 1));
         let read = format!("/api/notifications/{}/read", sent["id"].as_str().unwrap());
         assert_eq!(twice(&app, "POST", &read, "k2", Value::Null).await.0, StatusCode::OK);
+        send(&app, "POST", "/send-notification", "k7", &json!({"user_id": "ada", "message": "Buy bread"})).await;
+        let read_all = twice(&app, "POST", "/api/notifications/read-all", "k8", Value::Null).await;
+        assert_eq!(read_all, (StatusCode::OK, json!({"count": 1})));
 
         let channels = "/api/notifications/channels";
         let new = json!({"kind": "webhook", "name": "a", "url": "https://example.com/hook"});

@@ -8,13 +8,15 @@ use std::{
 use axum::{
     Router,
     body::Bytes,
-    extract::State,
+    extract::{Request, State},
     http::{HeaderMap, StatusCode, Uri},
+    middleware::{self, Next},
     response::{AppendHeaders, IntoResponse},
 };
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use todo_common::database::Database;
+use tokio::sync::Notify;
 
 use super::{app_with, call};
 use crate::{
@@ -38,10 +40,27 @@ pub(super) struct Receiver {
 
 impl Receiver {
     pub(super) async fn start() -> Self {
+        Self::serve(|router| router).await
+    }
+
+    /// One that tells of each request, and answers it when it is told to.
+    pub(super) async fn holding(begun: Arc<Notify>, answered: Arc<Notify>) -> Self {
+        let hold = move |request: Request, next: Next| {
+            let (begun, answered) = (begun.clone(), answered.clone());
+            async move {
+                begun.notify_one();
+                answered.notified().await;
+                next.run(request).await
+            }
+        };
+        Self::serve(|router| router.layer(middleware::from_fn(hold))).await
+    }
+
+    async fn serve(layered: impl FnOnce(Router) -> Router) -> Self {
         let received = Received::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = Router::new().fallback(take).with_state(received.clone());
+        let router = layered(Router::new().fallback(take).with_state(received.clone()));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { address, received }
     }

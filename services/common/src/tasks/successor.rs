@@ -14,8 +14,8 @@ use super::{
     event,
     lifecycle::{create_again, mark_deleted},
     reminders,
-    row::{self, Row},
-    to_instant,
+    row::Row,
+    table, to_instant,
     write::now,
 };
 use crate::{
@@ -95,7 +95,7 @@ pub async fn create_successors(
         }
         wanting = passed_over;
         let rows: Vec<&Row> = proposed.values().map(|(row, _)| row).collect();
-        let inserted = if rows.is_empty() { HashSet::new() } else { row::insert(&mut *connection, &rows).await? };
+        let inserted = if rows.is_empty() { HashSet::new() } else { table::insert(&mut *connection, &rows).await? };
         for (id, (row, place)) in proposed {
             if inserted.contains(&id) { created.push((place.completed.task.id, row.task)) } else { wanting.push(place) }
         }
