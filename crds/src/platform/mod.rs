@@ -39,7 +39,9 @@ pub use postgres::{CloudNativePgSpec, ExternalPostgresSpec, PostgresSpec};
 pub use resources::{EMBEDDED_STORAGE_SIZE, EmbeddedSpec, MANAGED_STORAGE_SIZE, Resources, StorageSpec};
 pub use schema::crd;
 pub use secret::{SecretKeySelector, SecretValue};
-pub use services::{ALLOWED_HOSTS, AutoscalingSpec, EnvVar, RESERVED_ENV, RESERVED_ENV_LATER, ServiceSpec, ServicesSpec};
+pub use services::{
+    ALLOWED_HOSTS, AutoscalingSpec, EnvVar, RESERVED_ENV, RESERVED_ENV_LATER, ServiceSpec, ServicesSpec,
+};
 pub use spec::{
     AuthMode, AuthSpec, DeletionPolicy, LocalObjectReference, NetworkPolicySpec, ReminderMode, RemindersSpec,
     StateStoreSpec, StateStoreVersion, TodoPlatform, TodoPlatformSpec,

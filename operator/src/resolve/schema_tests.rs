@@ -97,7 +97,8 @@ fn the_schema_takes_each_name_of_the_page_that_the_operator_takes_and_no_other_a
         let name = entry.parse::<Authority>().map(|read| read.host().trim_end_matches('.').to_owned());
         entry == "*" || name.is_ok_and(|name| !name.is_empty() && !name.contains('*'))
     };
-    let parts = ["a", "A9", ".", "-", "*", "%", ":", "80", "@", "[", "]", "/", " ", "ä", "!$&'()+;=_~", "\"", "^", "\\"];
+    let parts =
+        ["a", "A9", ".", "-", "*", "%", ":", "80", "@", "[", "]", "/", " ", "ä", "!$&'()+;=_~", "\"", "^", "\\"];
     let entries = || {
         let of_two = parts.iter().flat_map(|first| parts.iter().map(move |second| format!("{first}{second}")));
         let of_three = of_two.clone().flat_map(|two| parts.iter().map(move |third| format!("{two}{third}")));

@@ -95,8 +95,14 @@ async fn an_export_that_is_too_large_for_an_import_is_brought_back_in_parts() {
         }
         assert_eq!(in_parts(&backend, "ada", "by-300", "json", "application/json", 300).await, 4);
         assert_eq!(content(&backend, "by-300").await, original);
-        assert_eq!(backend.text("/api/tasks/export?user_id=nobody&limit=1").await, r#"{"items":[],"next_cursor":null}"#);
-        assert_eq!(backend.get("/api/tasks/export?user_id=ada&cursor=x").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(
+            backend.text("/api/tasks/export?user_id=nobody&limit=1").await,
+            r#"{"items":[],"next_cursor":null}"#
+        );
+        assert_eq!(
+            backend.get("/api/tasks/export?user_id=ada&cursor=x").await.status,
+            StatusCode::UNPROCESSABLE_ENTITY
+        );
     })
     .await;
 }
@@ -112,7 +118,10 @@ async fn a_part_of_an_export_has_no_more_bytes_than_an_import_takes() {
         }
         let whole = backend.text("/api/tasks/export?user_id=ada").await;
         assert!(whole.len() > BODY_LIMIT);
-        assert_eq!(import(&backend, "user_id=bob", "application/json", whole).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(
+            import(&backend, "user_id=bob", "application/json", whole).await.status,
+            StatusCode::PAYLOAD_TOO_LARGE
+        );
         assert_eq!(in_parts(&backend, "ada", "bob", "json", "application/json", 1000).await, 2);
         assert_eq!(content(&backend, "bob").await, content(&backend, "ada").await);
     })

@@ -116,7 +116,10 @@ fn read(content_type: &str, body: &[u8]) -> Result<Vec<Row>, Problem> {
 
 async fn check(rows: impl ExactSizeIterator<Item = Row>) -> Result<Vec<Importable>, Problem> {
     if rows.len() > MOST {
-        return Err(Problem::invalid(vec![FieldError::new("items", format!("at most {MOST} tasks; an export with `limit` comes in parts that are taken"))]));
+        return Err(Problem::invalid(vec![FieldError::new(
+            "items",
+            format!("at most {MOST} tasks; an export with `limit` comes in parts that are taken"),
+        )]));
     }
     let mut tasks = Vec::with_capacity(rows.len());
     let mut errors = Vec::new();
