@@ -202,8 +202,10 @@ fn who_may_reach_an_external_database_is_left_as_it_is_while_its_address_is_unkn
     let external = |port: u16| {
         let mut desired = desired(&json!({"auth": {"mode": "disabled"}, "postgres": {"external":
             {"connectionString": {"secretKeyRef": {"name": "db", "key": "url"}}}}}));
-        let reaches_it =
-            |object: &&mut Object| object.resource.kind == "NetworkPolicy" && object.name() != App::Frontend.id();
+        let reaches_it = |object: &&mut Object| {
+            let is_of = |app: &App| app.has_backing_services() && app.id() == object.name();
+            object.resource.kind == "NetworkPolicy" && App::ALL.iter().any(is_of)
+        };
         for object in desired.objects.iter_mut().filter(reaches_it) {
             object.body.data["spec"]["egress"] = json!([{"ports": [{"port": port, "protocol": "TCP"}]}]);
         }
