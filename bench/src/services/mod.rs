@@ -73,15 +73,15 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         };
         let effect = effect::measure(&backend, &pool, USER).await?;
         println!("\nFrom the moment of a completion to that of its next occurrence, as their rows have it, {effect}");
-        let missed = seen.map(|seen| Seen { effect: effect.p99(), ..seen }.missed()).unwrap_or_default();
-        anyhow::ensure!(missed.is_empty(), "{}", missed.join("; "));
-        Ok(())
+        Ok(seen.map(|seen| Seen { effect: effect.p99(), ..seen }))
     };
-    let result = result.await;
-    if result.is_err() {
+    let seen: anyhow::Result<Option<Seen>> = result.await;
+    if seen.is_err() {
         eprintln!("{}", platform.dump());
     }
-    result
+    let missed = seen?.map(|seen| seen.missed()).unwrap_or_default();
+    anyhow::ensure!(missed.is_empty(), "{}", missed.join("; "));
+    Ok(())
 }
 
 struct Bench<'a> {

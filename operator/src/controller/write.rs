@@ -65,10 +65,10 @@ impl Context {
             memory.secrets.expire();
             return Written::ReadFirst;
         }
-        for (key, version) in &plan.in_order {
-            self.watches.verified(&identity.namespace, key, version);
+        for key in &plan.in_order {
+            self.watches.verified(&key.kind, &live.objects[key]);
         }
-        memory.fights.stayed(plan.in_order.iter().map(|(key, _)| key), Instant::now());
+        memory.fights.stayed(&plan.in_order, Instant::now());
         let (is_idle, makes_secrets) = (plan.is_empty(), pace::makes_secrets(&plan));
         memory.settled.note(&inputs, is_idle);
         memory.unseen.look(live);

@@ -117,8 +117,8 @@ pub struct Plan {
     pub held: Vec<Held>,
     /// Objects of our names that are somebody else's.
     pub foreign: Vec<Foreign>,
-    /// Objects that were found to be as they should be, by their resource versions.
-    pub in_order: Vec<(Key, String)>,
+    /// Objects that exist and were found to be as they should be.
+    pub in_order: Vec<Key>,
     /// Data that exists and is to get another fate, as `deletionPolicy` says.
     pub fates: Vec<Fate>,
     /// What is no longer wanted; removed only after every step worked.
@@ -279,8 +279,7 @@ fn plan_apply(plan: &mut Plan, desired: &Desired, object: &Object, live: &Live, 
             return;
         }
         if diff::in_order(&body, current) {
-            let version = current.metadata.resource_version.clone().unwrap_or_default();
-            return plan.in_order.push((key, version));
+            return plan.in_order.push(key);
         }
     }
     if let Some(current) = current {

@@ -13,7 +13,7 @@ use std::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use kube_runtime::watcher::Event;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The objects of each namespace, by name. Most have a few of a kind, for which a list takes a tenth of what a map does.
 type Objects = HashMap<Box<str>, Vec<Arc<Packed>>>;
@@ -86,7 +86,7 @@ where
                 let fresh = inner.pending.take().unwrap_or_default();
                 let stale = std::mem::replace(&mut inner.objects, fresh);
                 inner.complete = true;
-                differing(&stale, &inner.objects).map(|packed| packed.unpack::<K, S>().meta().clone()).collect()
+                differing(&stale, &inner.objects).map(Packed::metadata::<K, S>).collect()
             }
             Event::Apply(object) => {
                 let known = find(&inner.objects, object.meta());
@@ -106,21 +106,19 @@ where
     /// Takes away exactly this object, not one that took its name since.
     pub fn forget(&self, namespace: &str, name: &str, uid: &str) {
         let mut inner = self.write();
-        let known = place(&inner.objects, namespace, name).map(|known| known.unpack::<K, S>());
-        if known.is_some_and(|known| known.meta().uid.as_deref() == Some(uid)) {
+        let known = place(&inner.objects, namespace, name).map(|known| known.metadata::<K, S>());
+        if known.is_some_and(|known| known.uid.as_deref() == Some(uid)) {
             remove(&mut inner.objects, namespace, name);
         }
     }
 
-    /// Notes that an object, seen in this version, is as it should be, and keeps only `slim` of it until it changes.
-    pub fn verified(&self, namespace: &str, name: &str, version: &str, slim: impl FnOnce(&K) -> S) {
+    /// Notes that an object, as it was seen, is as it should be, and keeps only `slim` of it until it changes.
+    pub fn verified(&self, seen: &K, slim: impl FnOnce(&K) -> S) {
+        let (namespace, name) = names(seen.meta());
         let mut inner = self.write();
-        let Some(known) = place_mut(&mut inner.objects, namespace, name).filter(|known| !known.is_verified) else {
-            return;
-        };
-        let whole: K = known.unpack::<K, S>();
-        if whole.meta().resource_version.as_deref() == Some(version) {
-            *known = Arc::new(known.slimmed(&slim(&whole)));
+        let known = place_mut(&mut inner.objects, namespace, name);
+        if let Some(known) = known.filter(|known| !known.is_verified && known.state == state(seen.meta())) {
+            *known = Arc::new(known.slimmed(&slim(seen)));
         }
     }
 
@@ -156,6 +154,16 @@ impl Packed {
         Self { name: self.name.clone(), state: self.state, json: json(slim), is_verified: true }
     }
 
+    /// The metadata, or what is kept of it. Of a whole object nothing else is read.
+    fn metadata<K: Resource + From<S>, S: DeserializeOwned>(&self) -> ObjectMeta {
+        let metadata = if self.is_verified {
+            serde_json::from_slice(&self.json).map(|slim: S| K::from(slim).meta().clone())
+        } else {
+            serde_json::from_slice(&self.json).map(|Head { metadata }| metadata)
+        };
+        metadata.expect("what was packed can be unpacked")
+    }
+
     fn unpack<K: DeserializeOwned + From<S>, S: DeserializeOwned>(&self) -> K {
         let unpacked = if self.is_verified {
             serde_json::from_slice(&self.json).map(S::into)
@@ -164,6 +172,12 @@ impl Packed {
         };
         unpacked.expect("what was packed can be unpacked")
     }
+}
+
+/// The part of an object that tells whose it is.
+#[derive(Deserialize)]
+struct Head {
+    metadata: ObjectMeta,
 }
 
 fn json(object: &impl Serialize) -> Box<[u8]> {
@@ -296,7 +310,7 @@ mod tests {
     }
 
     /// What is kept of a verified object.
-    #[derive(serde::Deserialize, Serialize)]
+    #[derive(Deserialize, Serialize)]
     struct Part(ObjectMeta);
 
     impl From<Part> for ConfigMap {
@@ -316,9 +330,9 @@ mod tests {
             all.iter().map(|cached| (cached.object.data.is_some(), cached.is_verified)).collect::<Vec<_>>()
         };
         cache.take(Event::Apply(whole("2")));
-        cache.verified("ns", "a", "1", slim);
+        cache.verified(&whole("1"), slim);
         assert_eq!(kept(), [(true, false)], "it has changed since it was looked at");
-        cache.verified("ns", "a", "2", slim);
+        cache.verified(&whole("2"), slim);
         assert_eq!(kept(), [(false, true)]);
         for event in [Event::Init, Event::InitApply(whole("2")), Event::InitDone, Event::Apply(whole("2"))] {
             assert!(cache.take(event).is_empty());

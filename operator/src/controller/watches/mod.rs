@@ -186,10 +186,10 @@ impl Watches {
         self.pods.in_namespace(namespace).into_iter().map(|cached| Arc::new(cached.object)).collect()
     }
 
-    /// Notes that an object, seen in this version, is as it should be.
-    pub fn verified(&self, namespace: &str, key: &Key, version: &str) {
-        if let Some(watched) = self.kinds().get(&key.kind) {
-            watched.cache.verified(namespace, &key.name, version, slim);
+    /// Notes that an object of this kind, as it was seen, is as it should be.
+    pub fn verified(&self, kind: &str, seen: &DynamicObject) {
+        if let Some(watched) = self.kinds().get(kind) {
+            watched.cache.verified(seen, slim);
         }
     }
 

@@ -18,6 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How Dapr's client of Kafka says that an event is too large.
 const TOO_LARGE: [&str; 2] = ["Message was too large", "larger than configured Producer.MaxMessageBytes"];
 
+/// How the sidecar says that it does not ask the broker, as it has refused too often. Its own tries again end with these words,
+/// and hide those of the broker.
+const NOT_ASKED: [&str; 2] = ["circuit breaker is open", "too many requests"];
+
 /// How the last publishing went, and what is under way. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Broker(Arc<Mutex<Known>>);
@@ -27,6 +31,8 @@ struct Known {
     last: Option<Last>,
     /// When the calls that have no answer yet were begun, the oldest first.
     pending: Vec<DateTime<Utc>>,
+    /// What was said last of a broker that was asked and has taken nothing since.
+    cause: Option<String>,
 }
 
 #[derive(Debug)]
@@ -72,6 +78,24 @@ impl Known {
         self.last = Some(Last { result, since });
     }
 
+    /// Puts the broker's words in place of those that only say that it is not asked.
+    fn explain(&mut self, published: &mut Result<HashMap<Uuid, String>, String>, events: usize) {
+        if outcome(published, events).is_some_and(|outcome| outcome.is_ok()) {
+            self.cause = None;
+        }
+        let mut reasons: Vec<&mut String> = match published {
+            Ok(failed) => failed.values_mut().collect(),
+            Err(why) => vec![why],
+        };
+        if let Some(cause) = reasons.iter().find(|why| !is_not_asked(why) && !is_of_the_event(why)) {
+            self.cause = Some((**cause).clone());
+        }
+        let Some(cause) = &self.cause else { return };
+        for why in reasons.iter_mut().filter(|why| is_not_asked(why)) {
+            **why = format!("{cause} (said before the circuit breaker opened)");
+        }
+    }
+
     fn report(&self, now: DateTime<Utc>) -> Report {
         if let Some(Last { result: Err(why), since }) = &self.last {
             return Report { ok: Some(false), message: why.clone(), since: Some(*since) };
@@ -111,8 +135,9 @@ struct Watched<P> {
 impl<P: Publish> Publish for Watched<P> {
     async fn publish_events(&self, topic: &str, events: &[&OutboxEvent]) -> Result<HashMap<Uuid, String>, String> {
         let pending = self.broker.begin(Utc::now());
-        let published = self.publisher.publish_events(topic, events).await;
+        let mut published = self.publisher.publish_events(topic, events).await;
         drop(pending);
+        self.broker.known().explain(&mut published, events.len());
         if let Some(result) = outcome(&published, events.len()) {
             self.broker.known().note(result, Utc::now());
         }
@@ -133,6 +158,10 @@ fn outcome(published: &Result<HashMap<Uuid, String>, String>, events: usize) -> 
 /// Whether an event was refused for its size: by the broker, or by the sidecar, which has not asked it.
 fn is_of_the_event(why: &str) -> bool {
     TOO_LARGE.iter().any(|words| why.contains(words))
+}
+
+fn is_not_asked(why: &str) -> bool {
+    NOT_ASKED.iter().any(|words| why.contains(words))
 }
 
 #[cfg(test)]
@@ -194,6 +223,35 @@ mod tests {
             assert_eq!(outcome(&Ok(refused(&[why])), 1), None, "{why}");
             assert_eq!(outcome(&Ok(refused(&[why])), 2), Some(Ok(())), "the other one was taken");
         }
+    }
+
+    #[test]
+    fn why_a_broker_took_nothing_is_told_though_it_is_not_asked_any_more() {
+        const FORBIDDEN: &str = "kafka server: The client is not authorized to access this topic";
+        let (mut known, open) = (Known::default(), NOT_ASKED[0]);
+        let mut told = |reasons: &[&str], events: usize| {
+            let mut published = Ok(refused(reasons));
+            known.explain(&mut published, events);
+            let mut told: Vec<_> = published.unwrap().into_values().collect();
+            told.sort();
+            told
+        };
+        assert_eq!(told(&[open], 1), [open], "nobody knows why");
+        assert_eq!(told(&[FORBIDDEN], 1), [FORBIDDEN]);
+        let before = format!("{FORBIDDEN} (said before the circuit breaker opened)");
+        for words in NOT_ASKED {
+            assert_eq!(told(&[words], 1), [before.as_str()]);
+        }
+        assert_eq!(told(&[TOO_LARGE_FOR_THE_SIDECAR], 1), [TOO_LARGE_FOR_THE_SIDECAR], "that is the event's");
+        assert_eq!(told(&[open], 1), [before.as_str()]);
+        assert_eq!(told(&[], 1), [""; 0]);
+        assert_eq!(told(&[open], 1), [open], "it has taken something since");
+
+        let mut whole = Err(FORBIDDEN.to_owned());
+        known.explain(&mut whole, 1);
+        whole = Err(format!("publishing: {open}"));
+        known.explain(&mut whole, 1);
+        assert_eq!(whole, Err(before));
     }
 
     #[test]
