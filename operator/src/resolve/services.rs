@@ -99,8 +99,10 @@ fn service(checks: &mut Checks, app: App, spec: api::ServiceSpec, settings: &Set
     for (index, toleration) in spec.tolerations.iter().enumerate() {
         checks.test(&format!("{path}.tolerations[{index}]"), check::toleration(toleration));
     }
-    if let Some(affinity) = &spec.affinity {
-        checks.test(&format!("{path}.affinity"), affinity::check(affinity));
+    if let Some(affinity) = &spec.affinity
+        && let Err((field, message)) = affinity::check(affinity)
+    {
+        checks.refuse(format!("{path}.affinity{field}"), message);
     }
     let resources =
         resources(checks, &format!("{path}.resources"), spec.resources.as_ref(), defaults::service_resources(app));
