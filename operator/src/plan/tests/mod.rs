@@ -2,6 +2,7 @@
 
 mod fates;
 mod gate;
+mod rest;
 mod volumes;
 
 use std::collections::BTreeSet;
