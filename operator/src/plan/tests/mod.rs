@@ -2,6 +2,7 @@
 
 mod fates;
 mod gate;
+mod rest;
 mod scale;
 mod volumes;
 
