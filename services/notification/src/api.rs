@@ -7,7 +7,7 @@ use todo_common::{
     auth, cursor,
     database::Database,
     idempotency::{self, IdempotencyKey, Keyed},
-    problem::{Json, Path, Problem, Query},
+    problem::{Fields, Json, Path, Problem, Query},
     tasks::Page,
 };
 use utoipa::{IntoParams, ToSchema};
@@ -158,11 +158,11 @@ pub(crate) async fn read_all(
     idempotency::write(&database, &user, once.as_ref(), read_all).await
 }
 
-/// A body that may be left out.
+/// An object that may be left out. Nothing else is one: of a list, serde would take the members by their places.
 fn optional<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Problem> {
-    let body: Option<T> = match body {
+    let body: Option<Fields> = match body {
         [] => None,
         body => serde_json::from_slice(body).map_err(|error| Problem::bad_request(error.to_string()))?,
     };
-    Ok(body.unwrap_or_default())
+    Ok(body.map(Fields::rest).transpose()?.unwrap_or_default())
 }

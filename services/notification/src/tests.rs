@@ -388,6 +388,8 @@ async fn all_are_read_at_once_up_to_the_newest_that_was_seen() {
         assert_eq!((status.as_u16(), marked), (200, json!({"count": 1})));
         assert_eq!(unread("ada").await, 1);
         assert_eq!(read_all(json!({"user_id": "ada", "newest": of_others})).await.0, 404);
+        assert_eq!(read_all(json!(["ada", null])).await.0, 400, "a list is no body");
+        assert_eq!(read_all(json!({"user_id": "ada", "newest": 7})).await.0, 422);
         assert_eq!(read_all(json!({"user_id": "ada"})).await.1, json!({"count": 1}));
         assert_eq!((unread("ada").await, unread("bob").await), (json!(0), json!(1)));
         let read: Vec<_> = shown(&app).await.iter().map(|item| item["read_at"].clone()).collect();
