@@ -45,13 +45,13 @@ impl Bench {
         match self {
             // It has namespaces to remove, and does so itself.
             Self::Chaos(arguments) => Box::pin(chaos::run(&arguments)).await,
-            Self::Faults(arguments) => unless_ended(faults::run(&arguments)).await,
-            Self::Isolation(arguments) => unless_ended(isolation::run(&arguments)).await,
-            Self::Leaves(arguments) => unless_ended(leaves::run(&arguments)).await,
+            Self::Faults(arguments) => Box::pin(unless_ended(faults::run(&arguments))).await,
+            Self::Isolation(arguments) => Box::pin(unless_ended(isolation::run(&arguments))).await,
+            Self::Leaves(arguments) => Box::pin(unless_ended(leaves::run(&arguments))).await,
             Self::Mutants(arguments) => Box::pin(unless_ended(mutants::run(&arguments))).await,
-            Self::Quiet(arguments) => unless_ended(quiet::run(&arguments)).await,
-            Self::Scale(arguments) => unless_ended(scale::run(&arguments)).await,
-            Self::Services(arguments) => unless_ended(services::run(&arguments)).await,
+            Self::Quiet(arguments) => Box::pin(unless_ended(quiet::run(&arguments))).await,
+            Self::Scale(arguments) => Box::pin(unless_ended(scale::run(&arguments))).await,
+            Self::Services(arguments) => Box::pin(unless_ended(services::run(&arguments))).await,
         }
     }
 }
