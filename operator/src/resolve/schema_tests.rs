@@ -92,7 +92,7 @@ fn the_schema_takes_each_host_that_the_operator_takes_and_no_other() {
 
 #[test]
 fn the_schema_takes_each_name_of_the_page_that_the_operator_takes_and_no_other_and_both_take_what_the_frontend_reads() {
-    let takes = rules_of("services/properties/frontend");
+    let allows = rules_of("services/properties/frontend");
     // As `services/frontend/src/hosts.rs` reads an entry.
     let is_read = |entry: &str| {
         let name = entry.parse::<Authority>().map(|read| read.host().trim_end_matches('.').to_owned());
@@ -110,7 +110,7 @@ fn the_schema_takes_each_name_of_the_page_that_the_operator_takes_and_no_other_a
         let checked = check::allowed_hosts(&entry);
         for value in [entry.clone(), format!("a.example, {entry}"), format!(" ,{entry}\n,*")] {
             let frontend = json!({"env": [{"name": "ALLOWED_HOSTS", "value": value}]});
-            assert_eq!(takes(&frontend), checked.is_ok(), "{value:?}: {checked:?}");
+            assert_eq!(allows(&frontend), checked.is_ok(), "{value:?}: {checked:?}");
         }
         assert!(checked.is_ok() || !is_read(entry.trim()), "{entry:?} was read by every release: {checked:?}");
         *if checked.is_ok() { &mut taken } else { &mut refused } += 1;
@@ -190,7 +190,7 @@ fn the_schema_takes_each_resource_that_the_operator_takes_and_no_other() {
 
 #[test]
 fn the_schema_takes_each_amount_that_the_operator_takes_and_no_other() {
-    let takes = rules_of("kafka/properties/embedded");
+    let allows = rules_of("kafka/properties/embedded");
     let (mut taken, mut refused) = (0, 0);
     let amounts = [None, Some("0"), Some("500m"), Some("1"), Some("1000m"), Some("2Mi"), Some("3Mi"), Some("4Mi")];
     for name in [
@@ -215,7 +215,7 @@ fn the_schema_takes_each_amount_that_the_operator_takes_and_no_other() {
                 let spec = serde_json::from_value(resources.clone()).unwrap();
                 container::resources(&mut checks, "spec", Some(&spec), ResourceRequirements::default());
                 let found = checks.done(()).err().unwrap_or_default();
-                assert_eq!(takes(&json!({"resources": resources})), found.is_empty(), "{resources}: {found:?}");
+                assert_eq!(allows(&json!({"resources": resources})), found.is_empty(), "{resources}: {found:?}");
                 *if found.is_empty() { &mut taken } else { &mut refused } += 1;
             }
         }

@@ -131,117 +131,110 @@ fn ready_says_that_no_language_model_is_asked_although_there_is_access_to_one() 
 /// What is wrong, the condition that says so, its reason, and words that it has.
 type Case = (fn(&mut Observed), &'static str, &'static str, &'static [&'static str]);
 
+const WRONG: [Case; 12] = [
+    (
+        |o| o.cluster.injector = Injector::NotReady,
+        condition::DAPR_READY,
+        "InjectorNotReady",
+        &["dapr-sidecar-injector", "without a sidecar"],
+    ),
+    (
+        |o| {
+            o.infrastructure.parts.get_mut("kafka").unwrap().rollout = Rollout {
+                desired: 1,
+                ready: 0,
+                state: State::Stuck { reason: "CrashLoopBackOff".to_owned(), message: "pod kafka-0 ended".to_owned() },
+            };
+        },
+        condition::INFRASTRUCTURE_READY,
+        "CrashLoopBackOff",
+        &["kafka: pod kafka-0 ended"],
+    ),
+    (
+        |o| o.infrastructure.topics = Topics::Missing(vec!["reminders".to_owned(), "task-events".to_owned()]),
+        condition::INFRASTRUCTURE_READY,
+        "TopicsMissing",
+        &["no topic reminders and task-events"],
+    ),
+    (
+        |o| {
+            o.infrastructure.topics = Topics::Missing(vec!["reminders".to_owned()]);
+            o.infrastructure.account = Some(account());
+        },
+        condition::INFRASTRUCTURE_READY,
+        "TopicsMissing",
+        &["no topic reminders", "create it", "the user in Secret access key user may not see it", "Read and Write"],
+    ),
+    (
+        |o| {
+            o.infrastructure.account = Some(account());
+            o.data_path = DataPath::Broken { reason: "NotConsumed".to_owned(), message: "pod x: not yet".to_owned() };
+        },
+        condition::DATA_PATH_VERIFIED,
+        "NotConsumed",
+        &["pod x: not yet; ", "consumer group todo-service-group"],
+    ),
+    (
+        |o| {
+            o.infrastructure.topics = Topics::Unreachable("connection refused".to_owned());
+            o.data_path = DataPath::Broken { reason: "NotPublished".to_owned(), message: "x".to_owned() };
+        },
+        condition::INFRASTRUCTURE_READY,
+        "KafkaUnreachable",
+        &["connection refused"],
+    ),
+    (
+        |o| o.data_path = DataPath::Broken { reason: "DatabaseInUse".to_owned(), message: "of ns/other".to_owned() },
+        condition::INFRASTRUCTURE_READY,
+        "DatabaseInUse",
+        &["ns/other"],
+    ),
+    (
+        |o| {
+            o.components[0].loaded_by = 3;
+            o.components[0].message = Some("pod backend-1: its sidecar ended: no broker".to_owned());
+        },
+        condition::COMPONENTS_READY,
+        "NotLoaded",
+        &["component kafka-pubsub", "pod backend-1", "no broker"],
+    ),
+    (
+        |o| o.services[0].without_sidecar = vec!["backend-1".to_owned()],
+        condition::SERVICES_READY,
+        "SidecarMissing",
+        &["backend-service: backend-1 has no sidecar"],
+    ),
+    (
+        |o| {
+            let message = "pod backend-1 container backend: ImagePullBackOff: not found".to_owned();
+            let state = State::Stuck { reason: "ImagePullBackOff".to_owned(), message };
+            (o.services[0].needed, o.services[0].rollout) = (2, Rollout { desired: 2, ready: 1, state });
+        },
+        condition::SERVICES_READY,
+        "ImagePullBackOff",
+        &["backend-service", "backend-1"],
+    ),
+    (
+        |o| {
+            let message = "somebody else made it".to_owned();
+            let key = key("Service", "backend-service");
+            o.applied.foreign = vec![Foreign { key, wave: crate::build::Wave::Workload, message }];
+        },
+        condition::SERVICES_READY,
+        "ForeignObject",
+        &["Service/backend-service", "somebody else made it"],
+    ),
+    (
+        |o| o.data_path = DataPath::Broken { reason: "Stale".to_owned(), message: "pod backend-1: 14 s".to_owned() },
+        condition::DATA_PATH_VERIFIED,
+        "Stale",
+        &["backend-1"],
+    ),
+];
+
 #[test]
 fn what_is_wrong_is_named_and_makes_the_platform_not_ready() {
-    let cases: [Case; 12] = [
-        (
-            |o| o.cluster.injector = Injector::NotReady,
-            condition::DAPR_READY,
-            "InjectorNotReady",
-            &["dapr-sidecar-injector", "without a sidecar"],
-        ),
-        (
-            |o| {
-                o.infrastructure.parts.get_mut("kafka").unwrap().rollout = Rollout {
-                    desired: 1,
-                    ready: 0,
-                    state: State::Stuck {
-                        reason: "CrashLoopBackOff".to_owned(),
-                        message: "pod kafka-0 ended".to_owned(),
-                    },
-                };
-            },
-            condition::INFRASTRUCTURE_READY,
-            "CrashLoopBackOff",
-            &["kafka: pod kafka-0 ended"],
-        ),
-        (
-            |o| o.infrastructure.topics = Topics::Missing(vec!["reminders".to_owned(), "task-events".to_owned()]),
-            condition::INFRASTRUCTURE_READY,
-            "TopicsMissing",
-            &["no topic reminders and task-events"],
-        ),
-        (
-            |o| {
-                o.infrastructure.topics = Topics::Missing(vec!["reminders".to_owned()]);
-                o.infrastructure.account = Some(account());
-            },
-            condition::INFRASTRUCTURE_READY,
-            "TopicsMissing",
-            &["no topic reminders", "create it", "the user in Secret access key user may not see it", "Read and Write"],
-        ),
-        (
-            |o| {
-                o.infrastructure.account = Some(account());
-                o.data_path =
-                    DataPath::Broken { reason: "NotConsumed".to_owned(), message: "pod x: not yet".to_owned() };
-            },
-            condition::DATA_PATH_VERIFIED,
-            "NotConsumed",
-            &["pod x: not yet; ", "consumer group todo-service-group"],
-        ),
-        (
-            |o| {
-                o.infrastructure.topics = Topics::Unreachable("connection refused".to_owned());
-                o.data_path = DataPath::Broken { reason: "NotPublished".to_owned(), message: "x".to_owned() };
-            },
-            condition::INFRASTRUCTURE_READY,
-            "KafkaUnreachable",
-            &["connection refused"],
-        ),
-        (
-            |o| {
-                o.data_path = DataPath::Broken { reason: "DatabaseInUse".to_owned(), message: "of ns/other".to_owned() }
-            },
-            condition::INFRASTRUCTURE_READY,
-            "DatabaseInUse",
-            &["ns/other"],
-        ),
-        (
-            |o| {
-                o.components[0].loaded_by = 3;
-                o.components[0].message = Some("pod backend-1: its sidecar ended: no broker".to_owned());
-            },
-            condition::COMPONENTS_READY,
-            "NotLoaded",
-            &["component kafka-pubsub", "pod backend-1", "no broker"],
-        ),
-        (
-            |o| o.services[0].without_sidecar = vec!["backend-1".to_owned()],
-            condition::SERVICES_READY,
-            "SidecarMissing",
-            &["backend-service: backend-1 has no sidecar"],
-        ),
-        (
-            |o| {
-                let message = "pod backend-1 container backend: ImagePullBackOff: not found".to_owned();
-                let state = State::Stuck { reason: "ImagePullBackOff".to_owned(), message };
-                (o.services[0].needed, o.services[0].rollout) = (2, Rollout { desired: 2, ready: 1, state });
-            },
-            condition::SERVICES_READY,
-            "ImagePullBackOff",
-            &["backend-service", "backend-1"],
-        ),
-        (
-            |o| {
-                let message = "somebody else made it".to_owned();
-                let key = key("Service", "backend-service");
-                o.applied.foreign = vec![Foreign { key, wave: crate::build::Wave::Workload, message }];
-            },
-            condition::SERVICES_READY,
-            "ForeignObject",
-            &["Service/backend-service", "somebody else made it"],
-        ),
-        (
-            |o| {
-                o.data_path = DataPath::Broken { reason: "Stale".to_owned(), message: "pod backend-1: 14 s".to_owned() }
-            },
-            condition::DATA_PATH_VERIFIED,
-            "Stale",
-            &["backend-1"],
-        ),
-    ];
-    for (change, type_, reason, words) in cases {
+    for (change, type_, reason, words) in WRONG {
         let verdicts = of_platform(change);
         let (status, found, message) = find(&verdicts, type_);
         assert_eq!((status, found.as_str()), (Some(false), reason), "{message}");
