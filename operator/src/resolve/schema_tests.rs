@@ -98,15 +98,31 @@ fn the_schema_takes_each_name_of_the_page_that_the_operator_takes_and_no_other_a
         let name = entry.parse::<Authority>().map(|read| read.host().trim_end_matches('.').to_owned());
         entry == "*" || name.is_ok_and(|name| !name.is_empty() && !name.contains('*'))
     };
-    let parts =
-        ["a", "A9", ".", "-", "*", "%", ":", "80", "@", "[", "]", "/", " ", "ä", "!$&'()+;=_~", "\"", "^", "\\"];
-    let entries = || {
-        let of_two = parts.iter().flat_map(|first| parts.iter().map(move |second| format!("{first}{second}")));
-        let of_three = of_two.clone().flat_map(|two| parts.iter().map(move |third| format!("{two}{third}")));
-        parts.iter().map(ToString::to_string).chain(of_two).chain(of_three)
-    };
+    let parts = [
+        "a",
+        "A9.b",
+        "a:80",
+        ".",
+        "-",
+        "*",
+        "%",
+        ":",
+        "80",
+        "@",
+        "[",
+        "]",
+        "/",
+        " ",
+        "ä",
+        "!$&'()+;=_~",
+        "\"",
+        "^",
+        "\\",
+    ];
+    let of_two = parts.iter().flat_map(|first| parts.iter().map(move |second| format!("{first}{second}")));
+    let entries = parts.iter().map(ToString::to_string).chain(of_two);
     let (mut taken, mut refused) = (0, 0);
-    for entry in entries() {
+    for entry in entries {
         let checked = check::allowed_hosts(&entry);
         for value in [entry.clone(), format!("a.example, {entry}"), format!(" ,{entry}\n,*")] {
             let frontend = json!({"env": [{"name": "ALLOWED_HOSTS", "value": value}]});
@@ -115,7 +131,7 @@ fn the_schema_takes_each_name_of_the_page_that_the_operator_takes_and_no_other_a
         assert!(checked.is_ok() || !is_read(entry.trim()), "{entry:?} was read by every release: {checked:?}");
         *if checked.is_ok() { &mut taken } else { &mut refused } += 1;
     }
-    assert!(taken > 500 && refused > 500, "{taken} taken, {refused} refused");
+    assert!(taken > 50 && refused > 100, "{taken} taken, {refused} refused");
 }
 
 #[test]
