@@ -75,13 +75,18 @@ impl<S: Send + Sync> FromRequest<S> for Caller {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (mut parts, body) = problem::read(request).await?;
-        let named: Option<Whose> = if body.is_empty() {
+        // Of a list serde would take the members by their places.
+        let fields: Option<Fields> = if body.is_empty() {
             None
         } else {
             serde_json::from_slice(&body)
                 .map_err(|error| Problem::bad_request(format!("the body is no JSON object: {error}")))?
         };
-        caller(&mut parts, &body, named.and_then(|whose| whose.user_id).as_deref()).await
+        let named: Option<String> = match fields {
+            Some(mut fields) => fields.optional("user_id")?,
+            None => None,
+        };
+        caller(&mut parts, &body, named.as_deref()).await
     }
 }
 

@@ -42,6 +42,20 @@ async fn a_created_task_has_a_location_and_an_etag_and_is_listed() {
 }
 
 #[tokio::test]
+async fn a_list_says_of_nobody_whose_task_it_is() {
+    with_backend(async |backend| {
+        let path = format!("/api/tasks/{}", backend.create(json!({"user_id": "ada", "title": "a"})).await);
+        let answer = backend.post(&format!("{path}/complete"), json!(["ada"])).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
+        assert_eq!(backend.get(&format!("{path}?user_id=ada")).await.body["status"], "open");
+        let answer = backend.post(&format!("{path}/complete"), json!({"user_id": ["ada"]})).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{answer:?}");
+        assert_eq!(backend.post(&format!("{path}/complete"), json!({"user_id": "ada"})).await.status, StatusCode::OK);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_stale_etag_is_refused_and_a_weak_one_is_never_of_now() {
     with_backend(async |backend| {
         let id = backend.create(json!({"user_id": "ada", "title": "a"})).await;
