@@ -30,7 +30,7 @@ const STATEMENT: Duration = Duration::from_secs(3);
 /// Pauses between looks at a canary; the last one is repeated.
 const LOOKS: [Duration; 4] =
     [Duration::from_millis(20), Duration::from_millis(40), Duration::from_millis(80), Duration::from_millis(160)];
-/// Rows of canaries that are older than this were left by a replica that died, or could not be removed.
+/// Rows of canaries that are older than this were left by a replica that died.
 const LEFTOVER: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
 
 /// What is known of the data path. Cheap to clone.
@@ -47,27 +47,28 @@ impl DataPath {
     pub(crate) async fn run(self, database: Database, stop: CancellationToken) {
         // For an outage from the start: the series of arrivals begins with its end.
         set_now("data_path_started_timestamp_seconds");
-        let mut under_way = Vec::new();
+        let mut canaries = Canaries::default();
         while !stop.is_cancelled() {
             let next = Instant::now() + PERIOD;
-            stop.run_until_cancelled(Box::pin(self.round(&database, &mut under_way, next))).await;
+            stop.run_until_cancelled(Box::pin(self.round(&database, &mut canaries, next))).await;
             stop.run_until_cancelled(tokio::time::sleep_until(next)).await;
         }
     }
 
     /// Sends one, and looks until all have arrived or it is time for the next.
-    async fn round(&self, database: &Database, under_way: &mut Vec<Sent>, next: Instant) {
-        let at = Instant::now();
+    async fn round(&self, database: &Database, canaries: &mut Canaries, next: Instant) {
+        let (at, Canaries { under_way, ended }) = (Instant::now(), canaries);
         match limited(send(database)).await {
             Ok(task_id) => under_way.push(Sent { task_id, at }),
             Err(words) => self.note(Stage::Database(words)),
         }
         let Ok(pool) = database.pool() else { return };
-        let mut ended = self.watch(&pool, under_way, next).await;
+        ended.extend(self.watch(&pool, under_way, next).await);
         let too_old = under_way.extract_if(.., |sent| sent.at.elapsed() > FRESH);
         ended.extend(too_old.map(|sent| sent.task_id));
-        if let Err(error) = limited(purge(&pool, &ended)).await {
-            tracing::warn!(error, "rows of a canary stay for a minute");
+        match limited(purge(&pool, ended)).await {
+            Ok(()) => ended.clear(),
+            Err(error) => tracing::warn!(error, "rows of a canary cannot be removed yet"),
         }
     }
 
@@ -124,6 +125,14 @@ impl DataPath {
 fn set_now(gauge: &'static str) {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     metrics::gauge!(gauge).set(since_epoch.as_secs_f64());
+}
+
+/// The canaries of this replica.
+#[derive(Default)]
+struct Canaries {
+    under_way: Vec<Sent>,
+    /// Those whose rows are left to be removed.
+    ended: Vec<Uuid>,
 }
 
 /// A canary that is under way.

@@ -71,13 +71,48 @@ async fn a_canary_is_followed_through_its_stages_and_leaves_nothing_behind() {
         assert!(done["age_seconds"].as_f64().is_some_and(|age| age < LIMIT.as_secs_f64()), "{done}");
         assert!(done["latency_ms"].is_u64() && done["checked_at"].is_string());
 
-        let rows =
-            "SELECT (SELECT count(*) FROM canary WHERE task_id = $1) + (SELECT count(*) FROM tasks WHERE id = $1)
+        is_gone(&backend, id).await;
+        stop.cancel();
+        running.await.unwrap();
+    })
+    .await;
+}
+
+/// Waits until nothing is left of a canary.
+async fn is_gone(backend: &Backend, id: Uuid) {
+    let rows = "SELECT (SELECT count(*) FROM canary WHERE task_id = $1) + (SELECT count(*) FROM tasks WHERE id = $1)
                     + (SELECT count(*) FROM outbox WHERE partition_key = $1::text)";
-        let gone = timeout(LIMIT, async {
-            while sqlx::query_scalar::<_, i64>(rows).bind(id).fetch_one(&mut *consumer).await.unwrap() > 0 {}
-        });
-        assert!(gone.await.is_ok(), "the canary's rows are still there");
+    let gone = timeout(LIMIT, async {
+        while sqlx::query_scalar::<_, i64>(rows).bind(id).fetch_one(&backend.pool).await.unwrap() > 0 {}
+    });
+    assert!(gone.await.is_ok(), "the canary's rows are still there");
+}
+
+#[tokio::test]
+async fn rows_of_a_canary_that_cannot_be_removed_at_once_are_removed_with_those_of_the_next() {
+    with_backend(async |backend| {
+        let (path, stop) = (DataPath::default(), CancellationToken::new());
+        let running = tokio::spawn(path.clone().run(backend.app.database.clone(), stop.clone()));
+        until(&backend, &path, |report| says(report, "not published yet")).await;
+
+        // As a relay that waits for its broker.
+        let mut relay = backend.pool.begin().await.unwrap();
+        let id: Uuid = sqlx::query_scalar("SELECT partition_key::uuid FROM outbox ORDER BY seq LIMIT 1 FOR UPDATE")
+            .fetch_one(&mut *relay)
+            .await
+            .unwrap();
+        let relay_id: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *relay).await.unwrap();
+        canary::mark_arrived(&mut backend.pool.acquire().await.unwrap(), &[id]).await.unwrap();
+        for is_waiting in [true, false] {
+            let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)))";
+            let seen = timeout(LIMIT, async {
+                let read = || sqlx::query_scalar::<_, bool>(waits).bind(relay_id).fetch_one(&backend.pool);
+                while read().await.unwrap() != is_waiting {}
+            });
+            assert!(seen.await.is_ok(), "somebody waits for the relay: {}", !is_waiting);
+        }
+        relay.rollback().await.unwrap();
+        is_gone(&backend, id).await;
         stop.cancel();
         running.await.unwrap();
     })
