@@ -1,7 +1,7 @@
 //! `/api/notifications`: what the web page shows behind its bell.
 
 use axum::{body::Bytes, extract::State, http::HeaderMap, response::Response};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use todo_common::{
     auth, cursor,
@@ -89,7 +89,7 @@ pub(crate) async fn unread(
 }
 
 /// A body that says whose it is and nothing else.
-#[derive(Default, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct Caller {
     /// The user, where neither the query nor the header says it.
     #[schema(min_length = 1, max_length = 128)]
@@ -115,14 +115,14 @@ pub(crate) async fn read(
     headers: HeaderMap,
     Keyed(once, body): Keyed<Bytes>,
 ) -> Result<Response, Problem> {
-    let body: Caller = optional(&body)?;
+    let body: Caller = Fields::of_body(&body)?.rest()?;
     let user = auth::user(body.user_id.as_deref(), query.user_id.as_deref(), &headers)?;
     let read = async |connection: &mut PgConnection| notification::mark_read(connection, &user, id).await.map(Json);
     idempotency::write(&database, &user, once.as_ref(), read).await
 }
 
 /// A body that says whose it is and how far they have read.
-#[derive(Default, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct ReadAll {
     /// The user, where neither the query nor the header says it.
     #[schema(min_length = 1, max_length = 128)]
@@ -149,20 +149,11 @@ pub(crate) async fn read_all(
     headers: HeaderMap,
     Keyed(once, body): Keyed<Bytes>,
 ) -> Result<Response, Problem> {
-    let body: ReadAll = optional(&body)?;
+    let body: ReadAll = Fields::of_body(&body)?.rest()?;
     let user = auth::user(body.user_id.as_deref(), query.user_id.as_deref(), &headers)?;
     let read_all = async |connection: &mut PgConnection| {
         let marked = notification::mark_all_read(connection, &user, body.newest).await?;
         Ok(Json(Count { count: i64::try_from(marked).unwrap_or(i64::MAX) }))
     };
     idempotency::write(&database, &user, once.as_ref(), read_all).await
-}
-
-/// An object that may be left out. Nothing else is one: of a list, serde would take the members by their places.
-fn optional<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Problem> {
-    let body: Option<Fields> = match body {
-        [] => None,
-        body => serde_json::from_slice(body).map_err(|error| Problem::bad_request(error.to_string()))?,
-    };
-    Ok(body.map(Fields::rest).transpose()?.unwrap_or_default())
 }

@@ -1,8 +1,6 @@
 //! The program, started with a wrong environment.
 
-use std::process::Command;
-
-use serde_json::Value;
+use todo_common::testing::mistakes_at_start;
 
 #[test]
 fn everything_that_is_wrong_with_the_environment_is_logged_line_by_line() {
@@ -24,14 +22,7 @@ fn everything_that_is_wrong_with_the_environment_is_logged_line_by_line() {
         ("SMTP_PASSWORD", "hunter2"),
         ("NTFY_BASE_URL", "ftp://ntfy.example.org"),
     ];
-    let output = Command::new(env!("CARGO_BIN_EXE_todo-notification")).env_clear().envs(wrong).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    let log = String::from_utf8(output.stdout).unwrap();
-    assert!(!log.contains("hunter2"), "{log}");
-    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(lines.iter().all(|line| line["level"] == "ERROR"), "{log}");
-    let messages: Vec<&str> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    let messages = mistakes_at_start(env!("CARGO_BIN_EXE_todo-notification"), &wrong, "hunter2");
     let about = [
         "PORT",
         "DATABASE_URL",
@@ -44,7 +35,7 @@ fn everything_that_is_wrong_with_the_environment_is_logged_line_by_line() {
         "SMTP_FROM",
         "NTFY_BASE_URL",
     ];
-    assert_eq!(messages.len(), about.len(), "{log}");
+    assert_eq!(messages.len(), about.len(), "{messages:?}");
     for (message, variables) in messages.iter().zip(about) {
         assert!(message.starts_with(variables), "{message}");
     }

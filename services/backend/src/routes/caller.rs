@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 
 /// A body that says whose it is and nothing else.
-#[derive(Default, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Whose {
     /// The user, where neither the query nor the header says it.
     #[schema(min_length = 1, max_length = 128)]
@@ -75,17 +75,7 @@ impl<S: Send + Sync> FromRequest<S> for Caller {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (mut parts, body) = problem::read(request).await?;
-        // Of a list serde would take the members by their places.
-        let fields: Option<Fields> = if body.is_empty() {
-            None
-        } else {
-            serde_json::from_slice(&body)
-                .map_err(|error| Problem::bad_request(format!("the body is no JSON object: {error}")))?
-        };
-        let named: Option<String> = match fields {
-            Some(mut fields) => fields.optional("user_id")?,
-            None => None,
-        };
+        let named: Option<String> = Fields::of_body(&body)?.optional("user_id")?;
         caller(&mut parts, &body, named.as_deref()).await
     }
 }

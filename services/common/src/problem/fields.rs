@@ -5,7 +5,7 @@ use std::{error::Error, iter};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::FieldError;
+use super::{FieldError, Problem};
 
 /// The members of an object, which are read one after the other: serde does not know the names of what it reads from a part of one.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -19,6 +19,19 @@ impl From<Map<String, Value>> for Fields {
 }
 
 impl Fields {
+    /// The object that a body is, which may be left out. Nothing else is one: of a list, serde would take the members by their places.
+    ///
+    /// # Errors
+    /// 400 for what is no object.
+    pub fn of_body(body: &[u8]) -> Result<Self, Problem> {
+        if body.is_empty() {
+            return Ok(Self::default());
+        }
+        let fields: Option<Self> = serde_json::from_slice(body)
+            .map_err(|error| Problem::bad_request(format!("the body is no JSON object: {error}")))?;
+        Ok(fields.unwrap_or_default())
+    }
+
     /// Reads a member and takes it out. Without it, and where it is `null`, there is nothing.
     pub fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, FieldError> {
         let value = self.0.shift_remove(name).unwrap_or_default();

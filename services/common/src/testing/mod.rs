@@ -4,6 +4,7 @@ mod bulk;
 mod contract;
 mod dice;
 mod line;
+mod start;
 mod statements;
 
 use std::{future::Future, panic::AssertUnwindSafe};
@@ -19,6 +20,7 @@ pub use bulk::{bulk, statuses};
 pub use contract::keeps_its_contract;
 pub use dice::Dice;
 pub use line::Line;
+pub use start::mistakes_at_start;
 pub use statements::statements;
 
 use crate::{
