@@ -146,7 +146,7 @@ impl Context {
         let topics = if matches!(resolved.kafka.mode, KafkaMode::Strimzi(_)) {
             // Part of what is said about Kafka itself.
             Topics::Present
-        } else if broker_runs && self.leadership.is_leader() {
+        } else if broker_runs {
             self.topics(platform, dereferenced, seen, writes, &mut memory.topics)
         } else {
             // What is not asked is not waited for.
@@ -168,9 +168,13 @@ impl Context {
     ) -> Topics {
         let resolved = &dereferenced.resolved;
         let incarnation = observe::broker_incarnation(&seen.pods);
-        let maker = writes.then_some(&self.leadership);
         let answered = self.set_off(ObjectRef::new(&platform.name_any()).within(&resolved.namespace));
-        let asked = topics::Asked { client: &self.client, values: dereferenced.broker.as_ref(), maker };
+        let asked = topics::Asked {
+            client: &self.client,
+            values: dereferenced.broker.as_ref(),
+            leadership: &self.leadership,
+            makes: writes,
+        };
         topics::ensure(&asked, resolved, &incarnation, memory, answered)
     }
 

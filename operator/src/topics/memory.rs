@@ -17,6 +17,17 @@ const FRESH: Duration = Duration::from_mins(5);
 /// for the next time that they are read anyway, and this is short enough for none to be passed over.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// When a look may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum May {
+    /// As soon as what is known is not good any more.
+    Look,
+    /// If nothing is known, as it costs a read of Secrets of its own; else a call comes soon at which it does not.
+    LookAtFirst,
+    /// Never, as another replica does.
+    Listen,
+}
+
 /// What is known of one platform's topics.
 #[derive(Debug, Default)]
 pub struct TopicsMemory {
@@ -25,6 +36,8 @@ pub struct TopicsMemory {
     good_until: Option<Instant>,
     /// At most one conversation at a time; it ends with this memory.
     look: Option<Look>,
+    /// Since when nothing is known for want of the lead.
+    listens: Option<Instant>,
 }
 
 /// A conversation with a broker, beside the passes: a broker that does not answer takes no pass from other platforms.
@@ -60,16 +73,17 @@ impl Look {
 impl TopicsMemory {
     /// How long the first answer has been waited for, until it has been taken.
     pub fn unanswered(&self, now: Instant) -> Option<Duration> {
-        let first = self.look.as_ref().filter(|_| self.known == Topics::Unknown)?;
-        Some(now.saturating_duration_since(first.since))
+        let first =
+            self.look.as_ref().map(|look| look.since).or(self.listens).filter(|_| self.known == Topics::Unknown)?;
+        Some(now.saturating_duration_since(first))
     }
 
-    /// What is known about `subject`. A look begins if that is not good any more, and what it finds is taken by a later call.
-    /// One that `costs_a_read` of Secrets begins only if nothing is known; else a call comes soon at which it does not.
+    /// What is known about `subject`. A look begins if that is not good any more and it `may`, and what it finds is taken by a
+    /// later call.
     pub(super) fn answer<F>(
         &mut self,
         subject: String,
-        costs_a_read: bool,
+        may: May,
         look: impl FnOnce() -> F,
         answered: impl Future<Output = ()> + Send + 'static,
     ) -> Topics
@@ -84,8 +98,18 @@ impl TopicsMemory {
             *self = Self { known: end, good_until, look: None, ..std::mem::take(self) };
         }
         let is_due = self.good_until.is_none_or(|until| until <= Instant::now());
-        if self.look.is_none() && is_due && (!costs_a_read || self.known == Topics::Unknown) {
-            self.look = Some(Look::begin(look(), answered));
+        if self.look.is_none() && is_due {
+            match may {
+                May::LookAtFirst if self.known != Topics::Unknown => {}
+                May::Look | May::LookAtFirst => {
+                    (self.look, self.listens) = (Some(Look::begin(look(), answered)), None);
+                }
+                May::Listen => {
+                    // Who looks meanwhile may find something else.
+                    self.known = Topics::Unknown;
+                    self.listens.get_or_insert_with(Instant::now);
+                }
+            }
         }
         self.known.clone()
     }
@@ -108,23 +132,27 @@ mod tests {
             let found = Arc::clone(&found);
             async move { found.notify_one() }
         };
-        assert_eq!(memory.answer(one(), false, || ready(Topics::Present), told()), Topics::Unknown);
+        assert_eq!(memory.answer(one(), May::Look, || ready(Topics::Present), told()), Topics::Unknown);
         assert!(memory.unanswered(Instant::now()).is_some());
         found.notified().await;
         let never = || pending::<Topics>();
-        assert_eq!(memory.answer(one(), false, never, told()), Topics::Present, "what was found is taken");
+        assert_eq!(memory.answer(one(), May::Look, never, told()), Topics::Present, "what was found is taken");
         assert!(memory.look.is_none() && memory.unanswered(Instant::now()).is_none(), "it is fresh");
 
         memory.good_until = None;
-        assert_eq!(memory.answer(one(), false, never, told()), Topics::Present);
-        assert_eq!(memory.answer(one(), false, || ready(Topics::Unknown), told()), Topics::Present, "the look goes on");
+        assert_eq!(memory.answer(one(), May::Look, never, told()), Topics::Present);
+        assert_eq!(
+            memory.answer(one(), May::Look, || ready(Topics::Unknown), told()),
+            Topics::Present,
+            "the look goes on"
+        );
         assert_eq!(memory.unanswered(Instant::now()), None, "there was an answer before");
 
         let missing = Topics::Missing(vec!["reminders".to_owned()]);
         let is_missing = missing.clone();
-        assert_eq!(memory.answer(other(), false, || ready(is_missing), told()), Topics::Unknown);
+        assert_eq!(memory.answer(other(), May::Look, || ready(is_missing), told()), Topics::Unknown);
         found.notified().await;
-        assert_eq!(memory.answer(other(), false, never, told()), missing);
+        assert_eq!(memory.answer(other(), May::Look, never, told()), missing);
     }
 
     #[tokio::test]
@@ -137,19 +165,45 @@ mod tests {
         };
         let refused = Topics::Unreachable("refused".to_owned());
         let is_refused = refused.clone();
-        memory.answer(subject(), true, || ready(is_refused), told());
+        memory.answer(subject(), May::LookAtFirst, || ready(is_refused), told());
         assert!(memory.look.is_some(), "nothing is known");
         found.notified().await;
-        assert_eq!(memory.answer(subject(), true, pending::<Topics>, told()), refused);
+        assert_eq!(memory.answer(subject(), May::LookAtFirst, pending::<Topics>, told()), refused);
 
         memory.good_until = None;
-        assert_eq!(memory.answer(subject(), true, pending::<Topics>, told()), refused);
+        assert_eq!(memory.answer(subject(), May::LookAtFirst, pending::<Topics>, told()), refused);
         assert!(memory.look.is_none(), "it is due, and waits for the next read");
-        memory.answer(subject(), false, pending::<Topics>, told());
+        memory.answer(subject(), May::Look, pending::<Topics>, told());
         assert!(memory.look.is_some(), "Secrets have been read");
-        memory.answer("another password".to_owned(), true, || ready(Topics::Present), told());
+        memory.answer("another password".to_owned(), May::LookAtFirst, || ready(Topics::Present), told());
         found.notified().await;
-        assert_eq!(memory.answer("another password".to_owned(), true, pending::<Topics>, told()), Topics::Present);
+        assert_eq!(
+            memory.answer("another password".to_owned(), May::LookAtFirst, pending::<Topics>, told()),
+            Topics::Present
+        );
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_does_not_lead_asks_nobody_and_keeps_what_it_knew_for_as_long_as_that_is_good() {
+        let (mut memory, found) = (TopicsMemory::default(), Arc::new(Notify::new()));
+        let told = || {
+            let found = Arc::clone(&found);
+            async move { found.notify_one() }
+        };
+        let present = || ready(Topics::Present);
+        assert_eq!(memory.answer(String::new(), May::Listen, present, told()), Topics::Unknown);
+        assert!(memory.look.is_none(), "nothing is known, and another one asks");
+        assert!(memory.unanswered(Instant::now()).is_some(), "a status waits for it if this one leads again by then");
+        memory.answer(String::new(), May::Look, present, told());
+        found.notified().await;
+        assert_eq!(memory.answer(String::new(), May::Listen, pending::<Topics>, told()), Topics::Present);
+
+        assert_eq!(memory.answer(String::new(), May::Look, pending::<Topics>, told()), Topics::Present);
+        assert!(memory.look.is_none(), "it leads again, and nothing is due");
+
+        memory.good_until = None;
+        assert_eq!(memory.answer(String::new(), May::Listen, pending::<Topics>, told()), Topics::Unknown);
+        assert!(memory.look.is_none() && memory.unanswered(Instant::now()).is_some(), "another one asks");
     }
 
     #[tokio::test]
@@ -160,13 +214,13 @@ mod tests {
             async move { found.notify_one() }
         };
         let silent = || ready(Topics::Unreachable("no answer within 8 s".to_owned()));
-        memory.answer(String::new(), false, silent, told());
+        memory.answer(String::new(), May::Look, silent, told());
         found.notified().await;
         // As if it had waited for an answer for so long.
         memory.look.as_mut().unwrap().since -= super::super::DEADLINE;
-        memory.answer(String::new(), true, pending::<Topics>, told());
+        memory.answer(String::new(), May::LookAtFirst, pending::<Topics>, told());
         assert!(memory.look.is_none(), "it waits for the next read");
-        memory.answer(String::new(), false, pending::<Topics>, told());
+        memory.answer(String::new(), May::Look, pending::<Topics>, told());
         assert!(memory.look.is_some(), "that comes a second later");
     }
 
@@ -174,11 +228,11 @@ mod tests {
     async fn a_look_that_panics_is_said_and_tried_again() {
         let mut memory = TopicsMemory::default();
         let panics = || async { panic!("as a test wants it") };
-        memory.answer(String::new(), false, panics, ready(()));
+        memory.answer(String::new(), May::Look, panics, ready(()));
         while memory.look.as_ref().is_some_and(|look| look.end().is_none()) {
             tokio::task::yield_now().await;
         }
-        assert!(matches!(memory.answer(String::new(), false, panics, ready(())), Topics::Unreachable(_)));
+        assert!(matches!(memory.answer(String::new(), May::Look, panics, ready(())), Topics::Unreachable(_)));
         assert!(memory.look.is_none() && memory.good_until.is_some());
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     runtime::lease::Leadership,
     text::bounded,
 };
+use memory::May;
 pub use memory::TopicsMemory;
 use tls::Pem;
 
@@ -89,8 +90,10 @@ pub struct Asked<'a> {
     pub client: &'a Client,
     /// What is needed of Secrets, if they were read just now.
     pub values: Option<&'a Values>,
-    /// Who makes topics of embedded Kafka that are not there, if anybody.
-    pub maker: Option<&'a Leadership>,
+    /// Only who leads asks.
+    pub leadership: &'a Leadership,
+    /// Whether topics of embedded Kafka that are not there are made.
+    pub makes: bool,
 }
 
 /// What a conversation with a broker needs.
@@ -101,9 +104,8 @@ struct Access {
     tls: Option<Arc<rustls::ClientConfig>>,
 }
 
-/// Sees to the topics, and makes those of embedded Kafka that are not there if there is a maker. `incarnation` changes
-/// when the broker does, so that a new one is asked at once. This answers what is known; when there is more, `answered` is
-/// awaited.
+/// Sees to the topics, and makes those of embedded Kafka that are not there if that is wanted. `incarnation` changes when
+/// the broker does, so that a new one is asked at once. This answers what is known; when there is more, `answered` is awaited.
 pub fn ensure(
     asked: &Asked<'_>,
     platform: &Resolved,
@@ -111,11 +113,16 @@ pub fn ensure(
     memory: &mut TopicsMemory,
     answered: impl Future<Output = ()> + Send + 'static,
 ) -> Topics {
-    let Asked { client, values, maker } = *asked;
+    let Asked { client, values, leadership, makes } = *asked;
+    let maker = makes.then_some(leadership);
     let references = build::secrets::of_broker(platform);
     let digests: Vec<_> = references.iter().map(|reference| platform.digests.get(reference)).collect();
     let subject = format!("{incarnation} {} {:?} {digests:?}", maker.is_some(), platform.kafka.mode);
-    let costs_a_read = values.is_none() && !references.is_empty();
+    let may = match values {
+        _ if !leadership.is_leader() => May::Listen,
+        None if !references.is_empty() => May::LookAtFirst,
+        _ => May::Look,
+    };
     let look = || {
         let (client, platform, values, maker) = (client.clone(), platform.clone(), values.cloned(), maker.cloned());
         async move {
@@ -133,7 +140,7 @@ pub fn ensure(
             found.await.unwrap_or_else(|failed| failed)
         }
     };
-    memory.answer(subject, costs_a_read, look, answered)
+    memory.answer(subject, may, look, answered)
 }
 
 /// Asks again for a while. If the last question has no answer, what was said to the one before it is why.
