@@ -136,7 +136,7 @@ async fn made(ground: &Ground, proxy: &Proxy, platforms: usize) -> anyhow::Resul
 
 /// How long an operator takes that is started again where nothing is to be done, until it has looked at every platform.
 async fn restart(ground: &Ground, proxy: &mut Proxy, platforms: usize) -> anyhow::Result<Operator> {
-    let begun = Instant::now();
+    let (begun, before) = (Instant::now(), Processor::now()?);
     let operator = Operator::start(proxy, ground.folder.path(), None, OPERATOR)?;
     let looked = until("every platform has been looked at", LIMIT, async || {
         let ledger = proxy.ledger();
@@ -145,9 +145,11 @@ async fn restart(ground: &Ground, proxy: &mut Proxy, platforms: usize) -> anyhow
         Ok((namespaces.len() > platforms).then_some(begun.elapsed()))
     })
     .await?;
+    let taken = Processor::since(&before, platforms)?;
     tokio::time::sleep(WATCHED).await;
     let writes = proxy.ledger().work().count();
     println!("started again: every platform looked at after {looked:.1?}, {writes} writes within {WATCHED:?} after it");
+    println!("  on a processor until then, for each platform: {taken}");
     Ok(operator)
 }
 
