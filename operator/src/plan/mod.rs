@@ -250,8 +250,7 @@ fn plan_apply(plan: &mut Plan, desired: &Desired, object: &Object, live: &Live, 
     let key = Key::of(object);
     let current = live.objects.get(&key);
     if !live.resources.contains_key(&key.kind) {
-        let reason =
-            format!("the cluster has no {} of {} that could be watched", key.kind, object.resource.api_version);
+        let reason = format!("no {} of {} can be watched", key.kind, object.resource.api_version);
         return plan.hold(object, Hold::Unwatched, reason);
     }
     match current.map(|current| ownership::standing(identity, &current.metadata)) {
