@@ -2,8 +2,8 @@
 //!
 //! A pass over a platform ([`controller`]) goes: [`dereference`] reads what the spec points at, [`resolve`] checks it and
 //! fills in every default, [`build`] makes all objects of it, [`plan`] compares them with what there is, [`apply`] writes
-//! what differs, [`topics`] asks the broker, [`observe`] looks at what runs, [`status`] says so. `resolve`, `build`, `plan` and the conditions of
-//! `status` are pure: no client, no clock, no chance.
+//! what differs, [`topics`] asks the broker, [`observe`] looks at what runs, [`status`] says so. `resolve`, `build`, `plan`
+//! and the conditions of `status` are pure: no client, no clock, no chance.
 
 pub mod apply;
 pub mod build;

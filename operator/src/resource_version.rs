@@ -5,7 +5,7 @@ pub(crate) fn number(version: Option<&str>) -> Option<u64> {
     version?.parse().ok()
 }
 
-/// A version as a number; of none, one before all others.
+/// A resource version as a number; 0 if there is none.
 pub(crate) fn or_first(version: Option<&str>) -> u64 {
     number(version).unwrap_or_default()
 }

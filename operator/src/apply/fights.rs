@@ -63,7 +63,7 @@ struct Written {
 }
 
 impl Fights {
-    /// Notes that others claim fields of an object. Answers whether they may be taken back.
+    /// Notes that others claim fields of an object. Returns whether they may be taken back.
     pub fn may_force(&mut self, key: &Key, conflicts: &[FieldConflict], now: Instant) -> bool {
         self.forget(now);
         let mut managers: Vec<&str> = conflicts.iter().map(|conflict| conflict.manager.as_str()).collect();

@@ -92,7 +92,7 @@ impl Writer {
         within(DEADLINE, self.api(resource).get_opt(name)).await
     }
 
-    /// Server-side apply. With the UID in it, `body` is applied to exactly that object or not at all. Answers the
+    /// Server-side apply. With the UID in it, `body` is applied to exactly that object or not at all. Returns the
     /// resource version that the object has now.
     pub async fn apply(
         &self,
@@ -137,7 +137,7 @@ impl Writer {
         self.leading(self.api(resource).patch(name, &params, &Patch::Apply(patch))).await.map(drop)
     }
 
-    /// Creates an object. Answers whether it was this call that did.
+    /// Creates an object. Returns whether it was this call that did.
     pub async fn create(&self, resource: &ApiResource, body: &DynamicObject) -> Result<bool, WriteError> {
         let params = PostParams { field_manager: Some(MANAGED_BY.to_owned()), ..PostParams::default() };
         match self.leading(self.api(resource).create(&params, body)).await {
@@ -201,7 +201,7 @@ impl Writer {
         self.merge(resource, metadata.name.as_deref().unwrap_or_default(), &patch).await.map(drop)
     }
 
-    /// Deletes exactly this object; one that is gone already is as good. Answers whether it is gone now, or only on its way.
+    /// Deletes exactly this object; one that is gone already is as good. Returns whether it is gone now, or only on its way.
     pub async fn delete(&self, resource: &ApiResource, name: &str, uid: &str) -> Result<bool, WriteError> {
         let preconditions = Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None });
         let params = DeleteParams { preconditions, ..DeleteParams::background() };
@@ -212,7 +212,7 @@ impl Writer {
         }
     }
 
-    /// Answers metadata alone, as nothing else of the answer is looked at.
+    /// Returns metadata alone, as nothing else of the answer is looked at.
     async fn patch<P: Serialize>(
         &self,
         resource: &ApiResource,

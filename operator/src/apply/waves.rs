@@ -117,7 +117,7 @@ impl<'a> Waves<'a> {
         self.applied.note(step, outcome);
     }
 
-    /// Removes what is no longer wanted and may go now. Answers what became of all.
+    /// Removes what is no longer wanted and may go now. Returns what became of all.
     pub(super) async fn remove(mut self, all: &[Removal]) -> Applied {
         let due = all.iter().filter(|removal| removals::is_due(&removal.key, self.onward, &self.unwritten)).collect();
         removals::remove(self.calls.writer, due, self.calls.failed, &mut self.applied).await;

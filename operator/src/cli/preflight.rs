@@ -128,7 +128,7 @@ async fn lacking(client: &Client, needed: Vec<Right>) -> anyhow::Result<Vec<Righ
         .await
 }
 
-/// Answers the right if it is not given.
+/// Returns the right if it is not given.
 async fn ask(api: Api<SelfSubjectAccessReview>, right: Right) -> anyhow::Result<Option<Right>> {
     let attributes = ResourceAttributes {
         group: Some(right.group.clone()),

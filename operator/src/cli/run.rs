@@ -205,7 +205,7 @@ impl Clients {
     }
 }
 
-/// Goes through passes until `stop`, and answers whether those that were under way ended soon enough.
+/// Goes through passes until `stop`, and returns whether those that were under way ended soon enough.
 async fn ends_in_time(passes: impl Future<Output = ()>, stop: CancellationToken) -> bool {
     tokio::select! {
         () = passes => true,

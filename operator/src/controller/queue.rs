@@ -44,7 +44,7 @@ impl Queue {
         self.lock().entry(platform).and_modify(|due| *due = time.min(*due)).or_insert(time);
     }
 
-    /// A pass begins. Answers how long it was due.
+    /// A pass begins. Returns how long it was due.
     pub(super) fn begin(&self, platform: &Name, now: Instant) -> Duration {
         self.lock().remove(platform).map_or(Duration::ZERO, |due| now.saturating_duration_since(due))
     }

@@ -7,15 +7,16 @@ use crate::build::Desired;
 
 const AUTOSCALER: &str = "HorizontalPodAutoscaler";
 
-/// The number of pods from which an autoscaler goes on, if it has to be told: not less than it may choose, else the present
-/// one, if that is ours until now. Without a word to the API server about whose it is, it would fall back to 1 the moment we
-/// no longer name it. An autoscaler leaves a Deployment that is to have no pods as it is.
+/// Replicas to set by a field manager of their own before an autoscaler takes over: the present number, at least
+/// `minReplicas`. Without it the API server would reset the field to 1 when we stop applying it. `None` if there is nothing to
+/// set.
 pub(super) fn hand_over(desired: &Desired, body: &DynamicObject, current: &DynamicObject) -> Option<i32> {
     if !is_autoscaled(body) {
         return None;
     }
     let present: i32 = current.data.pointer("/spec/replicas")?.as_i64()?.try_into().ok()?;
     let least = least(desired, body.metadata.name.as_deref()?)?;
+    // An autoscaler leaves a Deployment of no pods as it is.
     (present == 0 || !is_autoscaled(current)).then(|| present.max(least))
 }
 

@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{lease::Leadership, metrics};
 
-/// Answers what is missing, each in words; nothing when all is there.
+/// Returns what is missing, each in words; nothing when all is there.
 pub type Missing = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
-/// Answers how many platforms wait for a pass.
+/// Returns how many platforms wait for a pass.
 pub type Waiting = Arc<dyn Fn() -> usize + Send + Sync>;
 
 /// Why the address cannot be listened on.

@@ -35,7 +35,7 @@ const BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 
 #[error("cannot set up metrics: {0}")]
 pub struct MetricsError(#[from] metrics_exporter_prometheus::BuildError);
 
-/// Sets up the recorder of this process; answers what renders it.
+/// Sets up the recorder of this process; returns what renders it.
 pub fn install() -> Result<PrometheusHandle, MetricsError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("duration_seconds".to_owned()), &BUCKETS)?

@@ -19,7 +19,7 @@ use crate::{
 /// How long the write may take.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Writes the status of the platform with this metadata. Answers the version of the resource that it made.
+/// Writes the status of the platform with this metadata. Returns the version of the resource that it made.
 pub async fn write(
     client: &Client,
     metadata: &ObjectMeta,

@@ -65,7 +65,7 @@ where
     K: Resource + Serialize + DeserializeOwned + From<S>,
     S: Serialize + DeserializeOwned,
 {
-    /// Takes in an event. Answers what the object is called and whose it is that is new, gone or different.
+    /// Takes in an event. Returns what the object is called and whose it is that is new, gone or different.
     pub fn take(&self, event: Event<K>) -> Vec<ObjectMeta> {
         let mut inner = self.write();
         match event {
