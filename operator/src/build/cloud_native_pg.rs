@@ -2,7 +2,7 @@
 
 use todo_crds::cloud_native_pg::{Bootstrap, Cluster, ClusterSpec, InitDb, Storage};
 
-use super::{Object, Wave, data_metadata, data_policy};
+use super::{Object, Policy, Wave, data_metadata};
 use crate::{
     names,
     resolve::{CloudNativePg, Resolved},
@@ -19,5 +19,5 @@ pub(super) fn object(platform: &Resolved, postgres: &CloudNativePg) -> Object {
     };
     let mut cluster = Cluster::new(names::POSTGRES, spec);
     cluster.metadata = data_metadata(platform, names::POSTGRES, Some(names::POSTGRES));
-    Object::of(Wave::Infrastructure, data_policy(platform), &cluster)
+    Object::of(Wave::Infrastructure, Policy::Apply, &cluster)
 }

@@ -1,8 +1,11 @@
 //! How the page is reached from outside the cluster.
 
-use k8s_openapi::api::networking::v1::{
-    HTTPIngressPath, HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressServiceBackend, IngressSpec,
-    IngressTLS, ServiceBackendPort,
+use k8s_openapi::{
+    api::networking::v1::{
+        HTTPIngressPath, HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressServiceBackend,
+        IngressSpec, IngressTLS, ServiceBackendPort,
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::json;
@@ -14,17 +17,19 @@ use crate::{
 };
 
 /// The Ingress or `HTTPRoute`, if one is asked for.
-pub(super) fn objects(platform: &Resolved) -> Option<Object> {
-    match platform.exposure.as_ref()? {
-        Exposure::Ingress { .. } => ingress(platform).map(|object| Object::of(Wave::Workload, Policy::Apply, &object)),
-        Exposure::HttpRoute { host, gateway, section } => Some(http_route(platform, host, gateway, section.as_deref())),
-    }
+pub(super) fn object(platform: &Resolved) -> Option<Object> {
+    Some(match platform.exposure.as_ref()? {
+        Exposure::Ingress { host, class, annotations, tls_secret } => {
+            let mut metadata = owned(platform, App::Frontend.id(), Some(App::Frontend.id()));
+            metadata.annotations = some_map(annotations.clone());
+            let ingress = ingress(metadata, host, class.as_ref(), tls_secret.as_ref());
+            Object::of(Wave::Workload, Policy::Apply, &ingress)
+        }
+        Exposure::HttpRoute { host, gateway, section } => http_route(platform, host, gateway, section.as_deref()),
+    })
 }
 
-fn ingress(platform: &Resolved) -> Option<Ingress> {
-    let Some(Exposure::Ingress { host, class, annotations, tls_secret }) = &platform.exposure else { return None };
-    let mut metadata = owned(platform, App::Frontend.id(), Some(App::Frontend.id()));
-    metadata.annotations = some_map(annotations.clone());
+fn ingress(metadata: ObjectMeta, host: &str, class: Option<&String>, tls_secret: Option<&String>) -> Ingress {
     let path = HTTPIngressPath {
         path: Some("/".to_owned()),
         path_type: "Prefix".to_owned(),
@@ -36,21 +41,21 @@ fn ingress(platform: &Resolved) -> Option<Ingress> {
             resource: None,
         },
     };
-    Some(Ingress {
+    Ingress {
         metadata,
         spec: Some(IngressSpec {
-            ingress_class_name: class.clone(),
+            ingress_class_name: class.cloned(),
             rules: Some(vec![IngressRule {
-                host: Some(host.clone()),
+                host: Some(host.to_owned()),
                 http: Some(HTTPIngressRuleValue { paths: vec![path] }),
             }]),
-            tls: tls_secret
-                .as_ref()
-                .map(|secret| vec![IngressTLS { hosts: Some(vec![host.clone()]), secret_name: Some(secret.clone()) }]),
+            tls: tls_secret.map(|secret| {
+                vec![IngressTLS { hosts: Some(vec![host.to_owned()]), secret_name: Some(secret.clone()) }]
+            }),
             default_backend: None,
         }),
         status: None,
-    })
+    }
 }
 
 fn http_route(platform: &Resolved, host: &str, gateway: &str, section: Option<&str>) -> Object {

@@ -16,6 +16,7 @@ pub mod pod;
 pub mod postgres;
 mod pvc;
 pub mod secrets;
+mod service;
 mod strimzi;
 pub(crate) mod web_push;
 
@@ -70,14 +71,13 @@ pub enum Wave {
 /// How an object is written, and when it may be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Policy {
-    /// Server-side apply; goes with the resource and is pruned when it is no longer desired.
+    /// Server-side apply. It goes with the resource if it has an owner reference, and is pruned when it is no longer desired,
+    /// unless its kind is one of [`DATA_KINDS`].
     Apply,
     /// Created if absent, its data never overwritten: a Secret with a value that exists nowhere else. Of one that bears
     /// our label, labels and owner references follow the body (so that `deletionPolicy` can be changed); one that
     /// somebody else made is left as it is. Never pruned.
     CreateOnce,
-    /// Server-side apply without an owner reference; stays when the resource goes, and is never pruned.
-    Retained,
 }
 
 impl Object {
@@ -134,7 +134,7 @@ pub fn desired(platform: &Resolved) -> Desired {
     for app in App::ALL {
         objects.extend(app::objects(platform, app));
     }
-    objects.extend(exposure::objects(platform));
+    objects.extend(exposure::object(platform));
     objects.extend(monitoring::objects(platform));
     // Stable: within a wave the order above stays.
     objects.sort_by_key(|object| object.wave);
@@ -163,11 +163,6 @@ fn unowned(platform: &Resolved, name: &str, component: Option<&str>) -> ObjectMe
 /// delete one.
 pub const DATA_KINDS: [&str; 6] =
     ["Cluster", "Kafka", "KafkaNodePool", "KafkaTopic", "KafkaUser", "PersistentVolumeClaim"];
-
-/// Policy of an object of [`DATA_KINDS`], by what `deletionPolicy` says.
-const fn data_policy(platform: &Resolved) -> Policy {
-    if platform.retain_data { Policy::Retained } else { Policy::Apply }
-}
 
 /// [`unowned`] or [`owned`], by what `deletionPolicy` says about data.
 fn data_metadata(platform: &Resolved, name: &str, component: Option<&str>) -> ObjectMeta {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements};
 
-use super::{Object, Wave, data_metadata, data_policy, pod::texts};
+use super::{Object, Policy, Wave, data_metadata, pod::texts};
 use crate::resolve::{Resolved, Storage};
 
 /// The claim of `component`.
@@ -25,5 +25,5 @@ pub(super) fn object(platform: &Resolved, component: &str, name: &str, storage: 
         }),
         status: None,
     };
-    Object::of(Wave::Identity, data_policy(platform), &claim)
+    Object::of(Wave::Identity, Policy::Apply, &claim)
 }

@@ -63,7 +63,7 @@ pub(super) fn of_takeover(
     let mut taken: Vec<String> = desired
         .objects
         .iter()
-        .filter(|object| object.policy != Policy::Apply || DATA_KINDS.contains(&object.resource.kind.as_str()))
+        .filter(|object| object.policy == Policy::CreateOnce || DATA_KINDS.contains(&object.resource.kind.as_str()))
         .map(Key::of)
         .filter(|key| {
             let metadata = match key.kind.as_str() {

@@ -239,7 +239,7 @@ pub fn plan(desired: &Desired, live: &Live, identity: &Identity, gates: &Gates) 
     for object in &desired.objects {
         match object.policy {
             Policy::CreateOnce => plan_secret(&mut plan, object, live, identity),
-            Policy::Apply | Policy::Retained => plan_apply(&mut plan, desired, object, live, identity, gates),
+            Policy::Apply => plan_apply(&mut plan, desired, object, live, identity, gates),
         }
     }
     plan.removals = prune::removals(desired, live, identity);

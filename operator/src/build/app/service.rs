@@ -1,30 +1,16 @@
-//! Services of the services.
+//! Kubernetes Services of the four apps.
 
-use k8s_openapi::{
-    api::core::v1::{Service, ServicePort, ServiceSpec},
-    apimachinery::pkg::util::intstr::IntOrString,
+use k8s_openapi::api::core::v1::Service;
+
+use crate::{
+    build::service::{self, Port},
+    names::App,
+    resolve::Resolved,
 };
-
-use crate::{build::owned, labels, names::App, resolve::Resolved};
 
 /// Service of one app: port 80 to the app's port.
 ///
 /// Dapr makes another one, `<app id>-dapr`, by which sidecars find each other; it is not ours.
 pub(super) fn build(platform: &Resolved, app: App) -> Service {
-    Service {
-        metadata: owned(platform, app.id(), Some(app.id())),
-        spec: Some(ServiceSpec {
-            type_: Some("ClusterIP".to_owned()),
-            selector: Some(labels::selector(app.id())),
-            ports: Some(vec![ServicePort {
-                name: Some("http".to_owned()),
-                protocol: Some("TCP".to_owned()),
-                port: 80,
-                target_port: Some(IntOrString::Int(i32::from(app.port()))),
-                ..ServicePort::default()
-            }]),
-            ..ServiceSpec::default()
-        }),
-        status: None,
-    }
+    service::build(platform, app.id(), &Port { name: "http", number: 80, target: app.port() })
 }

@@ -14,7 +14,7 @@ use k8s_openapi::{
 };
 use todo_crds::strimzi::{CLUSTER_LABEL, ContainerTemplate, Role};
 
-use super::{Object, Wave, data_metadata, data_policy};
+use super::{Object, Policy, Wave, data_metadata};
 use crate::{
     names,
     resolve::{Resolved, Strimzi},
@@ -22,15 +22,14 @@ use crate::{
 
 /// Everything that is asked of Strimzi.
 pub(super) fn objects(platform: &Resolved, strimzi: &Strimzi) -> Vec<Object> {
-    let policy = data_policy(platform);
     let mut objects = vec![
-        Object::of(Wave::Infrastructure, policy, &node_pool::build(platform, strimzi, Role::Controller)),
-        Object::of(Wave::Infrastructure, policy, &node_pool::build(platform, strimzi, Role::Broker)),
-        Object::of(Wave::Infrastructure, policy, &kafka::build(platform, strimzi)),
-        Object::of(Wave::Infrastructure, policy, &user::build(platform)),
+        Object::of(Wave::Infrastructure, Policy::Apply, &node_pool::build(platform, strimzi, Role::Controller)),
+        Object::of(Wave::Infrastructure, Policy::Apply, &node_pool::build(platform, strimzi, Role::Broker)),
+        Object::of(Wave::Infrastructure, Policy::Apply, &kafka::build(platform, strimzi)),
+        Object::of(Wave::Infrastructure, Policy::Apply, &user::build(platform)),
     ];
     let topics = names::TOPICS.iter().map(|name| topic::build(platform, strimzi, name));
-    objects.extend(topics.map(|topic| Object::of(Wave::Infrastructure, policy, &topic)));
+    objects.extend(topics.map(|topic| Object::of(Wave::Infrastructure, Policy::Apply, &topic)));
     objects
 }
 
