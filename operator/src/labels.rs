@@ -10,6 +10,11 @@ use crate::names::{App, platform_label};
 /// Value of `app.kubernetes.io/managed-by` on all that the operator makes; also its field manager.
 pub const MANAGED_BY: &str = "todo-operator";
 
+/// What selects all that the operator makes.
+pub fn managed_selector() -> String {
+    format!("app.kubernetes.io/managed-by={MANAGED_BY}")
+}
+
 /// Labels of an object: `component` is what it serves (an app id, `kafka`, `postgres`), or the platform as a whole.
 ///
 /// `app.kubernetes.io/version` is left to the callers that want it: on a pod template it would restart pods whose image

@@ -7,7 +7,7 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use super::{Object, Policy, Wave, data_metadata, owned, web_push};
 use crate::{
     names::{self, App},
-    resolve::{KafkaAuth, KafkaMode, Maker, PostgresMode, Resolved, SecretKey, SecretRef, digest},
+    resolve::{KafkaAuth, KafkaMode, Maker, PostgresMode, Resolved, SecretKey, SecretRef, short_hash},
 };
 
 /// Every key of a Secret that something of the platform needs, by name and key.
@@ -121,7 +121,7 @@ pub(crate) fn made_digests(platform: &Resolved) -> BTreeMap<SecretRef, String> {
     for secret in made(platform) {
         let name = secret.metadata.name.unwrap_or_default();
         for (key, value) in secret.data.unwrap_or_default() {
-            digests.insert(SecretRef::new(&name, key), digest(&value.0));
+            digests.insert(SecretRef::new(&name, key), short_hash(&value.0));
         }
     }
     digests

@@ -28,7 +28,7 @@ use crate::{
     class::{Class, words},
     controller::watches::{base_kinds, late_kinds},
     dereference::{self, Dereferenced, SecretsRead, cluster},
-    labels::MANAGED_BY,
+    labels::{MANAGED_BY, managed_selector},
     plan::{self, Action, Gates, Identity, Key, Live, Plan, Standing, Step, ownership::standing},
     resolve::Settings,
 };
@@ -160,7 +160,7 @@ impl Asker {
     }
 
     async fn list(&self, resource: &ApiResource) -> anyhow::Result<Vec<(Key, Arc<DynamicObject>)>> {
-        let labels = ListParams::default().labels(&format!("app.kubernetes.io/managed-by={MANAGED_BY}"));
+        let labels = ListParams::default().labels(&managed_selector());
         let list = self.api(resource).list(&labels).await;
         let list = list.map_err(|error| client::cannot(&format!("list {}", resource.plural), &error))?;
         let keyed = |mut object: DynamicObject| {

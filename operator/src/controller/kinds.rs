@@ -60,7 +60,16 @@ mod tests {
     use k8s_openapi::api::core::v1::Pod;
 
     use super::*;
-    use crate::build::DATA_KINDS;
+    use crate::{build::DATA_KINDS, dereference::cluster::LATE_KINDS};
+
+    #[test]
+    fn what_is_asked_for_is_what_is_watched_once_it_is_there() {
+        let watched: BTreeSet<_> =
+            late_kinds().into_iter().map(|resource| (resource.api_version, resource.kind)).collect();
+        let all = LATE_KINDS.iter().flat_map(|(group, kinds)| kinds.iter().map(move |kind| (*group, *kind)));
+        let asked = all.map(|(group, kind)| (group.to_owned(), kind.to_owned())).collect();
+        assert_eq!(watched, asked);
+    }
 
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]

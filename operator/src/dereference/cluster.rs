@@ -20,7 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// The Dapr kinds that a platform consists of.
 pub const DAPR_KINDS: [&str; 3] = ["Component", "Configuration", "Resiliency"];
 /// All kinds that may come late, by where they are.
-const LATE_KINDS: [(&str, &[&str]); 5] = [
+pub(crate) const LATE_KINDS: [(&str, &[&str]); 5] = [
     ("dapr.io/v1alpha1", &DAPR_KINDS),
     ("gateway.networking.k8s.io/v1", &["HTTPRoute"]),
     (strimzi::GROUP_VERSION, &strimzi::KINDS),
@@ -137,12 +137,11 @@ pub async fn read(client: &Client, dapr_namespace: &str, before: &Cluster) -> Cl
     let injector = injector.unwrap_or_else(|_| before.injector.clone());
     let (mut served, mut unanswered) = (BTreeSet::new(), BTreeSet::new());
     for (kinds, answer) in answers {
-        match answer {
-            Ok(found) => served.extend(found),
-            Err(_) => {
-                served.extend(before.served.iter().filter(|kind| kinds.contains(&kind.as_str())).cloned());
-                unanswered.extend(kinds.iter().filter(|kind| before.unanswered.contains(*kind)));
-            }
+        if let Ok(found) = answer {
+            served.extend(found);
+        } else {
+            served.extend(before.served.iter().filter(|kind| kinds.contains(&kind.as_str())).cloned());
+            unanswered.extend(kinds.iter().filter(|kind| before.unanswered.contains(*kind)));
         }
     }
     Cluster { served, unanswered, injector }

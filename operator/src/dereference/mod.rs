@@ -6,8 +6,9 @@ pub mod secrets;
 
 use std::{collections::BTreeMap, time::Instant};
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use kube::Client;
-use rand::Rng;
+use rand::{Rng, RngCore};
 use todo_crds::platform::TodoPlatform;
 
 use crate::{
@@ -142,7 +143,7 @@ fn generate() -> GeneratedSecrets {
         kafka_password: password(),
         postgres_password: password(),
         app_token: password(),
-        web_push_key: build::web_push::private_key(),
+        web_push_key: private_key(),
     }
 }
 
@@ -152,6 +153,18 @@ pub(crate) fn password() -> Sensitive {
     let text: String =
         (0..PASSWORD_LENGTH).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())])).collect();
     Sensitive::new(text)
+}
+
+/// A fresh private key of Web Push.
+fn private_key() -> Sensitive {
+    let mut bytes = [0; 32];
+    loop {
+        rand::rng().fill_bytes(&mut bytes);
+        // Of four thousand million numbers of this length one is too large for the curve.
+        if p256::SecretKey::from_slice(&bytes).is_ok() {
+            return Sensitive::new(BASE64_URL_SAFE_NO_PAD.encode(bytes));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -225,5 +238,13 @@ mod tests {
         let (one, two) = (password(), password());
         assert!(one.reveal().len() == PASSWORD_LENGTH && one.reveal().chars().all(|c| c.is_ascii_alphanumeric()));
         assert_ne!(one.reveal(), two.reveal());
+    }
+
+    #[test]
+    fn every_pair_of_web_push_is_another_one_and_has_the_length_that_browsers_want() {
+        let (one, two) = (private_key(), private_key());
+        assert_ne!(one.reveal(), two.reveal());
+        let public = build::web_push::public_key(&one);
+        assert_eq!((one.reveal().len(), public.map(|key| key.len())), (43, Some(87)));
     }
 }

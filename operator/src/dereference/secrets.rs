@@ -14,8 +14,9 @@ use tokio::time::timeout;
 
 use crate::{
     class::{Class, words},
+    names::POSTGRES_PORT,
     plan::LiveSecret,
-    resolve::{SecretRef, Sensitive, digest},
+    resolve::{SecretRef, Sensitive, short_hash},
 };
 
 /// How long one read may take.
@@ -28,8 +29,6 @@ const FRESH: Duration = Duration::from_secs(9);
 const FRESH_INCOMPLETE: Duration = Duration::from_secs(2);
 /// Keeps many platforms from reading at the same moment.
 const JITTER: Duration = Duration::from_secs(2);
-/// Port of a PostgreSQL whose connection string names none.
-const POSTGRES_PORT: u16 = 5432;
 
 /// Values of Secrets, for one use.
 pub type Values = BTreeMap<SecretRef, Sensitive>;
@@ -102,7 +101,7 @@ pub struct SecretsError {
     pub message: String,
 }
 
-/// Reads the Secrets of `wanted`, and answers the values of those of them that are `used` now.
+/// Reads the Secrets of `wanted`, and returns the values of those of them that are `used` now.
 pub async fn read(
     client: &Client,
     namespace: &str,
@@ -118,7 +117,7 @@ pub async fn read(
         let name = secret.metadata.name.clone().unwrap_or_default();
         for reference in wanted.iter().filter(|reference| reference.name == name) {
             let Some(value) = data.get(&reference.key).filter(|value| !value.0.is_empty()) else { continue };
-            read.digests.insert(reference.clone(), digest(&value.0));
+            read.digests.insert(reference.clone(), short_hash(&value.0));
             if reference == connection_string {
                 read.postgres_port = std::str::from_utf8(&value.0).ok().and_then(postgres_port);
             }

@@ -30,7 +30,7 @@ pub use monitoring::{Monitoring, Scrape};
 pub use notifications::{Notifications, Outbound, Smtp, WebPush};
 pub use platform::{Ai, Dapr, Exposure, NetworkPolicy, Reminders, Resolved, StateStore, Tracing};
 pub use postgres::{CloudNativePg, Postgres, PostgresMode};
-pub use secret::{Maker, SecretKey, SecretRef, Sensitive, digest, short_hash};
+pub use secret::{Maker, SecretKey, SecretRef, Sensitive, short_hash};
 pub use services::{Scale, Service};
 pub use settings::{Found, GeneratedSecrets, Settings};
 pub use storage::{ManagedStorage, Storage};

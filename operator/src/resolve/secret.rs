@@ -49,12 +49,7 @@ impl fmt::Display for SecretRef {
     }
 }
 
-/// Short digest of a Secret's value, for noticing that it changed.
-pub fn digest(value: &[u8]) -> String {
-    short_hash(value)
-}
-
-/// The first 16 hexadecimal digits of a SHA-256: enough to tell two settings apart.
+/// The first 16 hexadecimal digits of a SHA-256: enough to tell two settings, or two values of a Secret, apart.
 pub fn short_hash(bytes: &[u8]) -> String {
     hex::encode(&Sha256::digest(bytes)[..8])
 }

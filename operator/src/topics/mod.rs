@@ -115,9 +115,9 @@ pub fn ensure(
 ) -> Topics {
     let Asked { client, values, leadership, makes } = *asked;
     // Somebody else's topics are never made.
-    let makes = makes && matches!(platform.kafka.mode, KafkaMode::Embedded(_));
-    memory.may_make(makes);
-    let maker = makes.then_some(leadership);
+    let are_ours = matches!(platform.kafka.mode, KafkaMode::Embedded(_));
+    let maker = (makes && are_ours).then_some(leadership);
+    memory.may_make(maker.is_some());
     let references = build::secrets::of_broker(platform);
     let digests: Vec<_> = references.iter().map(|reference| platform.digests.get(reference)).collect();
     let subject = format!("{incarnation} {:?} {digests:?}", platform.kafka.mode);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use todo_operator::resolve::{Found, Resolved, SecretRef, digest, validate};
+use todo_operator::resolve::{Found, Resolved, SecretRef, short_hash, validate};
 
 use crate::support::{DEFAULT, EXTERNAL, found, platform, pod_templates, resolve, settings};
 
@@ -60,7 +60,7 @@ fn a_changed_size_of_messages_restarts_the_broker_too() {
 }
 
 fn with_secret(source: &str, name: &str, key: &str, value: &str) -> Resolved {
-    let digests = BTreeMap::from([(SecretRef::new(name, key), digest(value.as_bytes()))]);
+    let digests = BTreeMap::from([(SecretRef::new(name, key), short_hash(value.as_bytes()))]);
     validate(&platform(source, "{}"), &settings(), &Found { digests, ..found() }).unwrap()
 }
 
@@ -96,7 +96,7 @@ fn a_changed_secret_of_a_channel_restarts_the_notification_service_alone() {
     let spec = "{notifications: {webPush: {subject: 'mailto:a@b.c'}, email: {smtp: {host: mail, from: a@b.c, \
                 username: {secretKeyRef: {name: smtp, key: user}}, password: {secretKeyRef: {name: smtp, key: pass}}}}}}";
     let with = |name: &str, key: &str, value: &str| {
-        let digests = BTreeMap::from([(SecretRef::new(name, key), digest(value.as_bytes()))]);
+        let digests = BTreeMap::from([(SecretRef::new(name, key), short_hash(value.as_bytes()))]);
         validate(&platform(DEFAULT, spec), &settings(), &Found { digests, ..found() }).unwrap()
     };
     for (name, key) in [("web-push-keys", "private-key"), ("smtp", "pass")] {

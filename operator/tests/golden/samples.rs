@@ -9,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 use serde_json::Value;
-use todo_operator::resolve::digest;
+use todo_operator::resolve::short_hash;
 
 use crate::support::{DEFAULT, pod_templates, resolve};
 
@@ -36,7 +36,7 @@ fn pod_templates_of_samples_and_documents_never_change() {
 }
 
 fn frozen(key: &str, template: &Value, usual: Option<&Value>) -> (String, Vec<String>) {
-    let mut lines = vec![format!("hash {}", digest(serde_yaml::to_string(template).unwrap().as_bytes()))];
+    let mut lines = vec![format!("hash {}", short_hash(serde_yaml::to_string(template).unwrap().as_bytes()))];
     differences("", template, usual.unwrap_or(&Value::Null), &mut lines);
     (key.to_owned(), lines)
 }

@@ -36,7 +36,7 @@ use super::{Guarded, isolation::unending};
 use crate::{
     class::Class,
     dereference::cluster::Cluster,
-    labels::MANAGED_BY,
+    labels::managed_selector,
     names::platform_label,
     plan::{
         Key, Live, ownership,
@@ -222,7 +222,7 @@ impl Watches {
         S: Serialize + DeserializeOwned + 'static,
     {
         metrics::watch_begins(kind);
-        let config = watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={MANAGED_BY}"));
+        let config = watcher::Config::default().labels(&managed_selector());
         let watch = Watch {
             kind: kind.to_owned(),
             config: self.seen.scope.narrow(config),
