@@ -118,7 +118,7 @@ pub(super) fn bounded<T: JsonSchema>(generator: &mut SchemaGenerator, bounds: &B
 
 fn bound(schema: &mut Map<String, Value>, bounds: &Bounds) {
     if let Some(Value::String(description)) = schema.get_mut("description")
-        && let Some(end) = description.find(['.', '\n'])
+        && let Some(end) = end_of_sentence(description)
     {
         description.truncate(end);
         description.push('.');
@@ -144,6 +144,14 @@ fn bound(schema: &mut Map<String, Value>, bounds: &Bounds) {
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         properties.values_mut().filter_map(Value::as_object_mut).for_each(|property| bound(property, bounds));
     }
+}
+
+/// Where the first sentence ends, if another one comes after it. A full stop is also in names and abbreviations.
+fn end_of_sentence(text: &str) -> Option<usize> {
+    let begins = |after: &str| after.strip_prefix(' ').is_some_and(|next| next.starts_with(char::is_uppercase));
+    let stops = text.match_indices('.').map(|(at, _)| at);
+    let stop = stops.into_iter().find(|at| begins(&text[at + 1..]) || text[at + 1..].starts_with('\n'));
+    stop.into_iter().chain(text.find('\n')).min()
 }
 
 /// The type of an optional field is written `[type, null]`.

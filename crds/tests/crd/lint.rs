@@ -7,7 +7,8 @@ use crate::schema::{properties, schema};
 /// What a field breaks of one rule, if it breaks it.
 type Rule = fn(&str, &Value) -> Option<String>;
 
-const RULES: [Rule; 5] = [is_described, is_bounded, is_merged_by_key, is_absent_or_given, says_what_to_write];
+const RULES: [Rule; 6] =
+    [is_described, ends_as_a_sentence, is_bounded, is_merged_by_key, is_absent_or_given, says_what_to_write];
 
 /// Every field that breaks a rule, with the rule.
 fn lint(schema: &Value) -> Vec<String> {
@@ -20,6 +21,16 @@ fn is_described(path: &str, field: &Value) -> Option<String> {
     let is_item = path.ends_with(']') || path.ends_with('}');
     let described = field["description"].as_str().is_some_and(|description| description.len() > 4);
     (!is_item && !described).then(|| format!("{path} has no description"))
+}
+
+/// Of descriptions of Kubernetes' own only the first sentence is there, and not all that has a full stop behind it is one.
+fn ends_as_a_sentence(path: &str, field: &Value) -> Option<String> {
+    const GO_ON: [&str; 9] = ["", "a", "an", "e", "e.g", "etc", "i", "i.e", "the"];
+    let description = field["description"].as_str()?.trim_end_matches('.');
+    let last = description.rsplit(' ').next().unwrap_or_default();
+    GO_ON
+        .contains(&last.trim_start_matches('('))
+        .then(|| format!("{path} has a description that is cut short: {description}"))
 }
 
 fn is_bounded(path: &str, field: &Value) -> Option<String> {
@@ -85,6 +96,8 @@ fn our_schema_breaks_no_rule() {
 fn every_rule_is_there_for_something() {
     for (field, expected) in [
         ("{type: boolean}", "spec.a has no description"),
+        ("{type: boolean, description: It is the .}", "spec.a has a description that is cut short: It is the "),
+        ("{type: boolean, description: Or e.g.}", "spec.a has a description that is cut short: Or e.g"),
         ("{type: string, description: A text.}", "spec.a is an unbounded text"),
         ("{type: array, description: A list., items: {type: boolean}}", "spec.a is an unbounded list"),
         ("{type: array, description: A list., maxItems: 2, items: {type: string}}", "spec.a[] is an unbounded text"),

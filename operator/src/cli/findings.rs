@@ -105,7 +105,7 @@ pub(super) fn dapr(cluster: &Cluster, namespace: &str) -> Vec<Finding> {
         Finding::missing(what, "install Dapr by its chart, see docs/operations.md")
     }];
     match &cluster.injector {
-        Injector::Unknown => found.push(Finding::warning(
+        Injector::Unasked | Injector::Unknown => found.push(Finding::warning(
             format!("whether Dapr is at work in namespace {namespace} cannot be told"),
             "run this with an account that may get its Deployments, or look by hand: kubectl get pods of that namespace",
         )),
@@ -269,6 +269,8 @@ fn object(right: &Right) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
     use super::*;
@@ -294,7 +296,7 @@ mod tests {
     #[test]
     fn of_dapr_everything_that_is_not_as_it_should_be_is_named() {
         let served = ["Component", "Configuration", "Resiliency"].map(str::to_owned).into();
-        let cluster = |injector| Cluster { served: std::collections::BTreeSet::clone(&served), injector };
+        let cluster = |injector| Cluster { served: BTreeSet::clone(&served), unanswered: BTreeSet::new(), injector };
         let ready = |version: &str, drops_capabilities| {
             cluster(Injector::Ready { version: Some(version.to_owned()), drops_capabilities })
         };

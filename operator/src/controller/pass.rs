@@ -143,7 +143,7 @@ impl Context {
         let parts = observe::parts(resolved, &seen.live, &seen.pods);
         let broker_runs = match resolved.kafka.mode {
             KafkaMode::Embedded(_) => parts.get(crate::names::KAFKA).is_some_and(|part| part.rollout.is_serving()),
-            KafkaMode::External(_) => dereferenced.missing.is_empty(),
+            KafkaMode::External(_) => dereferenced.can_ask_broker(),
             KafkaMode::Strimzi(_) => false,
         };
         let topics = if matches!(resolved.kafka.mode, KafkaMode::Strimzi(_)) {

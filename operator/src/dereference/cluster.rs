@@ -2,14 +2,17 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use futures::future::{join, join_all};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Api, Client};
 use todo_crds::{cloud_native_pg, strimzi};
 use tokio::time::timeout;
+use tracing::warn;
 
 use crate::{
     build::monitoring,
     class::{Class, words},
+    runtime::metrics,
 };
 
 /// How long one question may take.
@@ -28,31 +31,53 @@ const LATE_KINDS: [(&str, &[&str]); 5] = [
 const INJECTOR: &str = "dapr-sidecar-injector";
 
 /// What the cluster has.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
     /// Kinds that may come late and are there.
     pub served: BTreeSet<String>,
+    /// Kinds that may come late and may be there: the API server has never answered whether they are.
+    pub unanswered: BTreeSet<&'static str>,
     /// What gives pods their sidecars.
     pub injector: Injector,
 }
 
+impl Default for Cluster {
+    /// Before anything was asked.
+    fn default() -> Self {
+        let kinds = LATE_KINDS.iter().flat_map(|(_, kinds)| *kinds);
+        Self { served: BTreeSet::new(), unanswered: kinds.copied().collect(), injector: Injector::default() }
+    }
+}
+
 impl Cluster {
-    /// Dapr kinds that are not there.
+    /// Dapr kinds that cannot be used.
     pub fn missing_dapr_kinds(&self) -> Vec<&'static str> {
         self.missing(&DAPR_KINDS)
     }
 
-    /// Those of some kinds that are not there.
+    /// Those of some kinds that cannot be used: they are not there, or nobody knows.
     pub fn missing(&self, kinds: &[&'static str]) -> Vec<&'static str> {
         kinds.iter().copied().filter(|kind| !self.served.contains(*kind)).collect()
+    }
+
+    /// Whether the API server has answered each question at least once.
+    pub fn is_known(&self) -> bool {
+        self.unanswered.is_empty() && self.injector != Injector::Unasked
+    }
+
+    /// Whether it has never answered if it has one of these kinds.
+    pub fn is_unanswered(&self, kinds: &[&str]) -> bool {
+        kinds.iter().any(|kind| self.unanswered.contains(kind))
     }
 }
 
 /// What gives pods their sidecars.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Injector {
-    /// Not looked for yet, or the operator may not look; then nothing is made to depend on it.
+    /// Nobody has answered yet whether it is there.
     #[default]
+    Unasked,
+    /// The operator may not look; then nothing is made to depend on it.
     Unknown,
     /// Not there.
     Missing,
@@ -86,22 +111,47 @@ pub enum AskError {
     },
 }
 
-/// Asks the cluster. What cannot be asked now is as it was in `before`.
-pub async fn read(client: &Client, dapr_namespace: &str, before: &Cluster) -> Cluster {
-    let mut served = BTreeSet::new();
-    for (group_version, kinds) in LATE_KINDS {
-        match ask_kinds(client, group_version, kinds).await {
-            Ok(found) => served.extend(found),
-            Err(_) => served.extend(before.served.iter().filter(|kind| kinds.contains(&kind.as_str())).cloned()),
+impl AskError {
+    /// Kind of the failure.
+    fn class(&self) -> Class {
+        match self {
+            Self::Api { error, .. } => Class::of(error),
+            Self::Deadline { .. } => Class::Transient,
         }
     }
-    let injector = ask_injector(client, dapr_namespace).await.unwrap_or_else(|_| before.injector.clone());
-    Cluster { served, injector }
+
+    /// Counts and logs that a question is left without an answer.
+    fn report(&self) {
+        metrics::error(self.class());
+        warn!(error = %self, "what is known of the cluster stays as it was");
+    }
+}
+
+/// Asks the cluster, all questions at once. What cannot be asked now is as it was in `before`.
+pub async fn read(client: &Client, dapr_namespace: &str, before: &Cluster) -> Cluster {
+    let kinds = LATE_KINDS.map(|(group_version, kinds)| async move {
+        (kinds, ask_kinds(client, group_version, kinds).await.inspect_err(AskError::report))
+    });
+    let injector = async { ask_injector(client, dapr_namespace).await.inspect_err(AskError::report) };
+    let (answers, injector) = join(join_all(kinds), injector).await;
+    let injector = injector.unwrap_or_else(|_| before.injector.clone());
+    let (mut served, mut unanswered) = (BTreeSet::new(), BTreeSet::new());
+    for (kinds, answer) in answers {
+        match answer {
+            Ok(found) => served.extend(found),
+            Err(_) => {
+                served.extend(before.served.iter().filter(|kind| kinds.contains(&kind.as_str())).cloned());
+                unanswered.extend(kinds.iter().filter(|kind| before.unanswered.contains(*kind)));
+            }
+        }
+    }
+    Cluster { served, unanswered, injector }
 }
 
 /// Asks the cluster, and fails if it does not answer: without a look before, that would be taken for an answer.
 pub async fn ask(client: &Client, dapr_namespace: &str) -> Result<Cluster, AskError> {
-    Ok(Cluster { served: served(client).await?, injector: ask_injector(client, dapr_namespace).await? })
+    let (served, injector) = (served(client).await?, ask_injector(client, dapr_namespace).await?);
+    Ok(Cluster { served, unanswered: BTreeSet::new(), injector })
 }
 
 /// Asks for the kinds that may come late alone.
@@ -204,10 +254,17 @@ mod tests {
         let unreachable = failing(503, "ServiceUnavailable");
         let asked = ask(&unreachable, "dapr-system").await.map_err(|error| error.to_string());
         assert_eq!(asked, Err("cannot ask for the kinds of dapr.io/v1alpha1: no".to_owned()));
-        let before = Cluster { served: ["Component".to_owned()].into(), injector: Injector::NotReady };
+        let at_first = read(&unreachable, "dapr-system", &Cluster::default()).await;
+        assert_eq!(at_first, Cluster::default());
+        assert!(!at_first.is_known() && at_first.is_unanswered(&strimzi::KINDS));
+        let served = ["Component".to_owned()].into();
+        let before = Cluster { served, unanswered: ["HTTPRoute"].into(), injector: Injector::NotReady };
         assert_eq!(read(&unreachable, "dapr-system", &before).await, before);
-        let nothing = Cluster { injector: Injector::Missing, ..Cluster::default() };
-        assert_eq!(ask(&failing(404, "NotFound"), "dapr-system").await.unwrap(), nothing);
+        let nothing = Cluster { served: BTreeSet::new(), unanswered: BTreeSet::new(), injector: Injector::Missing };
+        let absent = failing(404, "NotFound");
+        assert_eq!(ask(&absent, "dapr-system").await.unwrap(), nothing);
+        assert_eq!(read(&absent, "dapr-system", &before).await, nothing);
+        assert!(nothing.is_known());
     }
 
     #[test]

@@ -45,6 +45,13 @@ pub struct MissingSecret {
 }
 
 impl Dereferenced {
+    /// Whether all is there that its broker is asked with.
+    pub fn can_ask_broker(&self) -> bool {
+        let needed = build::secrets::of_broker(&self.resolved);
+        let is_needed = |secret: &SecretKey| needed.iter().any(|key| key.name == secret.name && key.key == secret.key);
+        !self.missing.iter().any(|missing| is_needed(&missing.secret))
+    }
+
     /// Whether its Secrets are those of a read before, and may be others by now.
     pub const fn is_remembered(&self) -> bool {
         self.broker.is_none()
@@ -151,6 +158,8 @@ pub(crate) fn password() -> Sensitive {
 mod tests {
     use std::collections::BTreeSet;
 
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -181,6 +190,34 @@ mod tests {
             [("wrong-key", true), ("absent", false), ("not-yet", false), ("ours-wrong-key", true)]
                 .map(|(name, exists)| (name.to_owned(), exists))
         );
+    }
+
+    #[test]
+    fn a_broker_can_be_asked_whatever_else_is_missing() {
+        let key = |name: &str| json!({"secretKeyRef": {"name": name, "key": "k"}});
+        let platform = serde_json::from_value(json!({
+            "apiVersion": "todoplatform.dev/v1alpha1", "kind": "TodoPlatform", "metadata": {"name": "x", "namespace": "ns"},
+            "spec": {
+                "auth": {"mode": "disabled"},
+                "ai": {"apiKey": key("ai")},
+                "kafka": {"external": {
+                    "brokers": ["kafka:9092"],
+                    "auth": {"scram": {"mechanism": "SCRAM-SHA-256", "username": key("user"), "password": key("password")}},
+                }},
+            },
+        }));
+        let resolved =
+            fill_in(&platform.unwrap(), &Settings::default(), &SecretsFound::default(), GeneratedSecrets::default());
+        let resolved = resolved.unwrap();
+        let required = build::required_secrets(&resolved);
+        for (name, can_ask) in [("ai", true), ("user", false), ("password", false)] {
+            let mut missing = missing(&required, &SecretsFound::default());
+            missing.retain(|missing| missing.secret.name == name);
+            assert_eq!(missing.len(), 1, "{name}");
+            let dereferenced =
+                Dereferenced { resolved: resolved.clone(), secrets: BTreeMap::new(), missing, broker: None };
+            assert_eq!(dereferenced.can_ask_broker(), can_ask, "{name}");
+        }
     }
 
     #[test]

@@ -184,7 +184,7 @@ pub enum Action {
     },
     /// Creation of what is never overwritten.
     Create(Box<DynamicObject>),
-    /// Labels and owner references of a Secret that we made, its UID with them.
+    /// Labels and owner references of a Secret that we made, with its UID and the version that they are based on.
     Relabel(Value),
 }
 
@@ -257,8 +257,7 @@ fn plan_apply(plan: &mut Plan, desired: &Desired, object: &Object, live: &Live, 
     let key = Key::of(object);
     let current = live.objects.get(&key);
     if !live.resources.contains_key(&key.kind) {
-        let reason =
-            format!("the cluster has no {} of {} that could be watched", key.kind, object.resource.api_version);
+        let reason = format!("no {} of {} can be watched", key.kind, object.resource.api_version);
         return plan.hold(object, Hold::Unwatched, reason);
     }
     match current.map(|current| ownership::standing(identity, &current.metadata)) {
@@ -340,7 +339,8 @@ fn plan_secret(plan: &mut Plan, object: &Object, live: &Live, identity: &Identit
     plan.steps.push(Step { wave: object.wave, key, resource: object.resource.clone(), action });
 }
 
-/// A merge patch that gives a Secret our labels and the owner references that `deletionPolicy` asks for.
+/// A merge patch that gives a Secret our labels and the owner references that `deletionPolicy` asks for. It replaces the
+/// whole list, so it names the version that was read: an owner that somebody added since is not lost.
 fn relabelled(object: &Object, current: &LiveSecret) -> Option<Value> {
     let wanted = object.body.metadata.owner_references.clone().unwrap_or_default();
     let present = current.metadata.owner_references.clone().unwrap_or_default();
@@ -354,7 +354,10 @@ fn relabelled(object: &Object, current: &LiveSecret) -> Option<Value> {
         return None;
     }
     let owners = if owners.is_empty() { Value::Null } else { json!(owners) };
-    Some(json!({"metadata": {"uid": current.metadata.uid, "labels": labels, "ownerReferences": owners}}))
+    let ObjectMeta { uid, resource_version, .. } = &current.metadata;
+    Some(json!({"metadata": {
+        "uid": uid, "resourceVersion": resource_version, "labels": labels, "ownerReferences": owners,
+    }}))
 }
 
 #[cfg(test)]

@@ -98,6 +98,18 @@ enum Decision {
     Wait,
 }
 
+/// What came of a look at the Lease.
+#[derive(Debug, PartialEq, Eq)]
+enum Look {
+    /// It is ours for another while.
+    Ours,
+    /// Another one holds it.
+    Theirs,
+    /// Somebody wrote it meanwhile: another one, or the API server a renewal of ours that was given up. Others do not take a
+    /// lead that has not run out, so it goes on as it was, and the next look tells whose the Lease is.
+    Changed,
+}
+
 /// What was last seen of a Lease that another one holds.
 #[derive(Clone, Debug, PartialEq)]
 struct Seen {
@@ -144,19 +156,7 @@ struct Campaign {
 impl Campaign {
     async fn run(mut self, stop: CancellationToken) {
         loop {
-            let begun = Instant::now();
-            match timeout(REQUEST, self.look()).await {
-                Ok(Ok(true)) => self.lead(begun + RENEW_DEADLINE),
-                Ok(Ok(false)) => self.follow(),
-                Ok(Err(error)) => {
-                    warn!(lease = %self.candidate, error = %words(&error), "cannot renew or take the lease");
-                    self.expire();
-                }
-                Err(_) => {
-                    warn!(lease = %self.candidate, "no answer about the lease within {REQUEST:?}");
-                    self.expire();
-                }
-            }
+            self.turn().await;
             tokio::select! {
                 () = tokio::time::sleep(PERIOD) => {}
                 () = stop.cancelled() => break,
@@ -164,6 +164,27 @@ impl Campaign {
         }
         if self.leads_until.send_replace(None).is_some() {
             self.release().await;
+        }
+    }
+
+    /// Looks once, and leads or follows by what it finds.
+    async fn turn(&mut self) {
+        let begun = Instant::now();
+        match timeout(REQUEST, self.look()).await {
+            Ok(Ok(Look::Ours)) => self.lead(begun + RENEW_DEADLINE),
+            Ok(Ok(Look::Theirs)) => self.follow(),
+            Ok(Ok(Look::Changed)) => {
+                info!(lease = %self.candidate, "the lease changed during a look at it");
+                self.expire();
+            }
+            Ok(Err(error)) => {
+                warn!(lease = %self.candidate, error = %words(&error), "cannot renew or take the lease");
+                self.expire();
+            }
+            Err(_) => {
+                warn!(lease = %self.candidate, "no answer about the lease within {REQUEST:?}");
+                self.expire();
+            }
         }
     }
 
@@ -186,8 +207,8 @@ impl Campaign {
         }
     }
 
-    /// Looks at the Lease and takes or renews it if that is right. Answers whether it is ours now.
-    async fn look(&mut self) -> Result<bool, kube::Error> {
+    /// Looks at the Lease and takes or renews it if that is right.
+    async fn look(&mut self) -> Result<Look, kube::Error> {
         let lease = self.api.get_opt(&self.candidate.lease).await?;
         let now = Instant::now();
         match decide(lease.as_ref(), &self.candidate.identity, self.seen.as_ref(), now) {
@@ -201,19 +222,18 @@ impl Campaign {
                 if self.seen.as_ref().is_none_or(|seen| seen.version != version) {
                     self.seen = Some(Seen { version, at: now });
                 }
-                Ok(false)
+                Ok(Look::Theirs)
             }
         }
     }
 
-    fn written(&mut self, result: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
+    fn written(&mut self, result: Result<Lease, kube::Error>) -> Result<Look, kube::Error> {
         match result {
             Ok(lease) => {
                 self.held = Some(lease);
-                Ok(true)
+                Ok(Look::Ours)
             }
-            // Another one was faster.
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(Look::Changed),
             Err(error) => Err(error),
         }
     }
@@ -267,6 +287,12 @@ fn released(held: Lease) -> Lease {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use axum::http::{Method, Request, Response};
+    use kube::client::Body;
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn lease(holder: &str, version: &str) -> Lease {
@@ -325,5 +351,35 @@ mod tests {
         assert!(leads(1).time_to_write(limit).is_some_and(|time| time <= Duration::from_secs(1) + GRACE));
         assert_eq!(leads(0).time_to_write(limit), None);
         assert_eq!(Leadership(watch::channel(None).1).time_to_write(limit), None);
+    }
+
+    /// The lead after one turn of a leader that leads until `until`. The Lease has this holder, and changes before each write.
+    async fn lead_after_a_turn(holder: &'static str, until: Instant) -> Option<Instant> {
+        let server = tower::service_fn(move |request: Request<Body>| async move {
+            let (code, body): (u16, Value) = if request.method() == Method::GET {
+                (200, json!(lease(holder, "1")))
+            } else {
+                let why = json!({"kind": "Status", "status": "Failure", "message": "changed", "reason": "Conflict", "code": 409});
+                (409, why)
+            };
+            let answer = Response::builder().status(code).body(Body::from(body.to_string().into_bytes()));
+            Ok::<_, Infallible>(answer.unwrap())
+        });
+        let [namespace, lease, identity] = ["ns", "lease", "me"].map(str::to_owned);
+        let api = Api::namespaced(Client::new(server, "ns"), &namespace);
+        let leads_until = watch::channel(Some(until)).0;
+        let candidate = Candidate { namespace, lease, identity };
+        let mut campaign = Campaign { api, candidate, seen: None, held: None, leads_until };
+        campaign.turn().await;
+        *campaign.leads_until.borrow()
+    }
+
+    #[tokio::test]
+    async fn a_renewal_that_meets_a_later_one_of_its_own_neither_ends_nor_extends_the_lead() {
+        let now = Instant::now();
+        let later = now + Duration::from_hours(1);
+        assert_eq!(lead_after_a_turn("me", later).await, Some(later), "an earlier renewal was committed late");
+        assert_eq!(lead_after_a_turn("me", now).await, None, "it has run out");
+        assert_eq!(lead_after_a_turn("other", later).await, None, "it has been taken away");
     }
 }

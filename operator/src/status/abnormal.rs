@@ -132,6 +132,9 @@ fn kind_missing(observed: &Observed) -> Option<Cause> {
     ];
     KINDS.iter().find_map(|(kind, reason)| {
         let held = observed.applied.held.iter().find(|held| held.key.kind == *kind)?;
+        if observed.cluster.is_unanswered(&[kind]) {
+            return None;
+        }
         Some(Cause::new(reason, words::waits(held)))
     })
 }
@@ -144,10 +147,12 @@ fn leaving(observed: &Observed) -> Option<Cause> {
     untold(observed, Hold::Leaving).map(|held| Cause::new("BeingDeleted", words::waits(held)))
 }
 
-/// What is held back so. Of kinds that others bring and have not brought, the conditions of those tell.
+/// What is held back so. Of kinds that others bring and have not brought, the conditions of those tell; and whether the others
+/// are there nobody may know yet.
 fn untold(observed: &Observed, hold: Hold) -> Option<&Held> {
     let is_told = |kind: &str| {
-        observed.cluster.missing_dapr_kinds().contains(&kind)
+        observed.cluster.is_unanswered(&[kind])
+            || observed.cluster.missing_dapr_kinds().contains(&kind)
             || observed.infrastructure.missing.iter().any(|other| other.kinds.contains(&kind))
     };
     observed.applied.held.iter().find(|held| held.hold == hold && !is_told(&held.key.kind))

@@ -16,7 +16,7 @@ use crate::{
         MissingSecret,
         cluster::{DAPR_KINDS, Injector, version_warning},
     },
-    observe::{DataPath, Observed, Rollout, State},
+    observe::{DataPath, Observed, Rollout, State, managed::Other},
     topics::Topics,
 };
 
@@ -121,6 +121,9 @@ fn secrets(observed: &Observed) -> Verdict {
 }
 
 fn dapr(observed: &Observed) -> Verdict {
+    if observed.cluster.is_unanswered(&DAPR_KINDS) {
+        return Verdict::new(condition::DAPR_READY, None, "Waiting", words::unanswered("Dapr"));
+    }
     let missing = observed.cluster.missing_dapr_kinds();
     if !missing.is_empty() {
         let message = format!(
@@ -141,6 +144,9 @@ fn dapr(observed: &Observed) -> Verdict {
             "InjectorNotReady",
             "no pod of Deployment dapr-sidecar-injector is ready, so pods would start without a sidecar",
         ),
+        Injector::Unasked => {
+            Verdict::new(condition::DAPR_READY, None, "Waiting", words::unanswered("Deployment dapr-sidecar-injector"))
+        }
         Injector::Unknown => Verdict::yes(
             condition::DAPR_READY,
             "Installed",
@@ -169,14 +175,26 @@ const UNUSABLE: [Check; 5] = [operator_missing, part_unwritable, part_stuck, par
 
 fn infrastructure(observed: &Observed) -> Verdict {
     const TYPE: &str = condition::INFRASTRUCTURE_READY;
+    if let Some(other) = operator_unanswered(observed) {
+        return Verdict::new(TYPE, None, "Waiting", words::unanswered(other.name));
+    }
     match Cause::first(&UNUSABLE, observed) {
         Some(cause) => Verdict::no_for(TYPE, cause),
         None => topics(observed),
     }
 }
 
+/// Another operator that may be there or not. What carries events shows that it is or was, and one that surely lacks weighs
+/// more.
+fn operator_unanswered(observed: &Observed) -> Option<&Other> {
+    let mut missing = observed.infrastructure.missing.iter();
+    let other = missing.find(|other| observed.cluster.is_unanswered(other.kinds))?;
+    (!is_proven(observed) && operator_missing(observed).is_none()).then_some(other)
+}
+
 fn operator_missing(observed: &Observed) -> Option<Cause> {
-    let other = observed.infrastructure.missing.first()?;
+    let mut missing = observed.infrastructure.missing.iter();
+    let other = missing.find(|other| !observed.cluster.is_unanswered(other.kinds))?;
     Some(Cause::new(other.missing, words::missing_operator(other, &observed.cluster)))
 }
 

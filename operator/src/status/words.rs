@@ -50,6 +50,11 @@ pub(super) fn missing_secret(missing: &MissingSecret) -> String {
     }
 }
 
+/// What may be in the cluster or not.
+pub(super) fn unanswered(what: &str) -> String {
+    format!("the API server has not answered yet whether the cluster has {what}; the operator asks again by itself")
+}
+
 /// Another operator that is not installed, or too old.
 pub(super) fn missing_operator(other: &Other, cluster: &Cluster) -> String {
     format!(

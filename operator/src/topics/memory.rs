@@ -32,6 +32,8 @@ pub(super) enum May {
 #[derive(Debug, Default)]
 pub struct TopicsMemory {
     subject: String,
+    /// Whether a look may make topics.
+    makes: bool,
     known: Topics,
     good_until: Option<Instant>,
     /// At most one conversation at a time; it ends with this memory.
@@ -78,6 +80,21 @@ impl TopicsMemory {
         Some(now.saturating_duration_since(first))
     }
 
+    /// Notes whether a look may make topics from now on. One that may make what may not be made any more ends. What is known to
+    /// be there is there, whoever may make it.
+    pub(super) fn may_make(&mut self, makes: bool) {
+        if self.makes == makes {
+            return;
+        }
+        self.makes = makes;
+        if !makes {
+            self.look = self.look.take().filter(|look| look.end().is_some());
+        } else if self.look.is_none() && !matches!(self.known, Topics::Present | Topics::Differing(_)) {
+            // What is missing can be made now.
+            (self.known, self.good_until) = (Topics::Unknown, None);
+        }
+    }
+
     /// What is known about `subject`. A look begins if that is not good any more and it `may`, and what it finds is taken by a
     /// later call.
     pub(super) fn answer<F>(
@@ -91,7 +108,7 @@ impl TopicsMemory {
         F: Future<Output = Topics> + Send + 'static,
     {
         if self.subject != subject {
-            *self = Self { subject, ..Self::default() };
+            *self = Self { subject, makes: self.makes, ..Self::default() };
         }
         if let Some((since, end)) = self.look.as_ref().and_then(|look| Some((look.since, look.end()?))) {
             let good_until = Some(since + if end == Topics::Present { FRESH } else { RETRY });
@@ -119,9 +136,51 @@ impl TopicsMemory {
 mod tests {
     use std::future::{pending, ready};
 
+    use kube::Client;
+    use serde_json::json;
     use tokio::sync::Notify;
 
-    use super::*;
+    use super::{super::*, *};
+    use crate::resolve::{Found, Settings, validate};
+
+    #[tokio::test]
+    async fn what_is_known_outlives_that_topics_may_not_be_made_and_a_look_that_might_make_them_does_not() {
+        let silent = tower::service_fn(|_: axum::http::Request<kube::client::Body>| async {
+            std::future::pending::<Result<axum::http::Response<kube::client::Body>, std::convert::Infallible>>().await
+        });
+        let (client, leadership) = (Client::new(silent, "ns"), Leadership::for_an_hour());
+        for (kafka, is_ours) in [(json!({}), true), (json!({"external": {"brokers": ["127.0.0.1:9"]}}), false)] {
+            let platform = serde_json::from_value(json!({
+                "apiVersion": "todoplatform.dev/v1alpha1", "kind": "TodoPlatform",
+                "metadata": {"name": "todo", "namespace": "ns", "uid": "uid"},
+                "spec": {"auth": {"mode": "disabled"}, "kafka": kafka},
+            }));
+            let platform = validate(&platform.unwrap(), &Settings::default(), &Found::default()).unwrap();
+            let call = |memory: &mut TopicsMemory, makes| {
+                let asked = Asked { client: &client, values: None, leadership: &leadership, makes };
+                ensure(&asked, &platform, "", memory, ready(()));
+                memory.look.as_ref().map(|look| look.task.abort_handle().id())
+            };
+            let mut memory = TopicsMemory::default();
+            let first = call(&mut memory, true);
+            assert!(first.is_some());
+            let second = call(&mut memory, false);
+            assert_eq!(first != second, is_ours, "a look that makes nothing goes on");
+            assert_eq!(call(&mut memory, true), second);
+
+            for known in [Topics::Present, Topics::Differing(Vec::new())] {
+                let good_until = Some(Instant::now() + FRESH);
+                memory = TopicsMemory { known: known.clone(), good_until, look: None, ..memory };
+                for makes in [false, true] {
+                    assert_eq!(call(&mut memory, makes), None, "{known:?} is good");
+                    assert_eq!(memory.known, known);
+                }
+            }
+            memory.known = Topics::Missing(Vec::new());
+            call(&mut memory, false);
+            assert_eq!(call(&mut memory, true).is_some(), is_ours, "what is missing can be made now");
+        }
+    }
 
     #[tokio::test]
     async fn a_broker_that_does_not_answer_holds_up_no_pass_and_leaves_what_is_known() {

@@ -105,7 +105,7 @@ struct Access {
 }
 
 /// Sees to the topics, and makes those of embedded Kafka that are not there if that is wanted. `incarnation` changes when
-/// the broker does, so that a new one is asked at once. This answers what is known; when there is more, `answered` is awaited.
+/// the broker does, so that a new one is asked at once. Returns what is known; when there is more, `answered` is awaited.
 pub fn ensure(
     asked: &Asked<'_>,
     platform: &Resolved,
@@ -114,10 +114,13 @@ pub fn ensure(
     answered: impl Future<Output = ()> + Send + 'static,
 ) -> Topics {
     let Asked { client, values, leadership, makes } = *asked;
+    // Somebody else's topics are never made.
+    let makes = makes && matches!(platform.kafka.mode, KafkaMode::Embedded(_));
+    memory.may_make(makes);
     let maker = makes.then_some(leadership);
     let references = build::secrets::of_broker(platform);
     let digests: Vec<_> = references.iter().map(|reference| platform.digests.get(reference)).collect();
-    let subject = format!("{incarnation} {} {:?} {digests:?}", maker.is_some(), platform.kafka.mode);
+    let subject = format!("{incarnation} {:?} {digests:?}", platform.kafka.mode);
     let may = match values {
         _ if !leadership.is_leader() => May::Listen,
         None if !references.is_empty() => May::LookAtFirst,
@@ -183,8 +186,7 @@ async fn look(platform: &Resolved, access: Access, maker: Option<&Leadership>) -
     if missing.is_empty() {
         return Ok(compared(&present, platform.kafka.expected_partitions));
     }
-    let embedded = matches!(platform.kafka.mode, KafkaMode::Embedded(_));
-    if !embedded || !maker.is_some_and(Leadership::is_leader) {
+    if !maker.is_some_and(Leadership::is_leader) {
         return Ok(Topics::Missing(missing));
     }
     let controller = kafka.controller_client().map_err(|error| error.to_string())?;

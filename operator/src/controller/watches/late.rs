@@ -16,6 +16,8 @@ use crate::{
     plan::slim::Slim,
 };
 
+/// How soon the cluster is asked again for what it has never answered. At first all passes wait for that.
+const ASK_UNTIL_KNOWN: Duration = Duration::from_secs(3);
 /// How soon the cluster is asked again for parts that are not there yet.
 const ASK_WHILE_MISSING: Duration = Duration::from_secs(15);
 /// How soon the cluster is asked again when all parts are there.
@@ -46,8 +48,12 @@ impl Watches {
             };
             let complete = now.missing_dapr_kinds().is_empty()
                 && matches!(now.injector, Injector::Ready { .. } | Injector::Unknown);
+            let wait = match (now.is_known(), complete) {
+                (false, _) => ASK_UNTIL_KNOWN,
+                (true, false) => ASK_WHILE_MISSING,
+                (true, true) => ASK_WHEN_COMPLETE,
+            };
             self.take_in(&before, now).await;
-            let wait = if complete { ASK_WHEN_COMPLETE } else { ASK_WHILE_MISSING };
             tokio::select! {
                 () = sleep(wait) => {}
                 () = self.hurried() => {}
@@ -56,29 +62,27 @@ impl Watches {
         }
     }
 
-    /// Takes in what the cluster has now. Of a kind that has come nobody is told before its objects are known: that would look
-    /// as if it could not be watched.
+    /// Publishes what the cluster serves now. A new kind is published only after its first list, or it would look
+    /// unwatchable.
     async fn take_in(&self, before: &Cluster, now: Cluster) {
-        let begun = self.follow(&before.served, &now.served);
-        // Before the first answer passes wait for all lists anyway.
-        if self.asked.load(Ordering::Acquire) {
-            let listed = async {
-                while !begun.iter().all(|cache| cache.is_complete()) {
-                    sleep(LOOK).await;
-                }
-            };
-            // What cannot be listed is told of then.
-            let _ = timeout(FIRST_LIST, listed).await;
-        }
+        let (begun, is_known) = (self.follow(&before.served, &now.served), now.is_known());
+        let listed = async {
+            while !begun.iter().all(|cache| cache.is_complete()) {
+                sleep(LOOK).await;
+            }
+        };
+        // What cannot be listed is told of then.
+        let _ = timeout(FIRST_LIST, listed).await;
         self.cluster.send_if_modified(|known| {
             let changed = *known != now;
             *known = now;
             changed
         });
-        self.asked.store(true, Ordering::Release);
+        // Once known, it stays so.
+        self.asked.fetch_or(is_known, Ordering::Release);
     }
 
-    /// Begins to watch what has come, and ends to watch what has gone. Answers what will be known of the former.
+    /// Begins to watch what has come, and ends to watch what has gone. Returns what will be known of the former.
     fn follow(&self, before: &BTreeSet<String>, now: &BTreeSet<String>) -> Vec<Arc<Cache<DynamicObject, Slim>>> {
         let mut begun = Vec::new();
         for resource in late_kinds().into_iter().filter(|resource| now.contains(&resource.kind)) {
@@ -139,13 +143,35 @@ mod tests {
         Ok(response)
     }
 
-    #[tokio::test]
-    async fn a_kind_that_comes_is_told_of_when_its_objects_are_known() {
-        let (triggers, _changes) = mpsc::channel(1);
+    fn watch<S>(server: S) -> Arc<Watches>
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Send + 'static,
+        S::Future: Send,
+    {
         let seen =
             Seen { scope: Scope::default(), dapr_namespace: "dapr-system".to_owned(), relist: Duration::from_mins(30) };
-        let client = Client::new(tower::service_fn(answer), "default");
-        let watches = Watches::start(client, seen, triggers, CancellationToken::new());
+        Watches::start(Client::new(server, "default"), seen, mpsc::channel(1).0, CancellationToken::new())
+    }
+
+    #[tokio::test]
+    async fn the_cluster_is_not_known_before_each_question_has_an_answer() {
+        let watches = watch(tower::service_fn(|request: Request<Body>| async {
+            let is_of_strimzi = request.uri().path().contains("strimzi");
+            let mut response = answer(request).await?;
+            if is_of_strimzi {
+                *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                *response.body_mut() = Body::empty();
+            }
+            Ok(response)
+        }));
+        let before = watches.cluster().borrow().clone();
+        watches.take_in(&before, cluster::read(&watches.client, "dapr-system", &before).await).await;
+        assert!(!watches.asked.load(Ordering::Acquire));
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_comes_is_told_of_when_its_objects_are_known() {
+        let watches = watch(tower::service_fn(answer));
         while !watches.asked.load(Ordering::Acquire) {
             sleep(LOOK).await;
         }

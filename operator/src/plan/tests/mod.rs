@@ -294,6 +294,25 @@ fn a_secret_of_somebody_else_is_used_as_it_is_and_ours_follows_the_deletion_poli
 }
 
 #[test]
+fn the_owners_of_a_secret_are_replaced_only_if_they_are_still_those_that_were_read() {
+    let mut live = settled(&default());
+    let secret = live.secrets.get_mut("kafka-username").unwrap();
+    secret.metadata.resource_version = Some("7".to_owned());
+    let other = OwnerReference { kind: "Other".to_owned(), uid: "other".to_owned(), ..OwnerReference::default() };
+    secret.metadata.owner_references = Some(vec![other]);
+    let delete = desired(&json!({"auth": {"mode": "disabled"}, "deletionPolicy": "Delete"}));
+    let plan = plan(&delete, &live, &identity(), &open());
+    let patch = plan.steps.iter().find_map(|step| match &step.action {
+        Action::Relabel(patch) if step.key.name == "kafka-username" => Some(patch),
+        _ => None,
+    });
+    let metadata = &patch.unwrap()["metadata"];
+    assert_eq!(metadata["resourceVersion"], "7");
+    let owners: Vec<_> = metadata["ownerReferences"].as_array().unwrap().iter().map(|owner| &owner["kind"]).collect();
+    assert_eq!(owners, ["Other", "TodoPlatform"]);
+}
+
+#[test]
 fn all_objects_carry_the_label_that_the_watches_select_by() {
     for object in default().objects {
         let labels = object.body.metadata.labels.clone().unwrap_or_default();

@@ -115,12 +115,15 @@ fn what_nothing_else_tells_of_and_is_not_as_it_should_be_degrades() {
         // These have conditions of their own.
         ("Resiliency", Hold::Unwatched, None),
         ("Kafka", Hold::Unwatched, None),
+        // Nobody knows whether the cluster has this one.
+        ("PodMonitor", Hold::Unwatched, None),
         ("Deployment", Hold::Turn, None),
     ] {
         let verdicts = of_platform(|observed| {
             observed.applied.held = vec![held(kind, hold)];
             observed.infrastructure.missing = vec![STRIMZI];
             observed.cluster.served.remove("Resiliency");
+            observed.cluster.unanswered = ["PodMonitor"].into();
         });
         let (status, reason, message) = find(&verdicts, condition::DEGRADED);
         assert_eq!(status, Some(expected.is_some()), "{kind}");

@@ -35,6 +35,22 @@ fn an_operator_that_is_not_installed_is_named_with_its_kinds_and_what_to_do() {
 }
 
 #[test]
+fn an_operator_of_which_nobody_knows_whether_it_is_installed_is_not_called_missing() {
+    let asked = |data_path| {
+        let verdicts = of_platform(|observed| {
+            with_strimzi(observed, not_ready(State::Absent));
+            observed.infrastructure.missing = vec![crate::observe::managed::STRIMZI];
+            observed.cluster.unanswered = todo_crds::strimzi::KINDS.into();
+            observed.data_path = data_path;
+        });
+        let (status, reason, _) = find(&verdicts, condition::INFRASTRUCTURE_READY);
+        (status, reason, find(&verdicts, condition::READY).0)
+    };
+    assert_eq!(asked(DataPath::Unknown("no backend".to_owned())), (None, "Waiting".to_owned(), Some(false)));
+    assert_eq!(asked(working().data_path), (Some(true), "Ready".to_owned(), Some(true)), "events go through it");
+}
+
+#[test]
 fn what_another_operator_says_is_told_and_events_that_flow_weigh_more() {
     let stuck =
         || State::Stuck { reason: "InvalidResourceException".to_owned(), message: "Kafka/kafka: no".to_owned() };

@@ -41,6 +41,7 @@ fn working() -> Observed {
         secrets_unreadable: None,
         cluster: Cluster {
             served: ["Component", "Configuration", "Resiliency"].map(str::to_owned).into(),
+            unanswered: BTreeSet::new(),
             injector: Injector::Ready { version: Some("1.16.14".to_owned()), drops_capabilities: true },
         },
         infrastructure: Infrastructure {
@@ -280,10 +281,20 @@ fn what_will_not_come_by_itself_is_named_before_what_is_only_on_the_way() {
 
 #[test]
 fn without_dapr_it_says_so_and_what_to_do() {
-    let verdicts = of_platform(|observed| observed.cluster = Cluster::default());
+    let verdicts = of_platform(|observed| observed.cluster.served.clear());
     let (status, reason, message) = find(&verdicts, condition::DAPR_READY);
     assert_eq!((status, reason.as_str()), (Some(false), "DaprNotInstalled"));
     assert!(message.contains("Install Dapr"), "{message}");
+}
+
+#[test]
+fn what_the_cluster_has_not_answered_is_not_taken_for_absent() {
+    let verdicts = of_platform(|observed| observed.cluster = Cluster::default());
+    let (status, reason, message) = find(&verdicts, condition::DAPR_READY);
+    assert_eq!((status, reason.as_str()), (None, "Waiting"), "{message}");
+    assert_eq!(find(&verdicts, condition::READY).0, Some(true), "what works goes on");
+    let verdicts = of_platform(|observed| observed.cluster.injector = Injector::Unasked);
+    assert_eq!(find(&verdicts, condition::DAPR_READY).0, None);
 }
 
 #[test]
