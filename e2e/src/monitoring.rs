@@ -117,6 +117,43 @@ mod tests {
         assert!(format!("{error:#}").contains("wrong"), "{error:#}");
     }
 
+    /// Alerts of the operator and of a platform.
+    fn alerts() -> Vec<Value> {
+        let groups = ["operator-alerts.yaml", "platform-alerts.yaml"].into_iter().flat_map(|file| {
+            let text = std::fs::read_to_string(Path::new(FOLDER).join(file)).unwrap();
+            serde_yaml::from_str::<Vec<Value>>(&text).unwrap()
+        });
+        groups.flat_map(|group| group["rules"].as_array().cloned().unwrap()).collect()
+    }
+
+    #[test]
+    fn every_alert_says_what_to_do_and_is_explained_in_the_documents() {
+        let path = concat!(env!("TODO_PLATFORM_CHECKOUT"), "/docs/failures.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        let alerts = alerts();
+        assert_eq!(alerts.len(), 15);
+        for alert in alerts {
+            let name = alert["alert"].as_str().unwrap();
+            assert!(alert["annotations"]["description"].is_string(), "{name} has no description");
+            assert!(document.contains(&format!("| `{name}` |")), "{name} is not in docs/failures.md");
+        }
+    }
+
+    #[test]
+    fn a_watch_that_gets_no_answer_raises_an_alarm_as_seldom_as_it_fails() {
+        let alerts = alerts();
+        let alert = alerts.iter().find(|alert| alert["alert"] == "TodoOperatorWatchFails").unwrap();
+        let expression = alert["expr"].as_str().unwrap();
+        let number = |before: &str, after: &str| -> f64 {
+            let rest = expression.split_once(before).unwrap().1;
+            rest.split_once(after).map_or(rest, |(number, _)| number).trim().parse().unwrap()
+        };
+        let (minutes, limit) = (number("}[", "m]"), number("> ", "\n"));
+        // A list is given up after 70 s, and the next one begins up to 60 s later.
+        let failures = minutes * 60.0 / (70.0 + 60.0);
+        assert!(failures > limit, "{failures} failures in {minutes} minutes are no more than {limit}");
+    }
+
     #[test]
     fn every_query_of_alerts_and_dashboards_is_promql() {
         let queries = Query::all().unwrap();

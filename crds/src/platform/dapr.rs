@@ -18,7 +18,8 @@ pub struct DaprSpec {
     #[schemars(schema_with = "schema::choice::<LogLevel>")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_level: Option<LogLevel>,
-    /// Resources of each sidecar.
+    /// Resources of each sidecar; if absent, 10m of CPU and 96Mi of memory, with a limit of 512Mi of memory. What is written takes
+    /// the place of all of it.
     #[x_kube(validation = Rule::new(
         "(!has(self.requests) || self.requests.all(name, name in ['cpu', 'memory'])) \
          && (!has(self.limits) || self.limits.all(name, name in ['cpu', 'memory']))"

@@ -18,7 +18,8 @@ pub struct EmbeddedSpec {
     /// Its volume.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage: Option<StorageSpec>,
-    /// Resources of its container.
+    /// Resources of its container; if absent, 50m of CPU and 512Mi of memory for Kafka, 25m and 128Mi for PostgreSQL, each with a
+    /// limit of 1Gi of memory. What is written takes the place of all of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// More annotations of its pod; not Dapr's and not the operator's own.

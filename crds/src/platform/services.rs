@@ -95,7 +95,9 @@ pub struct ServiceSpec {
     #[x_kube(validation = rules::text(r"[^\s]+", "write the reference of an image, for example registry.example.com/todo-backend:0.1.0"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// Resources of its container.
+    /// Resources of its container; if absent, 25m of CPU and 48Mi of memory for the backend, 10m and 32Mi for notification and
+    /// recurringTask, 10m and 24Mi for the frontend, with limits of 256Mi, 192Mi and 128Mi of memory. What is written takes the
+    /// place of all of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// More environment variables, for example `RUST_LOG`. What the operator sets itself is refused.

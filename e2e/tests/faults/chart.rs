@@ -153,9 +153,9 @@ async fn two_releases_have_alerts_and_dashboards_of_their_own() -> anyhow::Resul
     for release in ["one", "other"] {
         let documents = without_cluster(release, &settings).await?;
         let alerts = of_kind(&documents, "PrometheusRule").pop().unwrap().data["spec"]["groups"][0]["rules"].clone();
+        let own = format!("{{namespace=\"{RELEASE}\", pod=~\"{release}-[^-]+(-[^-]+)?\"");
         for alert in alerts.as_array().unwrap() {
             let expression = alert["expr"].as_str().unwrap();
-            let own = format!("{{namespace=\"{RELEASE}\", pod=~\"{release}-[^-]+(-[^-]+)?\"");
             assert_eq!(expression.matches('{').count(), expression.matches(&own).count(), "{expression}");
             assert_eq!(
                 (&alert["labels"]["namespace"], &alert["labels"]["release"]),
@@ -163,6 +163,20 @@ async fn two_releases_have_alerts_and_dashboards_of_their_own() -> anyhow::Resul
             );
         }
         let (file, dashboard) = dashboard(&documents)?;
+        for expression in expressions(&dashboard) {
+            // These are in the namespace of a platform: whose they are says the pod that tells them.
+            let of_platforms = ["todo_operator_condition", "todo_operator_data_path_age_seconds"]
+                .iter()
+                .map(|name| expression.matches(name).count())
+                .sum::<usize>();
+            let joined = expression.matches(&format!(" and on (pod) todo_operator_leader{own}")).count();
+            let series = expression.matches("todo_operator_").count();
+            assert_eq!(
+                (joined, expression.matches(&own).count()),
+                (of_platforms, series - of_platforms),
+                "{expression}"
+            );
+        }
         dashboards.extend([file, dashboard["uid"].to_string(), dashboard["title"].to_string()]);
     }
     assert_eq!(dashboards.len(), 6, "{dashboards:?}");
@@ -174,6 +188,47 @@ fn dashboard(documents: &[DynamicObject]) -> anyhow::Result<(String, Value)> {
     let files = of_kind(documents, "ConfigMap").pop().map(|one| one.data["data"].clone()).unwrap_or_default();
     let file = files.as_object().and_then(|files| files.iter().next()).context("no dashboard")?;
     Ok((file.0.clone(), serde_json::from_str(file.1.as_str().unwrap_or_default())?))
+}
+
+/// What the panels of a dashboard ask for.
+fn expressions(dashboard: &Value) -> Vec<&str> {
+    let panels = dashboard["panels"].as_array().into_iter().flatten();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    targets.filter_map(|target| target["expr"].as_str()).collect()
+}
+
+#[tokio::test]
+async fn the_notes_make_a_platform_where_the_operator_looks_for_one() -> anyhow::Result<()> {
+    for (settings, namespace) in [(&[][..], "todo"), (&["watchNamespace=team-a"], "team-a")] {
+        let notes = notes(settings).await?;
+        // A chart with a Role in there needs it before.
+        assert_eq!(notes.contains("kubectl create namespace todo"), settings.is_empty(), "{notes}");
+        for line in [
+            format!("kubectl apply -n {namespace} -f - <<YAML"),
+            format!("kubectl get todoplatforms -n {namespace} --watch"),
+        ] {
+            assert!(notes.lines().any(|one| one.trim() == line), "{line}: {notes}");
+        }
+    }
+    Ok(())
+}
+
+/// What is printed after an installation. Helm renders that for a cluster only; so it is a document here.
+async fn notes(settings: &[&str]) -> anyhow::Result<String> {
+    let folder = tempfile::tempdir()?;
+    let (chart, original) = (folder.path(), Path::new(CHART));
+    std::fs::create_dir(chart.join("templates"))?;
+    for file in ["Chart.yaml", "values.yaml"] {
+        std::fs::copy(original.join(file), chart.join(file))?;
+    }
+    std::fs::copy(original.join("templates/NOTES.txt"), chart.join("notes"))?;
+    let template = "{apiVersion: v1, kind: Notes, notes: {{ tpl (.Files.Get \"notes\") . | toJson }}}";
+    std::fs::write(chart.join("templates/notes.yaml"), template)?;
+    let chart = chart.to_string_lossy();
+    let template = ["template", RELEASE, &chart, "--kube-version", "v1.34.0"];
+    let set = settings.iter().flat_map(|setting| ["--set", setting]);
+    let documents = parse(&Helm::without_cluster()?.run(&template.into_iter().chain(set).collect::<Vec<_>>()).await?)?;
+    Ok(of_kind(&documents, "Notes").pop().context("no notes")?.data["notes"].as_str().unwrap_or_default().to_owned())
 }
 
 /// The documents that the chart makes of everything and these values.

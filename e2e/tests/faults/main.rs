@@ -26,4 +26,5 @@ mod stop;
 mod support;
 mod suspend;
 mod traces;
+mod truth;
 mod uninstall;

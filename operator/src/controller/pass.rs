@@ -47,14 +47,12 @@ struct Worked {
 impl Context {
     /// A pass. Pods are asked without a place: whole nodes may be silent.
     pub(super) async fn pass(&self, platform: &TodoPlatform, memory: &mut Memory, place: Place<'_>) -> Assessment {
-        let Worked { dereferenced, seen, infrastructure, unreadable, writes } =
-            match place.work(Box::pin(self.work(platform, memory))).await {
-                Ok(worked) => worked,
-                Err(stopped) => return stopped,
-            };
-        let observed = self.observe(platform, dereferenced, &seen, infrastructure, memory);
-        let mut observed = Box::new(observed.instrument(step("observe")).await);
-        observed.secrets_unreadable = unreadable;
+        let worked = match place.work(Box::pin(self.work(platform, memory))).await {
+            Ok(worked) => worked,
+            Err(stopped) => return stopped,
+        };
+        let writes = worked.writes;
+        let observed = Box::new(self.observe(platform, worked, memory).instrument(step("observe")).await);
         if is_suspended(platform) {
             return Assessment::Suspended(observed);
         }
@@ -81,8 +79,12 @@ impl Context {
                 memory.applied = Applied::without_a_try(plan);
             }
             if writes {
-                match self.write(platform, &dereferenced, &seen.live, &infrastructure, memory).await {
-                    Written::Nothing => {}
+                let written = self.write(platform, &dereferenced, &seen.live, &infrastructure, memory).await;
+                if matches!(written, Written::Nothing | Written::Something) {
+                    memory.planned_for = platform.metadata.generation;
+                }
+                match written {
+                    Written::NotNow | Written::Nothing => {}
                     Written::Something => {
                         seen = self.look(&dereferenced, memory).await;
                         // Else what was just made would be told of as not made yet.
@@ -121,7 +123,8 @@ impl Context {
     /// What the watches know of the platform's namespace, with what its containers said at last.
     async fn look(&self, dereferenced: &Dereferenced, memory: &mut Memory) -> Seen {
         let namespace = &dereferenced.resolved.namespace;
-        let live = Live { secrets: dereferenced.secrets.clone(), ..self.watches.live(namespace) };
+        let mut live = Live { secrets: dereferenced.secrets.clone(), ..self.watches.live(namespace) };
+        live.outdated = memory.unseen.look(&live, Instant::now());
         let pods = memory.last_words.fill_in(&self.client, namespace, self.watches.pods(namespace)).await;
         Seen { live, pods }
     }
@@ -189,26 +192,20 @@ impl Context {
         missing
     }
 
-    async fn observe(
-        &self,
-        platform: &TodoPlatform,
-        dereferenced: Dereferenced,
-        seen: &Seen,
-        infrastructure: Infrastructure,
-        memory: &mut Memory,
-    ) -> Observed {
-        let (resolved, Seen { live, pods }) = (dereferenced.resolved, seen);
-        memory.unseen.look(live);
-        let services = observe::services(&resolved, live, pods, &memory.status(platform).services);
+    async fn observe(&self, platform: &TodoPlatform, worked: Worked, memory: &mut Memory) -> Observed {
+        let Worked { dereferenced, seen: Seen { live, pods }, infrastructure, unreadable, writes: _ } = worked;
+        let resolved = dereferenced.resolved;
+        let services = observe::services(&resolved, &live, &pods, &memory.status(platform).services);
         let (daprd, data_path) = (&mut memory.daprd, &mut memory.data_path);
-        let (components, data_path) = observe::ask(&self.http, &resolved, &services, pods, daprd, data_path).await;
+        let (components, data_path) = observe::ask(&self.http, &resolved, &services, &pods, daprd, data_path).await;
         if let DataPath::Verified { latency_ms, .. } = data_path {
             metrics::data_path_latency(latency_ms);
         }
         memory.last_success = data_path.last_success(Instant::now()).or(memory.last_success);
         Observed {
             missing_secrets: dereferenced.missing,
-            secrets_unreadable: None,
+            secrets_unreadable: unreadable,
+            is_planned: memory.planned_for == platform.metadata.generation,
             cluster: self.watches.cluster().borrow().clone(),
             infrastructure,
             components,

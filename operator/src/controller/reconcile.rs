@@ -10,7 +10,7 @@ use std::{
 
 use kube::{Resource, ResourceExt};
 use todo_crds::platform::TodoPlatform;
-use tracing::{Instrument, Span, error, warn};
+use tracing::{Instrument, Span, error};
 
 use super::{
     Context, Guarded,
@@ -80,14 +80,10 @@ async fn pass_over(platform: &TodoPlatform, context: &Context, memory: &mut Memo
         return Action::requeue(wait);
     }
     (memory.untold, memory.has_told) = (0, true);
-    if let Err(error) = context.report(platform, &assessment, memory).instrument(step("status")).await {
-        warn!(platform = %platform.name_any(), %error, "cannot write the status");
-        metrics::error(error.class());
-        let wait = memory.backoff.fail(platform.metadata.generation, Instant::now());
-        return Action::requeue(wait);
-    }
     let failed = memory.note_result(&assessment, platform.metadata.generation, Instant::now());
-    Action::requeue(backoff::jittered(failed.unwrap_or_else(|| pace::next(&assessment, memory.made_secrets))))
+    let next = backoff::jittered(failed.unwrap_or_else(|| pace::next(&assessment, memory.made_secrets)));
+    let told = context.tell(platform, &assessment, memory).instrument(step("status")).await;
+    Action::requeue(told.err().unwrap_or(next))
 }
 
 impl Context {

@@ -1,6 +1,6 @@
 //! Tells what a pass found: in the status, and what has changed by events, too.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt, core::ObjectMeta};
@@ -20,8 +20,33 @@ use crate::{
 const STILL_UNREADABLE: Duration = Duration::from_mins(1);
 
 impl Context {
+    /// Tells what a pass came to, unless that failed only just now. Returns how long to wait if it could not be told: what is
+    /// to be repaired does not wait for that.
+    pub(super) async fn tell(
+        &self,
+        platform: &TodoPlatform,
+        assessment: &Assessment,
+        memory: &mut Memory,
+    ) -> Result<(), Duration> {
+        let generation = platform.metadata.generation;
+        if let Some(rest) = memory.telling.rest(generation, Instant::now()) {
+            return Err(rest);
+        }
+        match self.report(platform, assessment, memory).await {
+            Ok(()) => {
+                memory.telling.succeed();
+                Ok(())
+            }
+            Err(error) => {
+                warn!(platform = %platform.name_any(), %error, "cannot write the status");
+                metrics::error(error.class());
+                Err(memory.telling.fail(generation, Instant::now()))
+            }
+        }
+    }
+
     /// Writes the status and says what has changed.
-    pub(super) async fn report(
+    async fn report(
         &self,
         platform: &TodoPlatform,
         assessment: &Assessment,

@@ -24,7 +24,9 @@ use crate::{
 /// What came of a try to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
-    /// There was nothing to do, or it is not the time for it.
+    /// The last pass failed only just now: nothing was looked at.
+    NotNow,
+    /// There was nothing to do.
     Nothing,
     /// What was to be done was tried.
     Something,
@@ -53,7 +55,7 @@ impl Context {
         memory: &mut Memory,
     ) -> Written {
         if memory.backoff.is_waiting(platform.metadata.generation, Instant::now()) {
-            return Written::Nothing;
+            return Written::NotNow;
         }
         let (identity, gates) = (identity(platform), self.gates(dereferenced, infrastructure));
         let inputs = settled::Inputs { generation: platform.metadata.generation, dereferenced, live, gates: &gates };
@@ -71,7 +73,6 @@ impl Context {
         memory.fights.stayed(&plan.in_order, Instant::now());
         let (is_idle, makes_secrets) = (plan.is_empty(), pace::makes_secrets(&plan));
         memory.settled.note(&inputs, is_idle);
-        memory.unseen.look(live);
         let plan = pace::nothing_twice(pace::secrets_first(plan), &memory.unseen, Instant::now());
         let writer = self.writer(&identity.namespace);
         let failed = memory.too_soon(platform.metadata.generation, Instant::now());

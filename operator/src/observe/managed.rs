@@ -107,7 +107,7 @@ fn of_strimzi(kind: &str, name: &str, live: &Live) -> Rollout {
     } else {
         State::Progressing(untouched(kind, name, "Strimzi"))
     };
-    Rollout { desired: 1, ready: i32::from(is_ready), state }
+    Rollout { desired: 1, ready: i32::from(is_ready), state }.unless(live.is_outdated(kind, name))
 }
 
 /// A PostgreSQL that CloudNativePG runs. It serves while it has a primary, whatever becomes of the others.
@@ -131,7 +131,8 @@ pub fn postgres(live: &Live) -> Rollout {
             }
         }
     };
-    Rollout { desired: 1, ready: i32::from(ready > 0 && !said(status, "currentPrimary", "").is_empty()), state }
+    let serves = ready > 0 && !said(status, "currentPrimary", "").is_empty();
+    Rollout { desired: 1, ready: i32::from(serves), state }.unless(live.is_outdated(kind, name))
 }
 
 const fn absent() -> Rollout {

@@ -39,6 +39,8 @@ pub struct Observed {
     pub missing_secrets: Vec<MissingSecret>,
     /// Why Secrets cannot be read, if they cannot. Then nothing was written.
     pub secrets_unreadable: Option<String>,
+    /// Whether what the spec of now asks for was planned, and all of it was there or tried.
+    pub is_planned: bool,
     /// What the cluster has of Dapr.
     pub cluster: Cluster,
     /// Kafka and PostgreSQL.
@@ -133,10 +135,8 @@ impl ServiceObserved {
 
 /// What the watches know of Kafka and PostgreSQL. The topics of an embedded Kafka are asked for separately.
 pub fn parts(platform: &Resolved, live: &Live, pods: &[Arc<Pod>]) -> BTreeMap<&'static str, Part> {
-    let embedded = |name: &str| {
-        let rollout = rollout::of(live.get("StatefulSet", name).map(|object| &**object), &pods_of(pods, name));
-        Part { rollout, operator: None }
-    };
+    let embedded =
+        |name: &str| Part { rollout: workload("StatefulSet", name, live, &pods_of(pods, name)), operator: None };
     let managed = |rollout, other: managed::Other| Part { rollout, operator: Some(other.name) };
     let kafka = match &platform.kafka.mode {
         KafkaMode::Embedded(_) => Some(embedded(names::KAFKA)),
@@ -161,7 +161,7 @@ pub fn services(platform: &Resolved, live: &Live, pods: &[Arc<Pod>], before: &[S
             let (with, without): (Vec<&Pod>, Vec<&Pod>) =
                 pods.iter().copied().filter(|pod| sidecar::counts(pod)).partition(|pod| sidecar::has_one(pod));
             let service = platform.service(app);
-            let rollout = rollout::of(live.get("Deployment", app.id()).map(|object| &**object), &pods);
+            let rollout = workload("Deployment", app.id(), live, &pods);
             let wanted = service.scale.min();
             ServiceObserved {
                 app,
@@ -174,6 +174,10 @@ pub fn services(platform: &Resolved, live: &Live, pods: &[Arc<Pod>], before: &[S
             }
         })
         .collect()
+}
+
+fn workload(kind: &str, name: &str, live: &Live, pods: &[&Pod]) -> Rollout {
+    rollout::of(live.get(kind, name).map(|object| &**object), pods).unless(live.is_outdated(kind, name))
 }
 
 /// Pods without which a service does not serve. The ones that it had are enough for as long as more of them are on the way;

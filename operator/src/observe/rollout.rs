@@ -14,6 +14,8 @@ const MESSAGE: usize = 512;
 const CRASH_LOOP: &str = "CrashLoopBackOff";
 /// Restarts after which a container that ended too soon counts as one that cannot start.
 const CRASHES: i32 = 2;
+/// What is said of a workload that is as it was before it was written.
+const NOT_TAKEN_UP: &str = "the change has not been taken up yet";
 /// How long a container has to run for the kubelet to forget that it ended before.
 const FORGOTTEN: SignedDuration = SignedDuration::from_mins(10);
 
@@ -79,6 +81,14 @@ impl Rollout {
         enough && self.desired > 0 && !matches!(self.state, State::Absent)
     }
 
+    /// The same, if its object may have been written since it was seen: what was done then is not known to be done now.
+    pub(super) fn unless(self, is_outdated: bool) -> Self {
+        match self.state {
+            State::Done if is_outdated => Self { state: State::Progressing(NOT_TAKEN_UP.to_owned()), ..self },
+            _ => self,
+        }
+    }
+
     /// What is to be said about it, if it is not done.
     pub fn message(&self) -> Option<&str> {
         match &self.state {
@@ -101,7 +111,7 @@ pub fn of(workload: Option<&DynamicObject>, pods: &[&Pod]) -> Rollout {
         (number("/status/replicas"), number("/status/updatedReplicas"), number("/status/readyReplicas"));
     let seen = workload.data.pointer("/status/observedGeneration").and_then(Value::as_i64);
     let state = if seen < workload.metadata.generation {
-        State::Progressing("the change has not been taken up yet".to_owned())
+        State::Progressing(NOT_TAKEN_UP.to_owned())
     } else if updated >= desired && ready >= desired && all <= updated {
         State::Done
     } else if let Some(Trouble { reason, message }) = stuck_pod(pods).or_else(|| refused(workload)) {

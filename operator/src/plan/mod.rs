@@ -84,6 +84,8 @@ pub struct Live {
     /// Those of them that were found to have all of what was last applied, and have not changed since. Of their bodies only
     /// the parts are there that somebody needs.
     pub verified: BTreeSet<Key>,
+    /// Those that were written since the watches have brought what is here of them.
+    pub outdated: BTreeSet<Key>,
     /// The API behind each kind that is watched.
     pub resources: BTreeMap<String, ApiResource>,
     /// The Secrets that the platform names and that exist.
@@ -94,6 +96,11 @@ impl Live {
     /// An object with our label.
     pub fn get(&self, kind: &str, name: &str) -> Option<&Arc<DynamicObject>> {
         self.objects.get(&Key { kind: kind.to_owned(), name: name.to_owned() })
+    }
+
+    /// Whether an object was written since the watches have brought what is here of it.
+    pub fn is_outdated(&self, kind: &str, name: &str) -> bool {
+        self.outdated.iter().any(|key| key.kind == kind && key.name == name)
     }
 }
 

@@ -20,7 +20,7 @@ pub use verdict::Verdict;
 /// What a pass came to.
 #[derive(Clone, Debug)]
 pub enum Assessment {
-    /// The whole way was gone.
+    /// It ran to its end.
     Observed(Box<Observed>),
     /// It ended before anything was built or touched.
     Stopped(Stop),
@@ -79,7 +79,7 @@ pub fn assess(
 /// Whether a pass came far enough to do what the spec of now asks for.
 const fn takes_up_the_spec(assessment: &Assessment) -> bool {
     match assessment {
-        Assessment::Observed(observed) => observed.secrets_unreadable.is_none(),
+        Assessment::Observed(observed) => observed.is_planned,
         Assessment::Stopped(Stop::Failed { .. }) => false,
         Assessment::Stopped(Stop::Conflict { .. } | Stop::Invalid(_)) | Assessment::Suspended(_) => true,
     }

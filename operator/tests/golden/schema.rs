@@ -1,7 +1,10 @@
 //! That the schema refuses what the operator does, so that `kubectl apply` says what is wrong and not a condition afterwards.
 
+use std::collections::BTreeMap;
+
 use kube::core::cel::{Validator, compile_schema};
 use serde_json::{Value, json};
+use todo_operator::{names::App, resolve::defaults};
 
 use crate::{cel::Violation, validation::refusals};
 
@@ -113,5 +116,24 @@ properties:
         let mut found = Vec::new();
         refused("s", &schema, &serde_yaml::from_str(value).unwrap(), &mut found);
         assert_eq!(found, expected, "{value}");
+    }
+}
+
+#[test]
+fn the_definition_names_the_resources_of_what_has_none() {
+    let sidecar = ("dapr/properties/sidecarResources", defaults::sidecar_resources());
+    let kafka = ("kafka/properties/embedded/properties/resources", defaults::kafka_resources());
+    let postgres = ("postgres/properties/embedded/properties/resources", defaults::postgres_resources());
+    let services = App::ALL.map(|app| (app.field(), defaults::service_resources(app)));
+    let services =
+        services.map(|(field, resources)| (format!("services/properties/{field}/properties/resources"), resources));
+    let others = [sidecar, kafka, postgres].map(|(path, resources)| (path.to_owned(), resources));
+    let schema = schema();
+    for (path, resources) in others.into_iter().chain(services) {
+        let field = schema.pointer(&format!("/properties/spec/properties/{path}")).unwrap();
+        let words = field["description"].as_str().unwrap();
+        for amount in [resources.requests, resources.limits].into_iter().flatten().flat_map(BTreeMap::into_values) {
+            assert!(words.contains(&amount.0), "{path} does not name {}: {words}", amount.0);
+        }
     }
 }

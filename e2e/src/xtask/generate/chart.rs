@@ -16,12 +16,13 @@ const ANY_NAMESPACE: &str = "^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$";
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct Values {
-    /// Where the images of the operator and of the services are, without a slash at the end.
+    /// Where the images of the operator and of the services are, without a slash at the end. Another one starts the services of
+    /// all platforms anew.
     #[schemars(length(min = 1, max = 256), regex(pattern = "[^/]$"))]
     image_registry: String,
     /// The operator's image.
     image: Image,
-    /// Names of Secrets for pulling the operator's image. Platforms name their own.
+    /// Names of Secrets for pulling the operator's image. Platforms name their own in `spec.imagePullSecrets`.
     #[schemars(length(max = 8), inner(length(min = 1, max = 253)))]
     image_pull_secrets: Vec<String>,
     /// Images of what platforms embed.
@@ -87,7 +88,8 @@ pub(super) struct Values {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Image {
-    /// Its tag; the chart's `appVersion` if empty.
+    /// Its tag; the chart's `appVersion` if empty. The services' images do not follow it: theirs is a platform's `spec.version`,
+    /// or else the release of the operator.
     #[schemars(length(max = 128))]
     tag: String,
     /// When it is pulled.
@@ -99,10 +101,11 @@ struct Image {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Embedded {
-    /// Image of embedded Kafka.
+    /// Image of embedded Kafka. Another one starts the Kafka of all platforms anew.
     #[schemars(length(min = 1, max = 512))]
     kafka_image: String,
-    /// Image of embedded PostgreSQL.
+    /// Image of embedded PostgreSQL. Another one starts that of all platforms anew; its major version has to stay, as a server does
+    /// not start on the data of another one.
     #[schemars(length(min = 1, max = 512))]
     postgres_image: String,
 }

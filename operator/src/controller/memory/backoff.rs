@@ -24,7 +24,12 @@ pub(in crate::controller) struct Backoff {
 impl Backoff {
     /// Whether it is too soon for another try.
     pub(in crate::controller) fn is_waiting(&self, generation: Option<i64>, now: Instant) -> bool {
-        self.generation == generation && self.until.is_some_and(|until| now < until)
+        self.rest(generation, now).is_some()
+    }
+
+    /// How long it is too soon for another try.
+    pub(in crate::controller) fn rest(&self, generation: Option<i64>, now: Instant) -> Option<Duration> {
+        self.until.filter(|until| self.generation == generation && now < *until).map(|until| until - now)
     }
 
     /// A try failed. A failure within the wait, set off by something else, does not count. Answers how long to wait.
@@ -32,8 +37,8 @@ impl Backoff {
         if self.generation != generation {
             *self = Self { generation, ..Self::default() };
         }
-        if let Some(until) = self.until.filter(|until| now < *until) {
-            return until - now;
+        if let Some(rest) = self.rest(generation, now) {
+            return rest;
         }
         let wait = FIRST.saturating_mul(1 << self.failures.min(10)).min(LONGEST);
         let wait = wait.mul_f64(rand::rng().random_range(0.8..1.0));

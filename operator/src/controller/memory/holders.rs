@@ -1,5 +1,5 @@
-//! Which platform has a namespace, as it holds one: the oldest. Times of creation are whole seconds, so of those that were made
-//! in the same one it is the one that this process took up first, else the one that has objects there.
+//! Which platform holds a namespace: the oldest one in it. Times of creation are whole seconds, so of those that were made in
+//! the same one it is the one that this process took up first, else the one that has objects there.
 
 use std::{
     collections::{HashMap, HashSet},

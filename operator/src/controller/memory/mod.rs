@@ -45,10 +45,14 @@ pub(super) struct Memory {
     pub(super) repairs: Repairs,
     /// Passes in a row that failed.
     pub(super) backoff: Backoff,
+    /// Statuses in a row that could not be written.
+    pub(super) telling: Backoff,
     /// Passes in a row that could not write all.
     pub(super) retries: Backoff,
     /// What became of the last plan.
     pub(super) applied: Applied,
+    /// Generation of the spec that the last plan was made from.
+    pub(super) planned_for: Option<i64>,
     /// What was looked at when nothing was to be done.
     pub(super) settled: Settled,
     /// Whether this pass made Secrets. What is built from them comes in the next one, which has read them.
@@ -89,17 +93,14 @@ impl Memory {
         generation: Option<i64>,
         now: Instant,
     ) -> Option<Duration> {
-        let note = |backoff: &mut Backoff, is_well: bool| {
-            if is_well {
-                backoff.succeed();
-            } else {
-                backoff.fail(generation, now);
-            }
-        };
         match assessment {
             Assessment::Observed(observed) => {
-                note(&mut self.backoff, observed.secrets_unreadable.is_none());
-                note(&mut self.retries, observed.applied.failures.is_empty());
+                self.backoff.succeed();
+                if observed.applied.failures.is_empty() {
+                    self.retries.succeed();
+                } else {
+                    self.retries.fail(generation, now);
+                }
                 None
             }
             Assessment::Suspended(_) => {

@@ -45,8 +45,8 @@ impl Inputs<'_> {
         // object is made of what the broker is asked with.
         let Dereferenced { resolved, secrets, missing: _, broker: _ } = dereferenced;
         // An object that was found to be in order is so until its version changes, whether that is noted of it by now or
-        // not. The Secrets are those above.
-        let Live { objects, verified: _, resources, secrets: _ } = live;
+        // not. What is outdated has another version soon. The Secrets are those above.
+        let Live { objects, verified: _, outdated: _, resources, secrets: _ } = live;
         let mut hasher = DefaultHasher::new();
         (generation, &resolved.digests, gates).hash(&mut hasher);
         for (name, LiveSecret { metadata, keys }) in secrets {

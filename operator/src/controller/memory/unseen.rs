@@ -2,7 +2,7 @@
 //! and be written again a moment later.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -13,39 +13,53 @@ use crate::{
 
 /// How long after a write its events are waited for. One that comes later has been lost, or its watch does not work.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long after a write what the watches have of the object counts as what it was before. A watch that does not work has begun
+/// anew by then, and if it still has an older version, the API server's database is an older one.
+const OUTDATED: Duration = Duration::from_mins(3);
 
 /// Writes of one platform that no watch has brought yet.
 #[derive(Debug, Default)]
 pub(in crate::controller) struct Unseen {
-    versions: BTreeMap<Key, u64>,
-    until: Option<Instant>,
+    writes: BTreeMap<Key, Write>,
+}
+
+/// The last write of an object.
+#[derive(Clone, Copy, Debug)]
+struct Write {
+    /// The resource version that it left.
+    version: u64,
+    at: Instant,
+}
+
+impl Write {
+    fn is_within(&self, limit: Duration, now: Instant) -> bool {
+        now < self.at + limit
+    }
 }
 
 impl Unseen {
     /// Notes objects that were written, and the resource versions that this left.
     pub(in crate::controller) fn wrote(&mut self, objects: impl IntoIterator<Item = (Key, u64)>, now: Instant) {
-        for (key, version) in objects {
-            self.versions.insert(key, version);
-            self.until = Some(now + PATIENCE);
-        }
+        self.writes.extend(objects.into_iter().map(|(key, version)| (key, Write { version, at: now })));
     }
 
-    /// Forgets what the watches have brought.
-    pub(in crate::controller) fn look(&mut self, live: &Live) {
-        self.versions.retain(|key, written| {
+    /// Forgets what the watches have brought, and what they will not bring any more. Returns what they have an older version of.
+    pub(in crate::controller) fn look(&mut self, live: &Live, now: Instant) -> BTreeSet<Key> {
+        self.writes.retain(|key, write| {
             let seen = live.objects.get(key).map(|object| or_first(object.metadata.resource_version.as_deref()));
-            seen.is_none_or(|seen| seen < *written)
+            seen.is_none_or(|seen| seen < write.version) && write.is_within(OUTDATED, now)
         });
+        self.writes.keys().cloned().collect()
     }
 
     /// Whether something is still waited for.
     pub(in crate::controller) fn is_awaited(&self, now: Instant) -> bool {
-        !self.versions.is_empty() && self.until.is_some_and(|until| now < until)
+        self.writes.values().any(|write| write.is_within(PATIENCE, now))
     }
 
     /// Whether this object is one of what is still waited for.
     pub(in crate::controller) fn is_awaited_of(&self, key: &Key, now: Instant) -> bool {
-        self.versions.contains_key(key) && self.is_awaited(now)
+        self.writes.get(key).is_some_and(|write| write.is_within(PATIENCE, now))
     }
 }
 
@@ -75,7 +89,7 @@ mod tests {
         {
             let (mut unseen, now) = (Unseen::default(), Instant::now());
             unseen.wrote([(key(), 10)], now);
-            unseen.look(&live);
+            assert_eq!(unseen.look(&live, now).contains(&key()), awaited, "{live:?}");
             assert_eq!(unseen.is_awaited(now), awaited, "{live:?}");
             assert_eq!(unseen.is_awaited_of(&key(), now), awaited, "{live:?}");
         }
@@ -91,5 +105,13 @@ mod tests {
         let another = Key { name: "frontend".to_owned(), ..key() };
         assert!(unseen.is_awaited_of(&key(), now) && !unseen.is_awaited_of(&another, now));
         assert!(!unseen.is_awaited_of(&key(), now + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn what_a_watch_has_not_brought_is_outdated_until_the_watch_must_have_begun_anew() {
+        let (mut unseen, now) = (Unseen::default(), Instant::now());
+        unseen.wrote([(key(), 10)], now);
+        assert_eq!(unseen.look(&seen_in("9"), now + OUTDATED.mul_f32(0.99)), [key()].into());
+        assert_eq!(unseen.look(&seen_in("9"), now + OUTDATED), [].into());
     }
 }

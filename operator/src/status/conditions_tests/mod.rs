@@ -73,6 +73,7 @@ fn working() -> Observed {
         data_path: DataPath::Verified { age_seconds: 2.0, latency_ms: 30.0 },
         applied: Applied::default(),
         disputes: Vec::new(),
+        is_planned: true,
         unauthenticated: false,
         unused_ai: false,
         url: "http://frontend-service.ns.svc".to_owned(),

@@ -16,11 +16,11 @@ fn what_a_pass_that_ended_early_did_not_look_at_is_unknown() {
 
 #[test]
 fn a_spec_that_a_pass_could_not_carry_out_is_not_called_observed() {
-    let unreadable = Observed { secrets_unreadable: Some("forbidden".to_owned()), ..working() };
+    let unplanned = Observed { is_planned: false, ..working() };
     let failed = Stop::Failed { reason: "TransientError".to_owned(), message: "cut off".to_owned() };
     for (assessment, observed) in [
         (Assessment::Observed(Box::new(working())), Some(2)),
-        (Assessment::Observed(Box::new(unreadable)), Some(1)),
+        (Assessment::Observed(Box::new(unplanned)), Some(1)),
         (Assessment::Stopped(failed), Some(1)),
         (Assessment::Stopped(Stop::Invalid("spec.x: is wrong".to_owned())), Some(2)),
     ] {
