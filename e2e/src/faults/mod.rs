@@ -18,7 +18,7 @@ pub use cells::{Cell, Course, Group, OF_WATCHES, OF_WRITES, Plan, again, sample,
 pub use ground::{APPS, Ground, SETTLED};
 pub use leaves::{Changed, Leaf};
 pub use lives::{Lived, TOGETHER};
-pub use operator::{Operator, Options, program};
+pub use operator::{Operator, Options, PROGRAMS, program};
 pub use player::Player;
 pub use rest::{AtRest, EMBEDDED, EXTERNAL, Named};
 pub use snapshot::{Kinds, Snapshot};

@@ -25,6 +25,8 @@ use crate::{
 
 /// The operator's program.
 const PROGRAM: &str = "todo-operator";
+/// Variable that names the folder of the programs as they are in the images. Benches look at these.
+pub const PROGRAMS: &str = "TODO_PLATFORM_PROGRAMS";
 /// How long a kubelet would wait at least before it starts a container anew.
 const RESTART: Duration = Duration::from_millis(200);
 /// How long a clean stop may take.
@@ -99,7 +101,7 @@ impl Operator {
         std::fs::write(&kubeconfig, text.to_string())?;
         let log = folder.join(format!("{place}-{identity}.log"));
         let (namespace, identity) = (namespace.map(str::to_owned), identity.to_owned());
-        let program = beside(options.program.unwrap_or(PROGRAM))?;
+        let program = found(options.program.unwrap_or(PROGRAM))?;
         let start = Start { program, kubeconfig, namespace, identity, options, log: log.clone() };
         let kills = proxy.take_kills().context("a proxy has one operator")?;
         let (ends, receiver) = mpsc::channel(1);
@@ -219,18 +221,21 @@ async fn terminate(child: &mut Child, kills: &mut mpsc::Receiver<Kill>) -> bool 
     tokio::time::timeout(STOP, ends_well).await.unwrap_or(false)
 }
 
-/// The operator's program, beside the one that runs or above it: where cargo puts both.
+/// The operator's program: in the folder that is named by [`PROGRAMS`], or where cargo puts it.
 ///
 /// # Errors
 /// If it is not built.
 pub fn program() -> anyhow::Result<PathBuf> {
-    beside(PROGRAM)
+    found(PROGRAM)
 }
 
-fn beside(name: &str) -> anyhow::Result<PathBuf> {
+/// Cargo puts programs beside the one that runs, and tests below that.
+fn found(name: &str) -> anyhow::Result<PathBuf> {
+    let named = std::env::var_os(PROGRAMS).map(PathBuf::from);
     let own = std::env::current_exe()?;
-    let found = own.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
-    found.with_context(|| {
+    let folders = named.iter().map(PathBuf::as_path).chain(own.ancestors().skip(1).take(2));
+    let program = folders.map(|folder| folder.join(name)).find(|path| path.is_file());
+    program.with_context(|| {
         format!("{name} is not built: `cargo build --workspace --bins` does it; `cargo xtask test faults` builds the operator")
     })
 }

@@ -31,7 +31,15 @@ pub async fn ensure(cluster: &Cluster, progress: &Progress) -> Result<String, Er
     project::ensure(cluster, progress).await
 }
 
-/// The folder of the operator's and the services' programs as [`ensure`] built them last.
+/// Builds the operator's and the services' programs as they are in the images, and returns their folder.
+pub async fn build_programs(settings: &Settings, progress: &Progress) -> Result<PathBuf, Error> {
+    let step = progress.step("only-programs", "building the operator and the services");
+    let programs = programs::build(settings, step.tail()).await?;
+    step.done();
+    Ok(programs)
+}
+
+/// The folder of the operator's and the services' programs as they were built last.
 pub fn programs(settings: &Settings) -> PathBuf {
     programs::built(settings)
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    cluster::{Cluster, Error, Settings},
+    cluster::{Error, Settings},
     command::Command,
     progress::Tail,
 };
@@ -14,9 +14,9 @@ pub(super) const ALL: [&str; 5] =
 
 /// Builds all of them and returns their folder. Cargo decides what is to be done; what it makes is kept in the cache, so
 /// that a fresh checkout does not build every dependency again.
-pub(super) async fn build(cluster: &Cluster, tail: &Tail) -> Result<PathBuf, Error> {
+pub(super) async fn build(settings: &Settings, tail: &Tail) -> Result<PathBuf, Error> {
     let target = target();
-    let folder = target_folder(cluster.settings());
+    let folder = target_folder(settings);
     // With an explicit target, the flags reach the programs and not the macros, which cannot be static.
     let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace('-', "_"));
     let cargo = Command::new("cargo")
@@ -26,10 +26,10 @@ pub(super) async fn build(cluster: &Cluster, tail: &Tail) -> Result<PathBuf, Err
         .arg(&folder)
         .args(ALL.iter().flat_map(|program| ["--package", program]))
         .limit(Duration::from_mins(40))
-        .log(cluster.settings().log("programs"))
+        .log(settings.log("programs"))
         .tail(tail);
     cargo.run().await.map_err(Error::step("building the operator and the services"))?;
-    Ok(built(cluster.settings()))
+    Ok(built(settings))
 }
 
 /// The folder of the programs that were built last.

@@ -15,7 +15,7 @@ const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Builds all of them and puts them on the nodes. Says which operator image it was, by its content.
 pub(super) async fn ensure(cluster: &Cluster, progress: &Progress) -> Result<String, Error> {
     let step = progress.step("programs", "building the operator and the services");
-    let programs = programs::build(cluster, step.tail()).await?;
+    let programs = programs::build(cluster.settings(), step.tail()).await?;
     let page = page::build(cluster.settings(), step.tail()).await?;
     step.done();
 

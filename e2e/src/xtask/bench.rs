@@ -1,16 +1,19 @@
 //! `cargo xtask bench`: hands over to the benches, built with optimisations.
 
-use todo_e2e::command::of_own_package;
+use todo_e2e::{cluster::Settings, command::of_own_package, faults::PROGRAMS, images, progress::Progress};
 use tokio::process::Command;
 
 const BUILT: [&str; 3] = ["--release", "--locked", "--quiet"];
 
-pub(super) async fn run(arguments: &[String]) -> anyhow::Result<()> {
+pub(super) async fn run(arguments: &[String], settings: &Settings, progress: &Progress) -> anyhow::Result<()> {
+    progress.expect(1);
+    let programs = images::build_programs(settings, progress).await?;
     let mut build = cargo();
-    // Some benches run the operator as a process.
-    build.arg("build").args(BUILT).args(["--package", "todo-bench", "--package", "todo-operator"]);
+    // With the other programs of the package: one bench runs an operator that panics.
+    build.arg("build").args(BUILT).args(["--package", "todo-bench"]);
     let mut bench = cargo();
-    bench.arg("run").args(BUILT).args(["--package", "todo-bench", "--"]).args(arguments);
+    bench.env(PROGRAMS, programs);
+    bench.arg("run").args(BUILT).args(["--package", "todo-bench", "--bin", "todo-bench", "--"]).args(arguments);
     for mut command in [build, bench] {
         let status = command.status().await?;
         anyhow::ensure!(status.success(), "the bench failed ({status})");

@@ -93,7 +93,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             Ok(Cluster::down(&settings, &progress).await?)
         }
         Command::Test(arguments) => test::run(&arguments, &settings, &progress).await,
-        Command::Bench { arguments } => bench::run(&arguments).await,
+        Command::Bench { arguments } => bench::run(&arguments, &settings, &progress).await,
         Command::Generate { check } => generate::run(check).await,
         Command::Kubeconfig => {
             println!("{}", Cluster::running(&settings).await?.kubeconfig().display());

@@ -1,4 +1,4 @@
-//! How the services' programs are linked: their build script.
+//! How the programs are linked: their build script.
 //!
 //! A static program can be loaded anywhere, so each address in its data is put right when it starts, from a list that is read
 //! as a whole and stays in memory: 1.5 MB of a backend, of which its packed form takes 30 kB. Only glibc since 2.36 unpacks it
@@ -9,7 +9,7 @@ use std::process::Command;
 const UNPACKS: (u32, u32) = (2, 36);
 
 fn main() {
-    println!("cargo:rerun-if-changed=../link.rs");
+    println!("cargo:rerun-if-env-changed=CARGO_CFG_TARGET_FEATURE");
     let variable = |name| std::env::var(name).unwrap_or_default();
     let is_static = variable("CARGO_CFG_TARGET_FEATURE").split(',').any(|feature| feature == "crt-static");
     // Only here is the linker sure to know it.
