@@ -24,7 +24,7 @@ const TRUCE: Duration = Duration::from_mins(5);
 /// How long a conflict is shown after it happened.
 const SHOWN: Duration = Duration::from_mins(5);
 /// How long what somebody else made is taken to be there still.
-const STRANGER: Duration = Duration::from_secs(15);
+const FOREIGN: Duration = Duration::from_secs(15);
 /// Conflicts that are shown at most.
 const LIMIT: usize = 20;
 
@@ -46,7 +46,7 @@ pub struct Fights {
     truces: BTreeMap<Key, Instant>,
     shown: BTreeMap<(Key, FieldConflict), Instant>,
     written: BTreeMap<Key, Written>,
-    strangers: BTreeMap<Key, (Instant, String)>,
+    foreign: BTreeMap<Key, (Instant, String)>,
 }
 
 /// What was last written to an object.
@@ -100,7 +100,7 @@ impl Fights {
     }
 
     /// Notes that objects were seen just as they were written. Of those nothing is remembered after a while.
-    pub fn stayed<'a>(&mut self, keys: impl IntoIterator<Item = &'a Key>, now: Instant) {
+    pub fn note_unchanged<'a>(&mut self, keys: impl IntoIterator<Item = &'a Key>, now: Instant) {
         for key in keys {
             if let Some(written) = self.written.get_mut(key) {
                 written.stayed = true;
@@ -129,14 +129,14 @@ impl Fights {
     }
 
     /// Notes that an object of one of our names is somebody else's, as `message` says. Watches do not show it.
-    pub fn met(&mut self, key: &Key, message: &str, now: Instant) {
-        self.strangers.retain(|_, (until, _)| now < *until);
-        self.strangers.entry(key.clone()).or_insert_with(|| (now + STRANGER, message.to_owned()));
+    pub fn note_foreign(&mut self, key: &Key, message: &str, now: Instant) {
+        self.foreign.retain(|_, (until, _)| now < *until);
+        self.foreign.entry(key.clone()).or_insert_with(|| (now + FOREIGN, message.to_owned()));
     }
 
     /// What was said of an object that was somebody else's only just now, so that it need not be asked for again.
-    pub fn stranger(&self, key: &Key, now: Instant) -> Option<&str> {
-        self.strangers.get(key).filter(|(until, _)| now < *until).map(|(_, message)| message.as_str())
+    pub fn foreign(&self, key: &Key, now: Instant) -> Option<&str> {
+        self.foreign.get(key).filter(|(until, _)| now < *until).map(|(_, message)| message.as_str())
     }
 
     /// What is to be shown, the latest [`LIMIT`] at most.
@@ -224,9 +224,9 @@ mod tests {
         for key in [&key(), &other] {
             fights.wrote(key, "a", Some("10".to_owned()), now);
         }
-        fights.stayed([&key()], now);
+        fights.note_unchanged([&key()], now);
         assert_eq!(fights.version(&key()), Some(10));
-        fights.stayed([], now + WINDOW);
+        fights.note_unchanged([], now + WINDOW);
         assert_eq!((fights.version(&key()), fights.version(&other)), (None, Some(10)));
     }
 
@@ -246,10 +246,10 @@ mod tests {
     fn what_somebody_else_made_is_asked_for_again_after_a_while() {
         let (mut fights, start) = (Fights::default(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
-        fights.met(&key(), "theirs", at(0));
-        fights.met(&key(), "theirs", at(10));
-        assert_eq!(fights.stranger(&key(), at(14)), Some("theirs"));
-        assert_eq!(fights.stranger(&key(), at(15)), None, "only a look counts, not what was remembered of one");
+        fights.note_foreign(&key(), "theirs", at(0));
+        fights.note_foreign(&key(), "theirs", at(10));
+        assert_eq!(fights.foreign(&key(), at(14)), Some("theirs"));
+        assert_eq!(fights.foreign(&key(), at(15)), None, "only a look counts, not what was remembered of one");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Carries out a plan: wave after wave, within a wave several writes at a time. Removals come last, and but for autoscalers
 //! only when every write worked that others need.
 
+mod conflicts;
 pub mod fights;
 mod lanes;
 mod order;
 mod removals;
-mod settle;
 pub mod ssa;
 mod step;
 mod waves;
@@ -17,7 +17,8 @@ use tracing::{debug, warn};
 use crate::{
     class::{Class, is_namespace_leaving},
     plan::{
-        Action, Fate, Foreign, Held, Hold, Identity, Key, Plan, Step, diff::applied_hash, ownership::FieldConflict,
+        Action, Fate, Foreign, Held, Hold, Identity, Key, Plan, Present, Step, diff::desired_hash,
+        ownership::FieldConflict,
     },
     runtime::metrics,
     text::bounded,
@@ -100,10 +101,10 @@ fn held(step: &Step, hold: Hold, reason: &str) -> Held {
 /// Whether another write of the same would change nothing.
 fn is_as_written(step: &Step, fights: &Fights) -> bool {
     match &step.action {
-        Action::Apply { body, version, .. } => {
-            fights.is_as_written(&step.key, applied_hash(body).unwrap_or_default(), version.as_deref())
+        Action::Apply { body, present: Some(Present { version, .. }), .. } => {
+            fights.is_as_written(&step.key, desired_hash(body).unwrap_or_default(), version.as_deref())
         }
-        Action::Create(_) | Action::Relabel(_) => false,
+        Action::Apply { present: None, .. } | Action::Create(_) | Action::Relabel(_) => false,
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) fn after(step: &Step, outcome: &Outcome) -> Onward {
 /// Whether a step changes what is there already.
 const fn exists(step: &Step) -> bool {
     match &step.action {
-        Action::Apply { uid, .. } => uid.is_some(),
+        Action::Apply { present, .. } => present.is_some(),
         Action::Create(_) => false,
         Action::Relabel(_) => true,
     }

@@ -8,7 +8,7 @@ use super::{Failure, WriteError, Writer};
 use crate::{
     class::Class,
     plan::{
-        Action, Hold, Identity, Standing, Step,
+        Action, Hold, Identity, Present, Scaling, Standing, Step,
         diff::in_order,
         ownership::{FieldConflict, field_conflicts, standing},
     },
@@ -35,8 +35,9 @@ pub(super) enum Outcome {
 pub(super) async fn run(writer: &Writer, identity: &Identity, step: &Step) -> Outcome {
     let begun = Instant::now();
     let outcome = match &step.action {
-        Action::Apply { body, uid, .. } => match change_hands(writer, step).await {
-            Ok(()) => apply_one(writer, identity, step, body, uid.clone()).await,
+        Action::Apply { body, present: None, .. } => make(writer, identity, step, (**body).clone()).await,
+        Action::Apply { body, present: Some(present), .. } => match change_hands(writer, step, body, present).await {
+            Ok(()) => change(writer, step, of_uid(body, present)).await,
             Err(error) => Outcome::Failed(error),
         },
         Action::Create(body) => match writer.create(&step.resource, body).await {
@@ -55,29 +56,19 @@ pub(super) async fn run(writer: &Writer, identity: &Identity, step: &Step) -> Ou
 
 /// Leaves the number of pods to an autoscaler, or ends that it was left to one. In both cases before the apply that says so: if
 /// it is cut off, the next pass does it again.
-async fn change_hands(writer: &Writer, step: &Step) -> Result<(), WriteError> {
-    match &step.action {
-        Action::Apply { hand_over: Some(replicas), uid: Some(uid), .. } => {
-            writer.hand_over(&step.resource, &step.key.name, uid, *replicas).await
-        }
-        Action::Apply { takes_over: true, uid: Some(uid), body, .. } => {
-            writer.end_scaling(&step.resource, body, uid).await
-        }
-        _ => Ok(()),
+async fn change_hands(writer: &Writer, step: &Step, body: &DynamicObject, present: &Present) -> Result<(), WriteError> {
+    match present.scaling {
+        Scaling::HandedOver(replicas) => writer.hand_over(&step.resource, &step.key.name, &present.uid, replicas).await,
+        Scaling::TakenOver => writer.end_scaling(&step.resource, body, &present.uid).await,
+        Scaling::Kept => Ok(()),
     }
 }
 
-async fn apply_one(
-    writer: &Writer,
-    identity: &Identity,
-    step: &Step,
-    body: &DynamicObject,
-    uid: Option<String>,
-) -> Outcome {
+/// What is applied to exactly the object that is there.
+fn of_uid(body: &DynamicObject, present: &Present) -> DynamicObject {
     let mut body = body.clone();
-    let Some(uid) = uid else { return make(writer, identity, step, body).await };
-    body.metadata.uid = Some(uid);
-    change(writer, step, body).await
+    body.metadata.uid = Some(present.uid.clone());
+    body
 }
 
 /// Applies what is not known to be there, without a look before. What somebody else made meanwhile stays as it is.

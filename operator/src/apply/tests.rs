@@ -27,14 +27,8 @@ pub(super) fn step(wave: Wave, kind: &str, uid: Option<&str>) -> Step {
         plural: String::new(),
     };
     let body = Box::new(DynamicObject::new("x", &resource));
-    let action = Action::Apply {
-        body,
-        uid: uid.map(str::to_owned),
-        version: None,
-        hand_over: None,
-        takes_over: false,
-        reads_anew: false,
-    };
+    let present = uid.map(|uid| Present { uid: uid.to_owned(), ..Present::default() });
+    let action = Action::Apply { body, present, reads_anew: false };
     Step { wave, key: Key { kind: kind.to_owned(), name: "x".to_owned() }, resource, action }
 }
 
@@ -183,7 +177,7 @@ async fn a_budget_of_somebody_elses_holds_up_nothing_and_a_volume_of_theirs_what
         let shown =
             Plan { steps: steps(), removals: vec![removal()], foreign: vec![foreign.clone()], ..Plan::default() };
         let mut met = Fights::default();
-        met.met(&theirs.key, "theirs", Instant::now());
+        met.note_foreign(&theirs.key, "theirs", Instant::now());
         let tried = Plan { steps: [vec![theirs], steps()].concat(), removals: vec![removal()], ..Plan::default() };
         for (plan, mut fights) in [(shown, Fights::default()), (tried, met)] {
             let (writer, requests) = forbidding(&[]);

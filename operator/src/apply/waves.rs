@@ -5,14 +5,14 @@ use std::{collections::BTreeSet, time::Instant};
 use tracing::{Instrument, warn};
 
 use super::{
-    Applied, Failure, Fights, TRUCE, Writer, held,
+    Applied, Failure, Fights, TRUCE, Writer, conflicts, held,
     order::{Onward, after, waits},
-    removals, settle,
+    removals,
     step::{Outcome, run},
 };
 use crate::{
     build::Wave,
-    plan::{Action, Foreign, Held, Hold, Identity, Key, Removal, Step, diff::applied_hash, gate::unread},
+    plan::{Action, Foreign, Held, Hold, Identity, Key, Removal, Step, diff::desired_hash, gate::unread},
     runtime::traces,
 };
 
@@ -84,7 +84,7 @@ impl<'a> Waves<'a> {
             if truces.is_truce(&step.key, now) {
                 return (step, Outcome::Held(Hold::Truce, TRUCE.to_owned()));
             }
-            if let Some(message) = truces.stranger(&step.key, now) {
+            if let Some(message) = truces.foreign(&step.key, now) {
                 return (step, Outcome::Foreign(message.to_owned()));
             }
             let span = traces::write(&step.key.kind, &step.key.name);
@@ -97,18 +97,18 @@ impl<'a> Waves<'a> {
     pub(super) async fn take_in(&mut self, step: &Step, outcome: Outcome, at: Instant) {
         let outcome = match outcome {
             Outcome::Conflict(conflicts, body) => {
-                settle::settle(self.calls.writer, step, conflicts, &body, self.fights, &mut self.applied).await
+                conflicts::take_back(self.calls.writer, step, conflicts, &body, self.fights, &mut self.applied).await
             }
             other => other,
         };
         if let (Outcome::Written(version), Action::Apply { body, .. }) = (&outcome, &step.action) {
-            self.fights.wrote(&step.key, applied_hash(body).unwrap_or_default(), version.clone(), at);
+            self.fights.wrote(&step.key, desired_hash(body).unwrap_or_default(), version.clone(), at);
             if self.fights.is_truce(&step.key, at) {
                 warn!(object = %step.key, "left alone for a while: {TRUCE}");
             }
         }
         if let Outcome::Foreign(message) = &outcome {
-            self.fights.met(&step.key, message, at);
+            self.fights.note_foreign(&step.key, message, at);
         }
         self.onward = self.onward.max(after(step, &outcome));
         if matches!(outcome, Outcome::Written(_) | Outcome::InOrder) {

@@ -29,7 +29,7 @@ use crate::{
     controller::watches::{base_kinds, late_kinds},
     dereference::{self, Dereferenced, SecretsRead, cluster},
     labels::{MANAGED_BY, managed_selector},
-    plan::{self, Action, Gates, Identity, Key, Live, Plan, Standing, Step, ownership::standing},
+    plan::{self, Action, Gates, Identity, Key, Live, Plan, Scaling, Standing, Step, ownership::standing},
     resolve::Settings,
 };
 
@@ -173,8 +173,8 @@ impl Asker {
 
     async fn step(&self, identity: &Identity, step: &Step, live: &Live) -> Entry {
         let what = match &step.action {
-            Action::Apply { body, hand_over, .. } => match live.objects.get(&step.key) {
-                Some(before) => self.change(step, body, before, *hand_over).await,
+            Action::Apply { body, .. } => match live.objects.get(&step.key) {
+                Some(before) => self.change(step, body, before, step.scaling()).await,
                 None => self.make(identity, step, body).await,
             },
             Action::Create(body) => What::Created(Some(entries::keys(body))),
@@ -186,9 +186,9 @@ impl Asker {
         Entry { key: step.key.to_string(), what }
     }
 
-    async fn change(&self, step: &Step, body: &DynamicObject, before: &DynamicObject, replicas: Option<i32>) -> What {
+    async fn change(&self, step: &Step, body: &DynamicObject, before: &DynamicObject, scaling: Scaling) -> What {
         match self.try_apply(&step.resource, body, true).await {
-            Ok(after) => What::of_change(changes::between(before, &entries::handed_over(after, replicas))),
+            Ok(after) => What::of_change(changes::between(before, &entries::handed_over(after, scaling))),
             Err(error) => What::Refused(words(&error)),
         }
     }
@@ -206,7 +206,7 @@ impl Asker {
             Class::Missing if step.key.kind == "RoleBinding" => What::Created(None),
             Class::Conflict => match self.api(&step.resource).get_opt(&step.key.name).await {
                 Ok(Some(present)) => match standing(identity, &present.metadata) {
-                    Standing::Ours => self.change(step, body, &present, None).await,
+                    Standing::Ours => self.change(step, body, &present, Scaling::Kept).await,
                     Standing::Leaving(reason) => entries::not_yet(&reason),
                     Standing::Foreign(message) => entries::left_alone(&message),
                 },
@@ -334,14 +334,7 @@ mod tests {
         let body: DynamicObject = serde_json::from_value(config_map(&named, &data)).unwrap();
         let resource = ApiResource::erase::<k8s_openapi::api::core::v1::ConfigMap>(&());
         let key = Key { kind: "ConfigMap".to_owned(), name: "x".to_owned() };
-        let action = Action::Apply {
-            body: Box::new(body),
-            uid: None,
-            version: None,
-            hand_over: None,
-            takes_over: false,
-            reads_anew: false,
-        };
+        let action = Action::Apply { body: Box::new(body), present: None, reads_anew: false };
         let step = Step { wave: Wave::Identity, key, resource, action };
         let identity = Identity { namespace: "todo".to_owned(), name: "todo".to_owned(), uid: "1".to_owned() };
         let owner = json!({

@@ -11,7 +11,11 @@ use super::{
     changes::{self, Change},
     tree::{Paint, Tree},
 };
-use crate::{dereference::MissingSecret, plan::Plan, resolve::Settings};
+use crate::{
+    dereference::MissingSecret,
+    plan::{Plan, Scaling},
+    resolve::Settings,
+};
 
 /// Something would change.
 const CHANGES: u8 = 1;
@@ -122,8 +126,8 @@ pub(super) fn missing(missing: &MissingSecret) -> Entry {
 }
 
 /// A Deployment whose number of pods the operator leaves as it is for an autoscaler, before it applies it without one.
-pub(super) fn handed_over(mut after: DynamicObject, replicas: Option<i32>) -> DynamicObject {
-    if let (Some(replicas), Some(number)) = (replicas, after.data.pointer_mut("/spec/replicas")) {
+pub(super) fn handed_over(mut after: DynamicObject, scaling: Scaling) -> DynamicObject {
+    if let (Scaling::HandedOver(replicas), Some(number)) = (scaling, after.data.pointer_mut("/spec/replicas")) {
         *number = replicas.into();
     }
     after
@@ -257,8 +261,8 @@ mod tests {
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": {"replicas": 1},
         }))
         .unwrap();
-        assert_eq!(handed_over(deployment.clone(), Some(4)).data["spec"]["replicas"], 4);
-        assert_eq!(handed_over(deployment.clone(), None), deployment);
+        assert_eq!(handed_over(deployment.clone(), Scaling::HandedOver(4)).data["spec"]["replicas"], 4);
+        assert_eq!(handed_over(deployment.clone(), Scaling::Kept), deployment);
     }
 
     #[test]

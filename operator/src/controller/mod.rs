@@ -90,14 +90,14 @@ impl Context {
         }
     }
 
-    fn is_due(&self, platform: &ObjectRef<Guarded>) {
+    fn note_due(&self, platform: &ObjectRef<Guarded>) {
         let name = (platform.namespace.clone().unwrap_or_default(), platform.name.clone());
-        self.queue.due(name, Instant::now() + DEBOUNCE);
+        self.queue.schedule(name, Instant::now() + DEBOUNCE);
     }
 
-    fn all_are_due(&self) {
+    fn note_all_due(&self) {
         for platform in self.platforms.state() {
-            self.is_due(&ObjectRef::from_obj(&*platform));
+            self.note_due(&ObjectRef::from_obj(&*platform));
         }
     }
 }
@@ -135,8 +135,8 @@ impl Operator {
         let (sender, triggers) = mpsc::channel(TRIGGERS);
         let (platforms, writer) = reflector::store();
         let dapr_namespace = parts.settings.dapr_namespace.clone();
-        let seen = watches::Seen { scope: parts.scope.clone(), dapr_namespace, relist: parts.relist };
-        let watches = Watches::start(parts.client.clone(), seen, sender.clone(), stop.child_token());
+        let config = watches::WatchConfig { scope: parts.scope.clone(), dapr_namespace, relist: parts.relist };
+        let watches = Watches::start(parts.client.clone(), config, sender.clone(), stop.child_token());
         let context = Arc::new(Context {
             client: parts.client,
             settings: parts.settings,
@@ -173,8 +173,8 @@ impl Operator {
         let for_all = stream::select(leads(context.leadership.clone()), changes(context.watches.cluster()));
         let controller = Controller::for_stream(platforms, context.platforms.clone())
             .with_config(Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY))
-            .reconcile_on(received(self.triggers).inspect(move |platform| one.is_due(platform)))
-            .reconcile_all_on(for_all.inspect(move |()| all.all_are_due()))
+            .reconcile_on(received(self.triggers).inspect(move |platform| one.note_due(platform)))
+            .reconcile_all_on(for_all.inspect(move |()| all.note_all_due()))
             .graceful_shutdown_on(stop.cancelled_owned());
         let queue = context.queue.clone();
         passes(controller, context, queue.clone(), reconcile::reconcile)
@@ -243,7 +243,7 @@ fn platforms(
     let events = relist::watch(api, scope.narrow(watcher::Config::default()), period)
         .modify(|platform| platform.meta_mut().managed_fields = None)
         .inspect(move |event| watches.note_platforms(event));
-    news(events, writer).inspect_ok(move |platform| context.is_due(&ObjectRef::from_obj(platform)))
+    news(events, writer).inspect_ok(move |platform| context.note_due(&ObjectRef::from_obj(platform)))
 }
 
 /// Platforms that are new or changed, once the store of `writer` has them. Not those whose status alone did: each pass would

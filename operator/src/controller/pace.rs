@@ -51,7 +51,7 @@ pub(super) fn secrets_first(mut plan: Plan) -> Plan {
 
 /// Leaves out of a plan what was made only just now and no watch has brought yet.
 pub(super) fn nothing_twice(mut plan: Plan, unseen: &Unseen, now: Instant) -> Plan {
-    let is_new = |step: &Step| matches!(step.action, Action::Apply { uid: None, .. });
+    let is_new = |step: &Step| matches!(step.action, Action::Apply { present: None, .. });
     plan.steps.retain(|step| !(is_new(step) && unseen.is_awaited_of(&step.key, now)));
     plan
 }

@@ -224,7 +224,8 @@ impl Context {
         let namespace = platform.namespace().unwrap_or_default();
         for service in &observed.services {
             let injector = &observed.cluster.injector;
-            let Some(name) = memory.repairs.due(service.app, &service.without_sidecar, injector, Instant::now()) else {
+            let Some(name) = memory.repairs.take_due(service.app, &service.without_sidecar, injector, Instant::now())
+            else {
                 continue;
             };
             let pods = self.watches.pods(&namespace);

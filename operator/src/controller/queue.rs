@@ -40,7 +40,7 @@ pub struct Queue(Arc<Mutex<HashMap<Name, Instant>>>);
 
 impl Queue {
     /// A pass is due at `time`, unless one is due before.
-    pub(super) fn due(&self, platform: Name, time: Instant) {
+    pub(super) fn schedule(&self, platform: Name, time: Instant) {
         self.lock().entry(platform).and_modify(|due| *due = time.min(*due)).or_insert(time);
     }
 
@@ -52,7 +52,7 @@ impl Queue {
     /// A pass is over.
     pub(super) fn end(&self, platform: Name, next: Action, now: Instant) {
         if let Action(Some(wait)) = next {
-            self.due(platform, now + wait);
+            self.schedule(platform, now + wait);
         }
     }
 
@@ -85,14 +85,14 @@ mod tests {
         let (queue, begun) = (Queue::default(), Instant::now());
         let at = |seconds| begun + Duration::from_secs(seconds);
         let platform = || ("ns".to_owned(), "todo".to_owned());
-        queue.due(platform(), at(2));
+        queue.schedule(platform(), at(2));
         assert_eq!((queue.waiting(at(1)), queue.waiting(at(3))), (0, 1));
         // A second change, for which there is one pass.
-        queue.due(platform(), at(3));
+        queue.schedule(platform(), at(3));
         assert_eq!(queue.begin(&platform(), at(5)), Duration::from_secs(3));
         assert_eq!(queue.waiting(at(5)), 0);
         // A change while the pass goes on comes before the next look.
-        queue.due(platform(), at(6));
+        queue.schedule(platform(), at(6));
         queue.end(platform(), Action::requeue(Duration::from_secs(10)), at(7));
         assert_eq!(queue.waiting(at(8)), 1);
         queue.begin(&platform(), at(8));
@@ -104,7 +104,7 @@ mod tests {
     fn a_platform_that_is_gone_waits_for_nothing() {
         let (queue, begun) = (Queue::default(), Instant::now());
         let platform = ("ns".to_owned(), "todo".to_owned());
-        queue.due(platform.clone(), begun);
+        queue.schedule(platform.clone(), begun);
         queue.forget(&platform);
         assert_eq!(queue.waiting(begun + Duration::from_secs(1)), 0);
     }

@@ -68,9 +68,9 @@ impl Context {
             return Written::ReadFirst;
         }
         for key in &plan.in_order {
-            self.watches.verified(&key.kind, &live.objects[key]);
+            self.watches.note_verified(&key.kind, &live.objects[key]);
         }
-        memory.fights.stayed(&plan.in_order, Instant::now());
+        memory.fights.note_unchanged(&plan.in_order, Instant::now());
         let (is_idle, makes_secrets) = (plan.is_empty(), pace::makes_secrets(&plan));
         memory.settled.note(&inputs, is_idle);
         let plan = pace::nothing_twice(pace::secrets_first(plan), &memory.unseen, Instant::now());

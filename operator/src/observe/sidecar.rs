@@ -49,7 +49,7 @@ struct Repair {
 
 impl Repairs {
     /// The pod of a service that is to be deleted now, if one is.
-    pub fn due(&mut self, app: App, without: &[String], injector: &Injector, now: Instant) -> Option<String> {
+    pub fn take_due(&mut self, app: App, without: &[String], injector: &Injector, now: Instant) -> Option<String> {
         let pod = without.first()?;
         if !matches!(injector, Injector::Ready { .. }) {
             return None;
@@ -90,7 +90,8 @@ mod tests {
         let ready = Injector::Ready { version: None, drops_capabilities: true };
         let (mut repairs, start) = (Repairs::default(), Instant::now());
         let pods = ["a".to_owned(), "b".to_owned()];
-        let mut at = |seconds| repairs.due(App::Backend, &pods, &ready, start + Duration::from_secs(seconds)).is_some();
+        let mut at =
+            |seconds| repairs.take_due(App::Backend, &pods, &ready, start + Duration::from_secs(seconds)).is_some();
         assert_eq!([0, 5, 10, 20, 29, 30, 69, 70].map(&mut at), [true, false, true, false, false, true, false, true]);
     }
 
@@ -98,7 +99,7 @@ mod tests {
     fn nothing_is_deleted_while_a_new_pod_would_have_no_sidecar_either() {
         let mut repairs = Repairs::default();
         for injector in [Injector::Unknown, Injector::Missing, Injector::NotReady] {
-            assert_eq!(repairs.due(App::Backend, &["a".to_owned()], &injector, Instant::now()), None);
+            assert_eq!(repairs.take_due(App::Backend, &["a".to_owned()], &injector, Instant::now()), None);
         }
     }
 }

@@ -32,13 +32,13 @@ pub fn hash(body: &DynamicObject) -> String {
 }
 
 /// The hash that an object carries of what was last applied.
-pub fn applied_hash(object: &DynamicObject) -> Option<&str> {
+pub fn desired_hash(object: &DynamicObject) -> Option<&str> {
     object.metadata.annotations.as_ref()?.get(&desired_hash_annotation()).map(String::as_str)
 }
 
 /// Whether `live` is what `body`, its hash included, asks for.
 pub fn in_order(body: &DynamicObject, live: &DynamicObject) -> bool {
-    applied_hash(body) == applied_hash(live) && covers(live, body)
+    desired_hash(body) == desired_hash(live) && covers(live, body)
 }
 
 fn covers(live: &DynamicObject, body: &DynamicObject) -> bool {

@@ -138,6 +138,18 @@ impl Plan {
         self.steps.is_empty() && self.removals.is_empty()
     }
 
+    /// Adds that an object is applied, to what is there of it if anything is known to be.
+    fn apply(&mut self, object: &Object, body: DynamicObject, current: Option<&DynamicObject>, scaling: Scaling) {
+        let reads_anew = keep::reads_anew(&body, current);
+        let present = current.map(|current| Present {
+            uid: current.metadata.uid.clone().unwrap_or_default(),
+            version: current.metadata.resource_version.clone(),
+            scaling,
+        });
+        let action = Action::Apply { body: Box::new(body), present, reads_anew };
+        self.steps.push(Step { wave: object.wave, key: Key::of(object), resource: object.resource.clone(), action });
+    }
+
     fn hold(&mut self, object: &Object, hold: Hold, reason: String) {
         self.held.push(Held { key: Key::of(object), wave: object.wave, hold, reason });
     }
@@ -171,14 +183,8 @@ pub enum Action {
     Apply {
         /// What is applied, its hash included.
         body: Box<DynamicObject>,
-        /// UID of what is there; absent if nothing is known to be there, and then nothing but a new object is made.
-        uid: Option<String>,
-        /// Resource version of what is there.
-        version: Option<String>,
-        /// Number of pods that an autoscaler goes on from, if it has to be set for it.
-        hand_over: Option<i32>,
-        /// Whether the number of pods was left to an autoscaler until now, and is ours from now on.
-        takes_over: bool,
+        /// What is changed by it; absent if nothing is known to be there, and then nothing but a new object is made.
+        present: Option<Present>,
         /// Whether it makes pods that bear the digest of what they read, which those that run do not.
         reads_anew: bool,
     },
@@ -186,6 +192,39 @@ pub enum Action {
     Create(Box<DynamicObject>),
     /// Labels and owner references of a Secret that we made, with its UID and the version that they are based on.
     Relabel(Value),
+}
+
+/// An object that is there and is to be changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Present {
+    /// Its UID.
+    pub uid: String,
+    /// Its resource version.
+    pub version: Option<String>,
+    /// Who chooses its number of pods.
+    pub scaling: Scaling,
+}
+
+/// Who chooses a number of pods, the spec or an autoscaler.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scaling {
+    /// The same as before.
+    #[default]
+    Kept,
+    /// An autoscaler from now on, and it goes on from this number, which has to be set for it.
+    HandedOver(i32),
+    /// The spec from now on.
+    TakenOver,
+}
+
+impl Step {
+    /// Who chooses the number of pods of what is changed.
+    pub fn scaling(&self) -> Scaling {
+        match &self.action {
+            Action::Apply { present: Some(present), .. } => present.scaling,
+            Action::Apply { present: None, .. } | Action::Create(_) | Action::Relabel(_) => Scaling::Kept,
+        }
+    }
 }
 
 /// Something that is not made yet, or left as it is.
@@ -255,51 +294,47 @@ pub fn plan(desired: &Desired, live: &Live, identity: &Identity, gates: &Gates) 
 
 fn plan_apply(plan: &mut Plan, desired: &Desired, object: &Object, live: &Live, identity: &Identity, gates: &Gates) {
     let key = Key::of(object);
-    let current = live.objects.get(&key);
     if !live.resources.contains_key(&key.kind) {
         let reason = format!("no {} of {} can be watched", key.kind, object.resource.api_version);
         return plan.hold(object, Hold::Unwatched, reason);
     }
-    match current.map(|current| ownership::standing(identity, &current.metadata)) {
-        Some(Standing::Foreign(message)) => {
-            return plan.foreign.push(Foreign { key, wave: object.wave, message });
+    let Some(current) = live.objects.get(&key) else {
+        return match gate::closed(object, gates, plan) {
+            Some(reason) => plan.hold(object, Hold::Turn, reason),
+            None => plan.apply(object, finished(object, None, gates, false), None, Scaling::Kept),
+        };
+    };
+    match ownership::standing(identity, &current.metadata) {
+        Standing::Foreign(message) => plan.foreign.push(Foreign { key, wave: object.wave, message }),
+        Standing::Leaving(reason) => plan.hold(object, Hold::Leaving, reason),
+        Standing::Ours if keep::untouched(object, gates) => {}
+        Standing::Ours => {
+            let body = finished(object, Some(current), gates, scale::is_left(current, live, identity));
+            let scaling = scale::scaling(desired, &body, current);
+            plan_change(plan, object, current, body, scaling, live);
         }
-        Some(Standing::Leaving(reason)) => return plan.hold(object, Hold::Leaving, reason),
-        Some(Standing::Ours) | None => {}
     }
-    if current.is_none()
-        && let Some(reason) = gate::closed(object, gates, plan)
-    {
-        return plan.hold(object, Hold::Turn, reason);
-    }
-    if current.is_some() && keep::untouched(object, gates) {
-        return;
-    }
-    let is_left = current.is_some_and(|current| scale::is_left(current, live, identity));
-    let body = finished(object, current.map(|current| &**current), gates, is_left);
-    let hand_over = current.and_then(|current| scale::hand_over(desired, &body, current));
-    if let Some(current) = current
-        && hand_over.is_none()
-    {
-        if live.verified.contains(&key) && diff::applied_hash(&body) == diff::applied_hash(current) {
+}
+
+fn plan_change(
+    plan: &mut Plan,
+    object: &Object,
+    current: &DynamicObject,
+    body: DynamicObject,
+    scaling: Scaling,
+    live: &Live,
+) {
+    let key = Key::of(object);
+    if !matches!(scaling, Scaling::HandedOver(_)) {
+        if live.verified.contains(&key) && diff::desired_hash(&body) == diff::desired_hash(current) {
             return;
         }
         if diff::in_order(&body, current) {
             return plan.in_order.push(key);
         }
     }
-    if let Some(current) = current {
-        plan.note_fate(object, &current.metadata);
-    }
-    let action = Action::Apply {
-        hand_over,
-        takes_over: current.is_some_and(|current| scale::is_autoscaled(current) && !scale::is_autoscaled(&body)),
-        reads_anew: keep::reads_anew(&body, current.map(|current| &**current)),
-        uid: current.and_then(|current| current.metadata.uid.clone()),
-        version: current.and_then(|current| current.metadata.resource_version.clone()),
-        body: Box::new(body),
-    };
-    plan.steps.push(Step { wave: object.wave, key, resource: object.resource.clone(), action });
+    plan.note_fate(object, &current.metadata);
+    plan.apply(object, body, Some(current), scaling);
 }
 
 /// The object as it is applied, with its hash, and without a number of pods if that is left to an autoscaler.

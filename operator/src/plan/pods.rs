@@ -42,7 +42,7 @@ mod tests {
     fn plan(body: DynamicObject, current: Option<&DynamicObject>) -> Plan {
         let reads_anew = reads_anew(&body, current);
         let body = Box::new(body);
-        let action = Action::Apply { body, uid: None, version: None, hand_over: None, takes_over: false, reads_anew };
+        let action = Action::Apply { body, present: None, reads_anew };
         let step = Step { wave: Wave::Workload, key: key(), resource: resource(), action };
         Plan { steps: vec![step], ..Plan::default() }
     }

@@ -2,15 +2,24 @@
 
 use kube::core::DynamicObject;
 
-use super::{Identity, Live, autoscaled_annotation, ownership::is_controlled};
+use super::{Identity, Live, Scaling, autoscaled_annotation, ownership::is_controlled};
 use crate::build::Desired;
 
 const AUTOSCALER: &str = "HorizontalPodAutoscaler";
 
+/// Who chooses the number of pods of a Deployment from now on.
+pub(super) fn scaling(desired: &Desired, body: &DynamicObject, current: &DynamicObject) -> Scaling {
+    match hand_over(desired, body, current) {
+        Some(replicas) => Scaling::HandedOver(replicas),
+        None if is_autoscaled(current) && !is_autoscaled(body) => Scaling::TakenOver,
+        None => Scaling::Kept,
+    }
+}
+
 /// Replicas to set by a field manager of their own before an autoscaler takes over: the present number, at least
 /// `minReplicas`. Without it the API server would reset the field to 1 when we stop applying it. `None` if there is nothing to
 /// set.
-pub(super) fn hand_over(desired: &Desired, body: &DynamicObject, current: &DynamicObject) -> Option<i32> {
+fn hand_over(desired: &Desired, body: &DynamicObject, current: &DynamicObject) -> Option<i32> {
     if !is_autoscaled(body) {
         return None;
     }
@@ -40,6 +49,6 @@ pub(super) fn is_left(current: &DynamicObject, live: &Live, identity: &Identity)
 }
 
 /// Whether the number is an autoscaler's to choose.
-pub(super) fn is_autoscaled(object: &DynamicObject) -> bool {
+fn is_autoscaled(object: &DynamicObject) -> bool {
     object.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(&autoscaled_annotation()))
 }

@@ -113,7 +113,7 @@ where
     }
 
     /// Notes that an object, as it was seen, is as it should be, and keeps only `slim` of it until it changes.
-    pub fn verified(&self, seen: &K, slim: impl FnOnce(&K) -> S) {
+    pub fn note_verified(&self, seen: &K, slim: impl FnOnce(&K) -> S) {
         let (namespace, name) = names(seen.meta());
         let mut inner = self.write();
         let known = place_mut(&mut inner.objects, namespace, name);
@@ -330,9 +330,9 @@ mod tests {
             all.iter().map(|cached| (cached.object.data.is_some(), cached.is_verified)).collect::<Vec<_>>()
         };
         cache.take(Event::Apply(whole("2")));
-        cache.verified(&whole("1"), slim);
+        cache.note_verified(&whole("1"), slim);
         assert_eq!(kept(), [(true, false)], "it has changed since it was looked at");
-        cache.verified(&whole("2"), slim);
+        cache.note_verified(&whole("2"), slim);
         assert_eq!(kept(), [(false, true)]);
         for event in [Event::Init, Event::InitApply(whole("2")), Event::InitDone, Event::Apply(whole("2"))] {
             assert!(cache.take(event).is_empty());

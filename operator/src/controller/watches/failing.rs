@@ -22,23 +22,23 @@ impl Failing {
     pub(super) fn note<K>(&self, kind: &str, event: &watcher::Result<Event<K>>) {
         match event {
             Ok(Event::Init | Event::InitApply(_)) => {}
-            Ok(Event::InitDone | Event::Apply(_) | Event::Delete(_)) => self.works(kind),
+            Ok(Event::InitDone | Event::Apply(_) | Event::Delete(_)) => self.note_success(kind),
             Err(error) => {
                 let (class, message) = explain(error);
-                self.fails(kind, class, message);
+                self.note_failure(kind, class, message);
             }
         }
     }
 
     /// Remembers that a watch works, or that nobody needs it any more.
-    pub(super) fn works(&self, kind: &str) {
+    pub(super) fn note_success(&self, kind: &str) {
         if self.lock().remove(kind).is_some() {
             info!(%kind, "watching again");
         }
     }
 
     /// Remembers that a watch fails, for a reason that no event of it says.
-    pub(super) fn fails(&self, kind: &str, class: Class, message: String) {
+    pub(super) fn note_failure(&self, kind: &str, class: Class, message: String) {
         metrics::watch_failed(kind, class);
         if !self.lock().contains_key(kind) {
             warn!(%kind, %class, error = %message, "cannot watch; trying again");

@@ -43,7 +43,7 @@ impl Watches {
         loop {
             let before = self.cluster.borrow().clone();
             let now = tokio::select! {
-                now = cluster::read(&self.client, &self.seen.dapr_namespace, &before) => now,
+                now = cluster::read(&self.client, &self.config.dapr_namespace, &before) => now,
                 () = self.stop.cancelled() => return,
             };
             let complete = now.missing_dapr_kinds().is_empty()
@@ -96,7 +96,7 @@ impl Watches {
             if let Some(watched) = kinds.remove(kind) {
                 warn!(%kind, "the cluster has lost this kind");
                 watched.stop.cancel();
-                self.failing.works(kind);
+                self.failing.note_success(kind);
             }
         }
         begun
@@ -114,7 +114,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::controller::{Scope, watches::Seen};
+    use crate::controller::{Scope, watches::WatchConfig};
 
     /// How long the lists of kinds take that come late.
     const SLOW: Duration = Duration::from_millis(200);
@@ -148,9 +148,12 @@ mod tests {
         S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Send + 'static,
         S::Future: Send,
     {
-        let seen =
-            Seen { scope: Scope::default(), dapr_namespace: "dapr-system".to_owned(), relist: Duration::from_mins(30) };
-        Watches::start(Client::new(server, "default"), seen, mpsc::channel(1).0, CancellationToken::new())
+        let config = WatchConfig {
+            scope: Scope::default(),
+            dapr_namespace: "dapr-system".to_owned(),
+            relist: Duration::from_mins(30),
+        };
+        Watches::start(Client::new(server, "default"), config, mpsc::channel(1).0, CancellationToken::new())
     }
 
     #[tokio::test]

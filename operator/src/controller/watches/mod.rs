@@ -58,7 +58,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is watched.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct WatchConfig {
     /// Namespaces.
     pub scope: Scope,
     /// Namespace of Dapr's control plane.
@@ -70,7 +70,7 @@ pub struct Seen {
 /// The watches and what they see.
 pub struct Watches {
     client: Client,
-    seen: Seen,
+    config: WatchConfig,
     kinds: RwLock<BTreeMap<String, Watched>>,
     pods: Arc<Cache<Pod>>,
     failing: Arc<Failing>,
@@ -93,13 +93,13 @@ impl Watches {
     /// Begins to watch the kinds that every cluster has. Changes go to `triggers` as the platform that they concern.
     pub fn start(
         client: Client,
-        seen: Seen,
+        config: WatchConfig,
         triggers: mpsc::Sender<ObjectRef<Guarded>>,
         stop: CancellationToken,
     ) -> Arc<Self> {
         let watches = Arc::new(Self {
             client,
-            seen,
+            config,
             kinds: RwLock::default(),
             pods: Arc::default(),
             failing: Arc::default(),
@@ -115,7 +115,7 @@ impl Watches {
             watches.add(resource);
         }
         let pods = watches
-            .seen
+            .config
             .scope
             .api(|| Api::all(watches.client.clone()), |namespace| Api::namespaced(watches.client.clone(), namespace));
         watches.spawn(pods, "Pod", Arc::clone(&watches.pods), trim_pod, watches.stop.clone());
@@ -187,9 +187,9 @@ impl Watches {
     }
 
     /// Notes that an object of this kind, as it was seen, is as it should be.
-    pub fn verified(&self, kind: &str, seen: &DynamicObject) {
+    pub fn note_verified(&self, kind: &str, seen: &DynamicObject) {
         if let Some(watched) = self.kinds().get(kind) {
-            watched.cache.verified(seen, slim);
+            watched.cache.note_verified(seen, slim);
         }
     }
 
@@ -206,7 +206,7 @@ impl Watches {
 
     fn add(&self, resource: ApiResource) -> Arc<Cache<DynamicObject, Slim>> {
         let (cache, stop) = (Arc::new(Cache::default()), self.stop.child_token());
-        let api = self.seen.scope.api(
+        let api = self.config.scope.api(
             || Api::all_with(self.client.clone(), &resource),
             |namespace| Api::namespaced_with(self.client.clone(), namespace, &resource),
         );
@@ -225,8 +225,8 @@ impl Watches {
         let config = watcher::Config::default().labels(&managed_selector());
         let watch = Watch {
             kind: kind.to_owned(),
-            config: self.seen.scope.narrow(config),
-            relist: self.seen.relist,
+            config: self.config.scope.narrow(config),
+            relist: self.config.relist,
             cache,
             trim,
             failing: Arc::clone(&self.failing),
@@ -260,7 +260,8 @@ where
 {
     /// Watches on after a mistake in the operator, which would else leave it blind for this kind until a restart.
     async fn run_on(self, api: Api<K>) {
-        let mistaken = || self.failing.fails(&self.kind, Class::Bug, "a mistake in the operator ended it".to_owned());
+        let mistaken =
+            || self.failing.note_failure(&self.kind, Class::Bug, "a mistake in the operator ended it".to_owned());
         unending(BREATH, || self.run(api.clone()), mistaken).await;
     }
 

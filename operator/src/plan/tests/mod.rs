@@ -128,7 +128,7 @@ fn what_somebody_changes_or_deletes_is_put_right_and_nothing_else_is_touched() {
     let plan = plan(&desired, &live, &identity(), &open());
     assert_eq!(written(&plan), ["Service/kafka", "Component/statestore", "Deployment/backend-service"]);
     let uids: Vec<bool> =
-        plan.steps.iter().map(|step| matches!(&step.action, Action::Apply { uid: Some(_), .. })).collect();
+        plan.steps.iter().map(|step| matches!(&step.action, Action::Apply { present: Some(_), .. })).collect();
     assert_eq!(uids, [false, true, true], "what is there is written to by UID, what is not is looked at first");
 }
 

@@ -26,14 +26,14 @@ fn an_autoscaler_takes_over_the_number_of_pods_as_it_is_and_gives_it_back_as_one
     let plan_of = |live: &Live| plan(&auto, live, &identity(), &open());
     let first = plan_of(&live);
     let step = first.steps.iter().find(|step| step.key.kind == "Deployment").unwrap();
-    assert!(matches!(step.action, Action::Apply { hand_over: Some(4), takes_over: false, .. }));
+    assert_eq!(step.scaling(), Scaling::HandedOver(4));
     let mut live = carried_out(&first, live);
     change(&mut live, "Deployment", "backend-service", |object| object.data["spec"]["replicas"] = json!(5));
     assert!(plan_of(&live).is_empty(), "what the autoscaler chooses is no drift");
     let takes_over = |live: &Live| {
         let back = plan(&fixed, live, &identity(), &open());
         let step = back.steps.into_iter().find(|step| step.key.kind == "Deployment").unwrap();
-        matches!(step.action, Action::Apply { hand_over: None, takes_over: true, .. })
+        step.scaling() == Scaling::TakenOver
     };
     live.objects.remove(&scaler());
     assert!(takes_over(&live));
@@ -47,16 +47,13 @@ fn a_service_that_no_autoscaler_enlarges_as_it_has_no_pods_gets_the_fewest_that_
     let auto = autoscaled();
     let handed_over = |live: &Live| {
         let plan = plan(&auto, live, &identity(), &open());
-        let of_step = |step: &Step| match step.action {
-            Action::Apply { hand_over, .. } => (step.key.to_string(), hand_over),
-            _ => (step.key.to_string(), None),
-        };
+        let of_step = |step: &Step| (step.key.to_string(), step.scaling());
         plan.steps.iter().map(of_step).collect::<Vec<_>>()
     };
     let with = |live: &mut Live, replicas: i32| {
         change(live, "Deployment", "backend-service", |object| object.data["spec"]["replicas"] = json!(replicas));
     };
-    let expected = [("Deployment/backend-service".to_owned(), Some(2))];
+    let expected = [("Deployment/backend-service".to_owned(), Scaling::HandedOver(2))];
     let mut live = settled(&auto);
     with(&mut live, 0);
     assert_eq!(handed_over(&live), expected);
@@ -74,7 +71,8 @@ fn a_service_that_no_autoscaler_enlarges_as_it_has_no_pods_gets_the_fewest_that_
         with(&mut live, replicas);
         let steps = handed_over(&live);
         let deployment = steps.iter().find(|(key, _)| key.starts_with("Deployment/"));
-        assert_eq!(deployment.and_then(|(_, number)| *number), Some(expected), "{replicas} until now");
+        let scaling = deployment.map(|(_, scaling)| *scaling);
+        assert_eq!(scaling, Some(Scaling::HandedOver(expected)), "{replicas} until now");
     }
 }
 
@@ -89,7 +87,7 @@ fn the_number_of_pods_is_not_taken_from_an_autoscaler_that_may_still_act() {
         let mut live = settled(&auto);
         touch(&mut live);
         let plan = plan(&fixed, &live, &identity(), &open());
-        let taken = |step: &Step| matches!(step.action, Action::Apply { takes_over: true, .. });
+        let taken = |step: &Step| step.scaling() == Scaling::TakenOver;
         let steps: Vec<_> = plan.steps.iter().map(|step| (step.key.to_string(), taken(step))).collect();
         (steps, plan.removals.iter().map(|removal| removal.key.clone()).collect::<Vec<_>>())
     };
@@ -108,19 +106,20 @@ fn what_else_changes_does_not_wait_for_an_autoscaler_to_go() {
         "services": {"backend": {"replicas": 3, "podAnnotations": {"team": "a"}}}}));
     let live = settled(&autoscaled());
     let first = plan(&changed, &live, &identity(), &open());
-    let [Step { action: Action::Apply { body, takes_over: false, hand_over: None, .. }, .. }] = first.steps.as_slice()
-    else {
+    let [step @ Step { action: Action::Apply { body, .. }, .. }] = first.steps.as_slice() else {
         panic!("{:?}", first.steps)
     };
+    assert_eq!(step.scaling(), Scaling::Kept);
     assert_eq!(body.data.pointer("/spec/template/metadata/annotations/team"), Some(&json!("a")));
     assert_eq!(body.data.pointer("/spec/replicas"), None);
 
     let mut live = carried_out(&first, live);
     live.objects.remove(&scaler());
     let second = plan(&changed, &live, &identity(), &open());
-    let [Step { action: Action::Apply { body, takes_over: true, .. }, .. }] = second.steps.as_slice() else {
+    let [step @ Step { action: Action::Apply { body, .. }, .. }] = second.steps.as_slice() else {
         panic!("{:?}", second.steps)
     };
+    assert_eq!(step.scaling(), Scaling::TakenOver);
     assert_eq!(body.data.pointer("/spec/replicas"), Some(&json!(3)));
     assert!(plan(&changed, &carried_out(&second, live), &identity(), &open()).is_empty());
 }

@@ -9,13 +9,13 @@ use super::{Applied, Fights, Outcome, TRUCE, Writer};
 use crate::{
     labels::MANAGED_BY,
     plan::{
-        Action, Hold, Step,
+        Hold, Scaling, Step,
         ownership::{FieldConflict, is_own_manager},
     },
 };
 
 /// Records who claims what, then takes it back unless that has become a fight.
-pub(super) async fn settle(
+pub(super) async fn take_back(
     writer: &Writer,
     step: &Step,
     conflicts: Vec<FieldConflict>,
@@ -46,8 +46,7 @@ pub(super) async fn settle(
 /// Those of the conflicts that somebody is to be told of: not our own, nor the number of pods that was an autoscaler's to
 /// choose until now.
 fn of_others(step: &Step, conflicts: Vec<FieldConflict>) -> Vec<FieldConflict> {
-    let takes_over = matches!(step.action, Action::Apply { takes_over: true, .. });
-    let is_due = |conflict: &FieldConflict| takes_over && conflict.field == ".spec.replicas";
+    let is_due = |conflict: &FieldConflict| step.scaling() == Scaling::TakenOver && conflict.field == ".spec.replicas";
     conflicts.into_iter().filter(|conflict| !is_own_manager(&conflict.manager) && !is_due(conflict)).collect()
 }
 
@@ -57,15 +56,18 @@ mod tests {
     use kube::core::ApiResource;
 
     use super::*;
-    use crate::{build::Wave, plan::Key};
+    use crate::{
+        build::Wave,
+        plan::{Action, Key, Present},
+    };
 
     #[test]
     fn an_autoscaler_that_is_taken_away_is_not_accused_of_its_number_of_pods() {
         let resource = ApiResource::erase::<Deployment>(&());
-        let accused = |takes_over| {
+        let accused = |scaling| {
             let body = Box::new(DynamicObject::new("x", &resource));
-            let action =
-                Action::Apply { body, uid: None, version: None, hand_over: None, takes_over, reads_anew: false };
+            let present = Some(Present { scaling, ..Present::default() });
+            let action = Action::Apply { body, present, reads_anew: false };
             let key = Key { kind: "Deployment".to_owned(), name: "x".to_owned() };
             let step = Step { wave: Wave::Workload, key, resource: resource.clone(), action };
             let conflict =
@@ -77,7 +79,7 @@ mod tests {
             ];
             of_others(&step, conflicts).into_iter().map(|conflict| conflict.manager).collect::<Vec<_>>()
         };
-        assert_eq!(accused(true), ["x"]);
-        assert_eq!(accused(false), ["kube-controller-manager", "x"]);
+        assert_eq!(accused(Scaling::TakenOver), ["x"]);
+        assert_eq!(accused(Scaling::Kept), ["kube-controller-manager", "x"]);
     }
 }
