@@ -81,12 +81,12 @@ mod tests {
         let failed = || Outcome::Failed(WriteError::Deadline);
         let held = || Outcome::Held(Hold::Truce, String::new());
         for (wave, kind, uid, outcome, expected) in [
-            (Wave::Identity, CLAIM, Some("uid"), failed(), Onward::All),
-            (Wave::Identity, CLAIM, None, failed(), Onward::Nothing),
-            (Wave::Identity, "ConfigMap", Some("uid"), failed(), Onward::Nothing),
-            (Wave::Identity, "PodDisruptionBudget", None, failed(), Onward::All),
-            (Wave::Identity, "PodDisruptionBudget", Some("uid"), failed(), Onward::All),
-            (Wave::Identity, "NetworkPolicy", Some("uid"), failed(), Onward::Nothing),
+            (Wave::Foundation, CLAIM, Some("uid"), failed(), Onward::All),
+            (Wave::Foundation, CLAIM, None, failed(), Onward::Nothing),
+            (Wave::Foundation, "ConfigMap", Some("uid"), failed(), Onward::Nothing),
+            (Wave::Foundation, "PodDisruptionBudget", None, failed(), Onward::All),
+            (Wave::Foundation, "PodDisruptionBudget", Some("uid"), failed(), Onward::All),
+            (Wave::Foundation, "NetworkPolicy", Some("uid"), failed(), Onward::Nothing),
             (Wave::Workload, "HorizontalPodAutoscaler", None, failed(), Onward::All),
             (Wave::Workload, "PodMonitor", Some("uid"), failed(), Onward::All),
             (Wave::Workload, "PrometheusRule", None, failed(), Onward::All),
@@ -95,11 +95,11 @@ mod tests {
             (Wave::Dapr, "Component", None, held(), Onward::Changes),
             (Wave::Dapr, "Component", Some("uid"), held(), Onward::All),
             (Wave::Infrastructure, "Service", None, held(), Onward::All),
-            (Wave::Identity, "NetworkPolicy", None, held(), Onward::Changes),
-            (Wave::Identity, "ServiceAccount", None, held(), Onward::Changes),
-            (Wave::Identity, "NetworkPolicy", Some("uid"), held(), Onward::All),
-            (Wave::Identity, "PodDisruptionBudget", None, held(), Onward::All),
-            (Wave::Identity, CLAIM, None, held(), Onward::All),
+            (Wave::Foundation, "NetworkPolicy", None, held(), Onward::Changes),
+            (Wave::Foundation, "ServiceAccount", None, held(), Onward::Changes),
+            (Wave::Foundation, "NetworkPolicy", Some("uid"), held(), Onward::All),
+            (Wave::Foundation, "PodDisruptionBudget", None, held(), Onward::All),
+            (Wave::Foundation, CLAIM, None, held(), Onward::All),
             (Wave::Dapr, "Component", None, Outcome::Written(None), Onward::All),
         ] {
             assert_eq!(after(&step(wave, kind, uid), &outcome), expected, "{kind} {uid:?}");

@@ -36,9 +36,9 @@ pub(super) fn step(wave: Wave, kind: &str, uid: Option<&str>) -> Step {
 fn pods_read_what_comes_before_them_and_of_that_only_some() {
     for (wave, kind, of, expected) in [
         (Wave::Dapr, "Component", Wave::Workload, true),
-        (Wave::Identity, "ConfigMap", Wave::Infrastructure, true),
+        (Wave::Foundation, "ConfigMap", Wave::Infrastructure, true),
         (Wave::Dapr, "Component", Wave::Dapr, false),
-        (Wave::Identity, "Role", Wave::Workload, false),
+        (Wave::Foundation, "Role", Wave::Workload, false),
     ] {
         let held = vec![held(&step(wave, kind, None), Hold::Truce, "")];
         assert_eq!(unread(&held, of).is_some(), expected, "{kind} and {of:?}");
@@ -119,7 +119,7 @@ async fn what_failed_before_is_not_tried_and_keeps_nothing_else_from_being_writt
     let (writer, requests) = forbidding(&["volume"]);
     let plan = || Plan {
         steps: vec![
-            named(Wave::Identity, "PersistentVolumeClaim", "volume"),
+            named(Wave::Foundation, "PersistentVolumeClaim", "volume"),
             named(Wave::Workload, "Service", "backend"),
         ],
         ..Plan::default()
@@ -129,7 +129,7 @@ async fn what_failed_before_is_not_tried_and_keeps_nothing_else_from_being_writt
     let second = apply(&writer, &identity(), plan(), &first.failures, &mut Fights::default()).await;
     assert_eq!(second.failures, first.failures, "it is still told");
     assert_eq!(*requests.lock().unwrap(), ["PATCH volume", "PATCH backend", "PATCH backend"]);
-    let config = || vec![named(Wave::Identity, "ConfigMap", "volume"), named(Wave::Workload, "Service", "backend")];
+    let config = || vec![named(Wave::Foundation, "ConfigMap", "volume"), named(Wave::Workload, "Service", "backend")];
     let failed = [Failure { key: config()[0].key.clone(), ..first.failures[0].clone() }];
     let plan = Plan { steps: config(), ..Plan::default() };
     let third = apply(&writer, &identity(), plan, &failed, &mut Fights::default()).await;
@@ -169,7 +169,7 @@ async fn a_budget_of_somebody_elses_holds_up_nothing_and_a_volume_of_theirs_what
     };
     let done = ["PATCH component", "PATCH backend", r#"DELETE old if {"uid":"uid"}"#];
     for (kind, expected) in [("PodDisruptionBudget", done.as_slice()), ("PersistentVolumeClaim", &[])] {
-        let theirs = named(Wave::Identity, kind, "theirs");
+        let theirs = named(Wave::Foundation, kind, "theirs");
         let steps =
             || vec![named(Wave::Dapr, "Component", "component"), named(Wave::Workload, "Deployment", "backend")];
         let foreign = Foreign { key: theirs.key.clone(), wave: theirs.wave, message: "theirs".to_owned() };

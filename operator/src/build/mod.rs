@@ -59,7 +59,7 @@ pub struct Object {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Wave {
     /// Accounts, roles, Secrets that we make, ConfigMaps, volume claims, network policies, disruption budgets.
-    Identity,
+    Foundation,
     /// Embedded Kafka and PostgreSQL.
     Infrastructure,
     /// What the sidecars read when they start, so before them.

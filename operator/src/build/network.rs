@@ -39,7 +39,7 @@ pub(super) fn objects(platform: &Resolved) -> Vec<Object> {
         let rules = vec![allow_from(backed(), &[names::POSTGRES_PORT])];
         policies.push(policy(platform, names::POSTGRES, rules, Vec::new()));
     }
-    policies.iter().map(|policy| Object::of(Wave::Identity, Policy::Apply, policy)).collect()
+    policies.iter().map(|policy| Object::of(Wave::Foundation, Policy::Apply, policy)).collect()
 }
 
 /// The pods that speak to Kafka and PostgreSQL.

@@ -25,5 +25,5 @@ pub(super) fn object(platform: &Resolved, component: &str, name: &str, storage: 
         }),
         status: None,
     };
-    Object::of(Wave::Identity, Policy::Apply, &claim)
+    Object::of(Wave::Foundation, Policy::Apply, &claim)
 }

@@ -112,7 +112,7 @@ pub(super) fn readable_by(platform: &Resolved, app: App) -> BTreeSet<String> {
 
 /// The Secrets that the operator makes, as objects.
 pub(super) fn objects(platform: &Resolved) -> Vec<Object> {
-    made(platform).iter().map(|secret| Object::of(Wave::Identity, Policy::CreateOnce, secret)).collect()
+    made(platform).iter().map(|secret| Object::of(Wave::Foundation, Policy::CreateOnce, secret)).collect()
 }
 
 /// Digests of what is in the Secrets that the operator makes.

@@ -335,7 +335,7 @@ mod tests {
         let resource = ApiResource::erase::<k8s_openapi::api::core::v1::ConfigMap>(&());
         let key = Key { kind: "ConfigMap".to_owned(), name: "x".to_owned() };
         let action = Action::Apply { body: Box::new(body), present: None, reads_anew: false };
-        let step = Step { wave: Wave::Identity, key, resource, action };
+        let step = Step { wave: Wave::Foundation, key, resource, action };
         let identity = Identity { namespace: "todo".to_owned(), name: "todo".to_owned(), uid: "1".to_owned() };
         let owner = json!({
             "apiVersion": "todoplatform.dev/v1alpha1", "kind": "TodoPlatform", "name": "todo", "uid": "1",

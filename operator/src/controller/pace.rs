@@ -182,7 +182,7 @@ mod tests {
 
     fn created(kind: &str) -> Step {
         let action = Action::Create(Box::new(DynamicObject::new("x", &secrets())));
-        Step { wave: Wave::Identity, key: key(kind), resource: secrets(), action }
+        Step { wave: Wave::Foundation, key: key(kind), resource: secrets(), action }
     }
 
     fn changed(kind: &str) -> Step {

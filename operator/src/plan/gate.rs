@@ -12,7 +12,7 @@ use crate::{
 /// what it or its sidecar reads then, nor without the policies and accounts that bound what it may do.
 pub fn bounds(wave: Wave, key: &Key) -> bool {
     match wave {
-        Wave::Identity => key.kind != "PersistentVolumeClaim" && is_needed(key),
+        Wave::Foundation => key.kind != "PersistentVolumeClaim" && is_needed(key),
         Wave::Dapr => true,
         Wave::Infrastructure | Wave::Workload => false,
     }
@@ -46,7 +46,7 @@ pub(super) fn closed(object: &Object, gates: &Gates, plan: &Plan) -> Option<Stri
     if let Some(foreign) = plan.foreign.iter().find(|foreign| foreign.hinders() && foreign.wave < object.wave) {
         return Some(format!("{} is not the operator's", foreign.key));
     }
-    let mut first = plan.held.iter().filter(|held| held.wave == Wave::Identity && object.wave > Wave::Identity);
+    let mut first = plan.held.iter().filter(|held| held.wave == Wave::Foundation && object.wave > Wave::Foundation);
     if let Some(held) = first.find(|held| bounds(held.wave, &held.key) || is_volume_of(object, held)) {
         return Some(held.to_string());
     }

@@ -75,7 +75,7 @@ fn no_object_is_made_twice() {
 fn objects_come_in_the_order_of_their_waves() {
     let waves: Vec<Wave> = build::desired(&resolve(DEFAULT, "{}")).objects.iter().map(|object| object.wave).collect();
     assert!(waves.is_sorted());
-    assert_eq!(waves.first(), Some(&Wave::Identity));
+    assert_eq!(waves.first(), Some(&Wave::Foundation));
     assert_eq!(waves.last(), Some(&Wave::Workload));
 }
 

@@ -18,7 +18,7 @@ use crate::{
 pub(super) fn objects(platform: &Resolved, storage: &Storage) -> Vec<Object> {
     let port = Port { name: "kafka", number: names::KAFKA_PORT, target: names::KAFKA_PORT };
     vec![
-        Object::of(Wave::Identity, Policy::Apply, &config_map::build(platform)),
+        Object::of(Wave::Foundation, Policy::Apply, &config_map::build(platform)),
         pvc::object(platform, names::KAFKA, names::KAFKA_CLAIM, storage),
         Object::of(Wave::Infrastructure, Policy::Apply, &service::build(platform, names::KAFKA, &port)),
         Object::of(Wave::Infrastructure, Policy::Apply, &stateful_set::build(platform, storage)),

@@ -16,7 +16,7 @@ use crate::{
 pub(super) fn objects(platform: &Resolved, storage: &Storage) -> Vec<Object> {
     let port = Port { name: "postgres", number: names::POSTGRES_PORT, target: names::POSTGRES_PORT };
     vec![
-        Object::of(Wave::Identity, Policy::Apply, &config_map::build(platform)),
+        Object::of(Wave::Foundation, Policy::Apply, &config_map::build(platform)),
         pvc::object(platform, names::POSTGRES, names::POSTGRES_CLAIM, storage),
         Object::of(Wave::Infrastructure, Policy::Apply, &service::build(platform, names::POSTGRES, &port)),
         Object::of(Wave::Infrastructure, Policy::Apply, &stateful_set::build(platform, storage)),

@@ -113,7 +113,7 @@ fn a_secret_that_goes_with_an_earlier_platform_is_waited_for_before_anything_use
     live.secrets.insert("todo-app-token".to_owned(), LiveSecret { metadata: earlier, keys: BTreeSet::new() });
     let plan = plan(&desired, &live, &identity(), &open());
     assert!(plan.held.iter().any(|held| held.key.to_string() == "Secret/todo-app-token"));
-    assert!(plan.steps.iter().all(|step| step.wave == Wave::Identity), "{:?}", written(&plan));
+    assert!(plan.steps.iter().all(|step| step.wave == Wave::Foundation), "{:?}", written(&plan));
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn nothing_is_started_before_the_policies_and_accounts_that_bound_it_can_be_made
         let mut live = empty(&desired);
         live.resources.remove(kind);
         let plan = plan(&desired, &live, &identity(), &open());
-        assert!(plan.steps.iter().all(|step| step.wave == Wave::Identity), "{kind}: {:?}", written(&plan));
+        assert!(plan.steps.iter().all(|step| step.wave == Wave::Foundation), "{kind}: {:?}", written(&plan));
         assert!(plan.held.iter().any(|held| held.key.kind == kind && held.hold == Hold::Unwatched));
     }
 }

@@ -85,7 +85,7 @@ fn a_write_that_is_refused_and_a_fight_degrade() {
 #[test]
 fn what_nothing_needs_degrades_if_it_is_somebody_elses_and_makes_nothing_unready() {
     for (kind, name, wave) in [
-        ("PodDisruptionBudget", "backend-service", Wave::Identity),
+        ("PodDisruptionBudget", "backend-service", Wave::Foundation),
         ("ConfigMap", "todo-platform-dashboard", Wave::Workload),
     ] {
         let verdicts = of_platform(|observed| {
@@ -104,7 +104,7 @@ fn what_nothing_needs_degrades_if_it_is_somebody_elses_and_makes_nothing_unready
 #[test]
 fn what_nothing_else_tells_of_and_is_not_as_it_should_be_degrades() {
     let held =
-        |kind: &str, hold| Held { key: key(kind, "x"), wave: Wave::Identity, hold, reason: "of this".to_owned() };
+        |kind: &str, hold| Held { key: key(kind, "x"), wave: Wave::Foundation, hold, reason: "of this".to_owned() };
     for (kind, hold, expected) in [
         ("NetworkPolicy", Hold::Unwatched, Some("KindUnwatched")),
         ("Role", Hold::Leaving, Some("BeingDeleted")),
